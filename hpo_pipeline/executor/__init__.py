@@ -1,0 +1,45 @@
+"""Executors run jobs somewhere: in this process, in worker processes. The interface is here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hpo_pipeline.trial import Event, Job
+
+
+class Executor(Protocol):
+    """Where jobs run.
+
+        submit(job) ...; wait() -> [Report, ...]; decide(trial, stop=False); ...; wait() -> [Report, Result]
+
+    A job's last Report and its Result come in one answer of `wait`, after its checkpoint was written.
+
+    Attributes:
+        capacity: jobs that can run at once.
+    """
+
+    capacity: int
+
+    def submit(self, job: Job) -> None:
+        """Starts a job. At most `capacity` run at once; a trial has at most one."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        """Blocks until something is reported (at most `timeout` seconds) and returns it, oldest first."""
+        ...
+
+    def decide(self, trial_id: int, *, stop: bool) -> None:
+        """The answer to a report at one of the job's `decide_at`: go on, or end there with a STOPPED result."""
+        ...
+
+    def interrupt(self) -> None:
+        """Asks every running job to end at its next report, with its checkpoint written."""
+        ...
+
+    def discard(self, trial_id: int) -> None:
+        """The trial's checkpoint won't be needed any more."""
+        ...
+
+    def close(self) -> None:
+        """Ends everything at once; safe to call twice."""
+        ...

@@ -1,0 +1,45 @@
+"""Objectives evaluate configurations, one unit of resource at a time. The interface is here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+Metrics = dict[str, float]
+
+
+class Objective(Protocol):
+    """Evaluates one configuration, and can save it, load it and go on.
+
+        state = start(config, seed);  advance(state) -> {...};  save(state, path)
+        state = load(path, config, seed);  advance(state) -> the same numbers as without the break
+
+    Attributes:
+        unit: what one unit of resource is called ("epoch").
+        metrics: names of the metrics that `advance` returns, or () if they aren't known beforehand.
+    """
+
+    unit: str
+    metrics: tuple[str, ...]
+
+    def start(self, config: Mapping[str, Any], seed: int) -> Any:
+        """The state of a new trial at resource 0.
+
+        Args:
+            config: the composed training config with the trial's values in it: nested, plain, resolved.
+            seed: the trial's own seed (initial weights); `config["seed"]` is the study's (order of the data).
+        """
+        ...
+
+    def advance(self, state: Any) -> Metrics:
+        """Spends one more unit of resource on `state`, in place, and measures."""
+        ...
+
+    def save(self, state: Any, path: Path) -> None:
+        """Writes all that `load` needs to the file `path`."""
+        ...
+
+    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> Any:
+        """The state that was saved. The file may come from a stranger: nothing in it is executed."""
+        ...

@@ -1,0 +1,167 @@
+"""A study as its journal tells it: the fold that every view (table, plots, leaderboard, MLflow) is drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpo_pipeline.journal import Record
+from hpo_pipeline.score import WORST, score
+from hpo_pipeline.trial import State, Value
+
+
+@dataclass(slots=True)
+class RungEvaluation:
+    """One rung evaluation of one trial; `value` is the metric as it was reported."""
+
+    rung: int
+    bracket: int
+    resource: int
+    value: float
+    time: float
+
+
+@dataclass(slots=True)
+class TrialView:
+    """What is known of one trial.
+
+    Attributes:
+        curve: (resource, metrics, time) of each report, in order.
+        best_score, best_resource: the best report so far (minimised; the earlier one of equals), +inf and 0 if none.
+        seconds: spent in training, the sum over its reports' `seconds`.
+    """
+
+    id: int
+    config: dict[str, Value]
+    started: float
+    state: State = State.RUNNING
+    reason: str = ""
+    error: str = ""
+    traceback: str = ""
+    bracket: int = 0
+    rung: int = 0
+    target_resource: int = 0
+    resource: int = 0
+    best_score: float = WORST
+    best_resource: int = 0
+    seconds: float = 0.0
+    ended: float | None = None
+    curve: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
+    rungs: list[RungEvaluation] = field(default_factory=list)
+
+    def latest(self, metric: str) -> float | None:
+        return self.curve[-1][1].get(metric) if self.curve else None
+
+    def best(self, metric: str) -> float | None:
+        """The metric at `best_resource`, or None without a finite report."""
+        return next((m[metric] for r, m, _ in self.curve if r == self.best_resource), None)
+
+
+class StudyView:
+    """The fold: `apply` each record, in order; then read."""
+
+    def __init__(self) -> None:
+        self.header: Record = {}
+        self.trials: dict[int, TrialView] = {}
+        self.total_resource = 0
+        self.evaluations = 0
+        self.failures = 0
+        self.best: TrialView | None = None
+        self.improvements: list[tuple[int, float, float, int]] = []
+        """(total resource, value of the metric, time, trial id) each time the best improved."""
+        self.seconds = 0.0
+        """Wall-clock seconds over all sessions, up to the last record."""
+        self.end: Record | None = None
+        self._last_time: float | None = None
+
+    @property
+    def metric(self) -> str:
+        return str(self.header["metric"])
+
+    @property
+    def mode(self) -> str:
+        return str(self.header["mode"])
+
+    def apply(self, record: Record) -> None:
+        """Takes in the next record; unknown events (of a later version) are passed over."""
+        time = float(record["time"])
+        if self._last_time is not None and record["event"] != "session":
+            self.seconds += max(0.0, time - self._last_time)
+        self._last_time = time
+        handler = getattr(self, f"_on_{record['event']}", None)
+        if handler is not None:
+            handler(record, time)
+
+    def _on_study(self, record: Record, time: float) -> None:
+        self.header = record
+
+    def _on_session(self, record: Record, time: float) -> None:
+        self.end = None
+
+    def _on_end(self, record: Record, time: float) -> None:
+        self.end = record
+
+    def _on_suggested(self, record: Record, time: float) -> None:
+        self.trials[record["trial"]] = TrialView(record["trial"], record["config"], started=time)
+
+    def _on_submitted(self, record: Record, time: float) -> None:
+        trial = self.trials[record["trial"]]
+        trial.state, trial.reason = State.RUNNING, ""
+        trial.bracket, trial.rung, trial.target_resource = record["bracket"], record["rung"], record["resource"]
+
+    def _on_report(self, record: Record, time: float) -> None:
+        trial, metrics = self.trials[record["trial"]], record["metrics"]
+        self.total_resource += record["resource"] - trial.resource
+        trial.resource = record["resource"]
+        trial.curve.append((trial.resource, metrics, time))
+        trial.seconds += metrics.get("seconds", 0.0)
+        value = metrics[self.metric]
+        reached = score(value, self.mode)
+        if reached < trial.best_score:
+            trial.best_score, trial.best_resource = reached, trial.resource
+            if self.best is None or reached < self.best.best_score or self.best is trial:
+                self.best = trial
+                self.improvements.append((self.total_resource, value, time, trial.id))
+
+    def _on_rung(self, record: Record, time: float) -> None:
+        self.evaluations += 1
+        trial = self.trials[record["trial"]]
+        trial.rung = max(trial.rung, record["rung"])
+        keys = ("rung", "bracket", "resource", "value")
+        trial.rungs.append(RungEvaluation(*(record[key] for key in keys), time=time))
+
+    def _on_result(self, record: Record, time: float) -> None:
+        trial = self.trials[record["trial"]]
+        trial.ended = time
+        if record["outcome"] == "failed":
+            self.failures += 1
+            trial.error, trial.traceback = record["error"], record["traceback"]
+        elif record["outcome"] == "interrupted":
+            trial.state = State.INTERRUPTED
+
+    def _on_decision(self, record: Record, time: float) -> None:
+        trial = self.trials[record["trial"]]
+        trial.state, trial.reason = State(record["state"]), record["reason"]
+        trial.ended = time
+
+    def ranking(self) -> list[TrialView]:
+        """All trials, best first; ties by trial id."""
+        return sorted(self.trials.values(), key=lambda trial: (trial.best_score, trial.id))
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """One row a trial, best first: rank, trial, state, the metric, where, and the configuration."""
+        return [
+            {
+                "rank": rank,
+                "trial": trial.id,
+                "state": trial.state.value,
+                self.metric: trial.best(self.metric),
+                "resource": trial.best_resource,
+                "trained": trial.resource,
+                "bracket": trial.bracket,
+                "rung": trial.rung,
+                "seconds": round(trial.seconds, 3),
+                **trial.config,
+            }
+            for rank, trial in enumerate(self.ranking(), start=1)
+        ]

@@ -1,0 +1,57 @@
+"""Schedulers decide which trial gets how much resource next. One algorithm a file; the interface is here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hpo_pipeline.trial import Decision, Job, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """No job now; there may be one after the next report or result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """No job now or ever: the searcher is exhausted, or the last trial has what it needs."""
+
+
+WAIT, DONE = Wait(), Done()
+
+
+class Scheduler(Protocol):
+    """Hands out jobs and decides what becomes of trials.
+
+    A session of calls, for successive halving with two trials on rungs at 1 and 2 epochs:
+
+        next_job() -> Job(trial 0 -> 1);  next_job() -> Job(trial 1 -> 1);  next_job() -> WAIT
+        on_report(job 0, 1, 0.5) -> Decision(rung=0);  on_result(job 0, 0.5) -> [trial 0 PAUSED]
+        on_report(job 1, 1, 0.4) -> Decision(rung=0);  on_result(job 1, 0.4) -> [trial 1 PAUSED, trial 0 STOPPED]
+        next_job() -> Job(trial 1 -> 2) ...
+
+    Its state follows from these calls alone: no clock, no global randomness, and a call of `next_job` that answers
+    WAIT or DONE changes nothing. Resuming a study is making the recorded calls again.
+    Scores are minimised; +inf stands for NaN, an infinite metric and failure, ranks last and is never promoted.
+    """
+
+    def next_job(self) -> Job | Wait | Done:
+        """The next job, for a worker that is free now."""
+        ...
+
+    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+        """The job's trial has reached `resource` (on the way, or the job's own at its end)."""
+        ...
+
+    def on_result(self, job: Job, score: float) -> Sequence[Verdict]:
+        """The job ended at its resource with `score`, or failed (`score` is +inf, and the trial is not run again).
+
+        Not called for a job that `on_report` stopped. Returns every trial whose state changed by this.
+        """
+        ...
+
+    def describe(self) -> str:
+        """A few lines for people: the rungs, their sizes and resources. Shown before a study starts."""
+        ...

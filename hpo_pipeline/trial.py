@@ -1,0 +1,140 @@
+"""What a study is made of: trials, jobs, and what comes back from them. Frozen data, no behaviour.
+
+    Scheduler --Job--> Executor --Report, Report, ..., Result--> Scheduler --Decision, Verdict--> views
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Value = bool | int | float | str | None
+"""What one hyperparameter can be: plain data, as it is written in YAML."""
+
+Config = Mapping[str, Value]
+"""One sample of a search space: path in the composed config -> value, e.g. `{"optimizer.lr": 0.003}`."""
+
+
+class State(enum.Enum):
+    """Where a trial stands. PAUSED can still be promoted; COMPLETED, STOPPED and FAILED are final."""
+
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
+
+
+FINAL = frozenset({State.COMPLETED, State.STOPPED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration under its number. Its random numbers follow from (study seed, id)."""
+
+    id: int
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Bring `trial` to `resource`: one rung evaluation.
+
+    Attributes:
+        resource: the cumulative resource to reach (epochs since the trial began, not since this job did).
+        rung: index of the rung that reaching `resource` is an evaluation of.
+        bracket: which bracket the rung belongs to.
+        decide_at: the resources on the way at which the scheduler may stop the trial. The worker waits for the
+            answer there and nowhere else.
+    """
+
+    trial: Trial
+    resource: int
+    rung: int = 0
+    bracket: int = 0
+    decide_at: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A trial has been advanced by one unit of resource.
+
+    Attributes:
+        resource: cumulative.
+        metrics: name -> value; may hold NaN and infinities.
+        time: seconds since the epoch, when it happened.
+    """
+
+    trial_id: int
+    resource: int
+    metrics: Mapping[str, float]
+    time: float
+
+
+class Outcome(enum.Enum):
+    """How a job ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A job has ended and its place is free. `error` is one line, `traceback` the whole text; both empty if it went well."""
+
+    trial_id: int
+    outcome: Outcome
+    time: float
+    error: str = ""
+    traceback: str = ""
+
+
+Event = Report | Result
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The scheduler's answer to a report.
+
+    Attributes:
+        stop: the trial ends here, for good.
+        rung: the rung that this report is an evaluation of, or None if it is a point on the way.
+        reason: why it was stopped, for people ("rung 1: rank 7 of 9, kept 3").
+    """
+
+    stop: bool = False
+    rung: int | None = None
+    reason: str = ""
+
+
+CONTINUE = Decision()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A trial's state has changed; `reason` is for people."""
+
+    trial_id: int
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When a study ends: whichever comes first. None is no limit.
+
+    Attributes:
+        n_trials: trials started, those of the resumed study included.
+        max_total_resource: resource spent by all trials together.
+        max_seconds: wall-clock time of the study, earlier sessions included.
+        target: value of the metric that is good enough.
+    """
+
+    n_trials: int | None = None
+    max_total_resource: int | None = None
+    max_seconds: float | None = None
+    target: float | None = None
