@@ -49,7 +49,8 @@ def locate(target: str) -> Callable[..., Any]:
     if not _is_trusted(target):
         top = target.partition(".")[0]
         raise ConfigError(
-            f"_target_: {target!r} is not on the trust list; if you trust this code, set HPO_TRUST='{top}.*' in the environment"
+            f"_target_: {target!r} is not on the trust list; if you trust this code, set the environment variable "
+            f"HPO_TRUST='{top}.*'"
         )
     try:
         found = pkgutil.resolve_name(target)

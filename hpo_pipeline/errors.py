@@ -23,7 +23,7 @@ class ConfigError(ValueError):
 
 
 class StudyError(RuntimeError):
-    """A study can't start or go on, though its configuration is right (it exists, it is locked, its data is missing)."""
+    """A study can't start or go on, though its configuration is right: it is locked, or its data is missing."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

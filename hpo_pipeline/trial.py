@@ -1,6 +1,6 @@
 """What a study is made of: trials, jobs, and what comes back from them. Frozen data, no behaviour.
 
-    Scheduler --Job--> Executor --Report, Report, ..., Result--> Scheduler --Decision, Verdict--> views
+Scheduler --Job--> Executor --Report, Report, ..., Result--> Scheduler --Decision, Verdict--> views
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A job has ended and its place is free. `error` is one line, `traceback` the whole text; both empty if it went well."""
+    """A job has ended and its place is free. `error` (one line) and `traceback` are empty if it went well."""
 
     trial_id: int
     outcome: Outcome

@@ -127,8 +127,7 @@ class StudyView:
         self.evaluations += 1
         trial = self.trials[record["trial"]]
         trial.rung = max(trial.rung, record["rung"])
-        keys = ("rung", "bracket", "resource", "value")
-        trial.rungs.append(RungEvaluation(*(record[key] for key in keys), time=time))
+        trial.rungs.append(RungEvaluation(record["rung"], record["bracket"], record["resource"], record["value"], time))
 
     def _on_result(self, record: Record, time: float) -> None:
         trial = self.trials[record["trial"]]

@@ -26,5 +26,5 @@ class Tracker(Protocol):
         ...
 
     def close(self, timeout: float) -> str:
-        """The study's session has ended: shows what is left within `timeout` seconds. Returns a line or more for people."""
+        """The session has ended: shows what is left within `timeout` seconds. Returns a few lines for people."""
         ...

@@ -1,0 +1,1 @@
+"""The config groups, importable as pkg://hpo_pipeline.conf."""

@@ -1,0 +1,46 @@
+"""Values and samples as people type them: Hydra overrides, quoted for Hydra's grammar and for the shell."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# What Hydra's grammar reads as a bare string, and no YAML scalar of another type (true, null, 1e3, nan).
+_BARE = re.compile(r"[A-Za-z_/][\w/.:-]*")
+_WORDS = {"true", "false", "null", "nan", "inf", "yes", "no", "on", "off"}
+
+
+def hydra_value(value: Any) -> str:
+    """One value in Hydra's override grammar; floats to the last digit (`repr`)."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{hydra_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(hydra_value, value)) + "]"
+    text = str(value)
+    if _BARE.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", text).replace("'", r"\'")
+    return f"'{escaped}'"
+
+
+def overrides(config: Mapping[str, Any]) -> list[str]:
+    """`{"optimizer.lr": 0.003}` -> `["optimizer.lr=0.003"]`."""
+    return [f"{path}={hydra_value(value)}" for path, value in config.items()]
+
+
+def command_line(words: Iterable[str]) -> str:
+    """The words as one line that can be pasted into a shell."""
+    return shlex.join(words)
+
+
+def trial_overrides(trial_id: int, resource: int, config: Mapping[str, Any]) -> list[str]:
+    """What to add to a study's `train` command to re-run one of its trials to the same numbers."""
+    return [*overrides(config), f"trial={trial_id}", f"max_resource={resource}"]
