@@ -1,0 +1,69 @@
+"""Digits: the 1,797 handwritten digits of 8 x 8 pixels that scikit-learn ships, so that no file is needed.
+
+A part of Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hpo_pipeline.dataset import Splits
+from hpo_pipeline.dataset.images import as_tensors, check_split, split
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.seeding import generator
+
+_N, _N_TEST, _WHITE = 1797, 300, 16
+
+
+class Digits:
+    """By default 1,197 images for training, 300 for validation, 300 for the final test, each `(1, 8, 8)`.
+
+    Args:
+        n_validation: how many images are kept for validation.
+        split_seed: which ones. The 300 test images are always the same.
+
+    Raises:
+        ConfigError: an argument is wrong.
+    """
+
+    input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
+    n_classes: ClassVar[int] = 10
+
+    def __init__(self, n_validation: int = 300, split_seed: int = 0) -> None:
+        if problems := list(check_split(_N - _N_TEST, n_validation, split_seed)):
+            raise ConfigError(problems)
+        self.n_validation = n_validation
+        self.split_seed = split_seed
+
+    def available(self) -> None:
+        """They come with scikit-learn, which is a dependency."""
+
+    def load(self) -> Splits:
+        images, labels = _digits()
+        known = _order()[_N_TEST:]
+        train, validation = (known[part] for part in split(len(known), self.n_validation, self.split_seed))
+        return Splits(
+            *as_tensors(images[train], labels[train], _WHITE),
+            *as_tensors(images[validation], labels[validation], _WHITE),
+            self.n_classes,
+        )
+
+    def load_test(self) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = _digits()
+        test = _order()[:_N_TEST]
+        return as_tensors(images[test], labels[test], _WHITE)
+
+
+def _order() -> npt.NDArray[np.int64]:
+    return generator(0, "test").permutation(_N)
+
+
+def _digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    from sklearn.datasets import load_digits  # slow to import, and needed here alone
+
+    digits = load_digits()
+    return digits.images.astype(np.uint8), digits.target

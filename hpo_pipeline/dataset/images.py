@@ -1,0 +1,177 @@
+"""Images that come in MNIST's four idx files: finding them, downloading them, splitting them.
+
+Pixels are scaled to [0, 1] and nothing else, as torchvision's `ToTensor` does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import filelock
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hpo_pipeline.dataset import Splits
+from hpo_pipeline.dataset.idx import read_idx
+from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.seeding import generator
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def as_tensors(
+    images: npt.NDArray[np.uint8], labels: npt.NDArray[Any], white: int = 255
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixels 0..white `(n, height, width)` as float32 in [0, 1] `(n, 1, height, width)`, and labels as int64."""
+    x = torch.from_numpy(images.astype(np.float32)).div_(white)
+    return x.unsqueeze(1), torch.from_numpy(labels.astype(np.int64))
+
+
+def split(n: int, n_validation: int, split_seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Indices of the training and of the validation examples among `n`."""
+    order = generator(split_seed, "split").permutation(n)
+    return order[n_validation:], order[:n_validation]
+
+
+def check_split(n: int, n_validation: Any, split_seed: Any) -> Iterator[str]:
+    """What is wrong with the arguments of `split`."""
+    if not isinstance(n_validation, int) or isinstance(n_validation, bool) or not 1 <= n_validation < n:
+        yield f"n_validation: must be an integer from 1 to {n - 1}, got {n_validation!r}"
+    if not isinstance(split_seed, int) or isinstance(split_seed, bool) or split_seed < 0:
+        yield f"split_seed: must be an integer of at least 0, got {split_seed!r}"
+
+
+class IdxImages:
+    """A dataset in MNIST's four files (`FILES`, raw or .gz). Subclasses say which one.
+
+    They are looked for in `root` and in the folders that torchvision and an unpacked Debian package make below it,
+    then in the folders of `search_path`; then torchvision downloads them into `root`.
+
+    Args:
+        root: the data folder; `~` is the home folder.
+        search_path: more folders that may hold the four files.
+        n_validation: how many of the training images are kept for validation.
+        split_seed: which ones.
+        download: whether torchvision may download them.
+
+    Raises:
+        ConfigError: an argument is wrong.
+    """
+
+    title: ClassVar[str]
+    """What torchvision calls the dataset: its class, and the folder it downloads into."""
+    package: ClassVar[str]
+    """What Debian calls its folder in /usr/share/datasets."""
+    first_labels: ClassVar[tuple[int, ...]]
+    """Of the training images. They tell datasets apart whose files have the same names and sizes."""
+    side: ClassVar[int] = 28
+    n_train: ClassVar[int] = 60_000
+    n_test: ClassVar[int] = 10_000
+    n_classes: ClassVar[int] = 10
+
+    def __init__(
+        self,
+        root: str = "data",
+        search_path: Sequence[str] = (),
+        n_validation: int = 10_000,
+        split_seed: int = 0,
+        download: bool = True,
+    ) -> None:
+        problems = list(check_split(self.n_train, n_validation, split_seed))
+        if not isinstance(root, str) or not root:
+            problems.append(f"root: must be the path of a folder, got {root!r}")
+        if isinstance(search_path, str) or not all(isinstance(folder, str) for folder in search_path):
+            problems.append(f"search_path: must be a list of folders, got {search_path!r}")
+        if not isinstance(download, bool):
+            problems.append(f"download: must be true or false, got {download!r}")
+        if problems:
+            raise ConfigError(problems)
+        self.root = Path(root).expanduser()
+        self.search_path = [Path(folder).expanduser() for folder in search_path]
+        self.n_validation = n_validation
+        self.split_seed = split_seed
+        self.download = download
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (1, self.side, self.side)
+
+    def available(self) -> None:
+        self._files()
+
+    def load(self) -> Splits:
+        images, labels = self._read("train", self.n_train)
+        train, validation = split(self.n_train, self.n_validation, self.split_seed)
+        return Splits(
+            *as_tensors(images[train], labels[train]),
+            *as_tensors(images[validation], labels[validation]),
+            self.n_classes,
+        )
+
+    def load_test(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return as_tensors(*self._read("t10k", self.n_test))
+
+    def _read(self, part: str, n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        files = self._files()
+        path = files[f"{part}-labels-idx1-ubyte"]
+        labels = read_idx(path, (n,))
+        if part == "train" and tuple(labels[: len(self.first_labels)]) != self.first_labels:
+            raise StudyError(f"{path}: not the labels of {self.title}; set dataset.root to a folder of its own")
+        return read_idx(files[f"{part}-images-idx3-ubyte"], (n, self.side, self.side)), labels
+
+    def _folders(self) -> list[Path]:
+        made_by_torchvision = self.root / self.title / "raw"
+        made_by_dpkg = self.root / "usr/share/datasets" / self.package
+        return [made_by_torchvision, made_by_dpkg, self.root / self.package, self.root, *self.search_path]
+
+    def _found(self) -> dict[str, Path] | None:
+        for folder in self._folders():
+            files = {name: path for name in FILES for path in (folder / name, folder / f"{name}.gz") if path.is_file()}
+            if len(files) == len(FILES):
+                return files
+        return None
+
+    def _files(self) -> dict[str, Path]:
+        """Name -> path of the four files, downloaded if need be."""
+        files = self._found()
+        failure = "downloading is off (dataset.download=false)"
+        if files is None and self.download:
+            try:
+                files = self._downloaded()
+            except (OSError, RuntimeError, ImportError) as error:
+                failure = f"download failed: {str(error) or type(error).__name__}"
+        if files is None:
+            raise StudyError(
+                f"{self.title}: no data.\n"
+                f"Looked for {', '.join(FILES)} (raw or .gz) in\n"
+                + "".join(f"  {folder.absolute()}\n" for folder in self._folders())
+                + f"and {failure}.\n"
+                f"Either put these four files into {self.root.absolute() / self.package}, or use dataset=digits, which "
+                "needs no files."
+            )
+        return files
+
+    def _downloaded(self) -> dict[str, Path] | None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(self.root / f".{self.package}.lock"):
+            if files := self._found():  # another process has downloaded them while we waited
+                return files
+            # Aside first: whoever looks without the lock must never find half a file.
+            with tempfile.TemporaryDirectory(dir=self.root) as aside:
+                getattr(importlib.import_module("torchvision.datasets"), self.title)(aside, download=True)
+                target = self.root / self.title / "raw"
+                target.mkdir(parents=True, exist_ok=True)
+                for name in FILES:
+                    os.replace(Path(aside, self.title, "raw", f"{name}.gz"), target / f"{name}.gz")
+            return self._found()

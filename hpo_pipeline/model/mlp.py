@@ -1,0 +1,78 @@
+"""The perceptron with two hidden layers, each followed by dropout: Syne Tune's running example."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import nn
+
+from hpo_pipeline.errors import ConfigError, nearest
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+class MLP(nn.Sequential):
+    """Flatten, then twice linear + activation + dropout, then linear to class scores (logits).
+
+    The layers and the names of their weights are the same for every value of the hyperparameters.
+
+    Args:
+        input_shape: shape of one example, e.g. `(1, 28, 28)`.
+        n_classes: number of class scores.
+        n_units_1, n_units_2: widths of the hidden layers.
+        dropout_1, dropout_2: probability with which a unit of that layer is set to zero in training, in [0, 1).
+        activation: a name in `ACTIVATIONS`.
+
+    Raises:
+        ConfigError: a width, a probability or the activation's name is wrong.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        n_classes: int,
+        n_units_1: int = 256,
+        n_units_2: int = 128,
+        dropout_1: float = 0.0,
+        dropout_2: float = 0.0,
+        activation: str = "relu",
+    ) -> None:
+        widths = {"n_units_1": n_units_1, "n_units_2": n_units_2}
+        dropouts = {"dropout_1": dropout_1, "dropout_2": dropout_2}
+        if problems := list(_problems(widths, dropouts, activation)):
+            raise ConfigError(problems)
+        act = ACTIVATIONS[activation]
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(math.prod(input_shape), n_units_1),
+            act(),
+            nn.Dropout(dropout_1),
+            nn.Linear(n_units_1, n_units_2),
+            act(),
+            nn.Dropout(dropout_2),
+            nn.Linear(n_units_2, n_classes),
+        )
+
+
+def _problems(widths: dict[str, Any], dropouts: dict[str, Any], activation: Any) -> Iterator[str]:
+    for key, value in widths.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            yield f"{key}: must be an integer of at least 1, got {value!r}"
+    for key, value in dropouts.items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+            yield f"{key}: must be a number in [0, 1), got {value!r}"
+    if activation not in ACTIVATIONS:
+        yield (
+            f"activation: unknown name {activation!r}; choose one of {', '.join(ACTIVATIONS)}"
+            f"{nearest(str(activation), ACTIVATIONS)}"
+        )

@@ -1,0 +1,105 @@
+"""Any plain Python function as an objective: for benchmarks, for tests, and for what is not a network.
+
+Nothing here needs torch: an evaluation of the function below costs microseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo_pipeline.build import locate
+from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.objective import Metrics
+
+
+@dataclass(slots=True)
+class FunctionState:
+    """A trial: what the function is called with. `resource` is the number of units spent."""
+
+    config: Mapping[str, Any]
+    seed: int
+    resource: int = 0
+
+
+class Function:
+    """Calls `f(config, resource, seed) -> {"name": value, ...}` once for each unit of resource.
+
+    Args:
+        function: dotted path of `f`. `config` is the trial's nested config, `resource` counts from 1, `seed` is the
+            trial's own.
+
+    Raises:
+        ConfigError: the path is not trusted or leads to nothing that can be called.
+    """
+
+    unit = "step"
+    metrics: tuple[str, ...] = ()
+
+    def __init__(self, function: str = "hpo_pipeline.objective.function.learning_curve") -> None:
+        try:
+            self.function: Callable[[Mapping[str, Any], int, int], Mapping[str, float]] = locate(function)
+        except ConfigError as error:
+            raise ConfigError("function: " + line.removeprefix("_target_: ") for line in error.problems) from None
+
+    def start(self, config: Mapping[str, Any], seed: int) -> FunctionState:
+        return FunctionState(config, seed)
+
+    def advance(self, state: FunctionState) -> Metrics:
+        metrics = self.function(state.config, state.resource + 1, state.seed)
+        state.resource += 1
+        return {name: float(value) for name, value in metrics.items()}
+
+    def save(self, state: FunctionState, path: Path) -> None:
+        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            aside.write_text(json.dumps({"resource": state.resource}))
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> FunctionState:
+        """The trial that was saved.
+
+        Raises:
+            StudyError: the file is missing or no checkpoint of this objective.
+        """
+        try:
+            resource = json.loads(path.read_bytes())["resource"]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise StudyError(f"{path}: not a checkpoint ({error!r}); remove it and run the trial again") from None
+        if not isinstance(resource, int):
+            raise StudyError(f"{path}: resource is {resource!r}; remove the file and run the trial again")
+        return FunctionState(config, seed, resource)
+
+
+def learning_curve(config: Mapping[str, Any], resource: int, seed: int) -> Metrics:
+    """A made-up learning curve in closed form, best at `optimizer.lr` 0.003.
+
+    With z = log10(lr / 0.003), w = log10(weight_decay) + 5, and p the dropout rates, where the config has them:
+
+        asymptote a  = min(0.9, 0.1 + 0.02 z^2 + 0.002 w^2 + 0.1 (p_1^2 + p_2^2))
+        speed c      = 0.8 * 2^(z / 4), within 0.4 to 1.6: larger steps learn faster, so curves cross
+        error(r)     = a + (0.9 - a) (1 + r)^-c, from 0.9 (chance among ten classes) down to a
+
+    The loss is -ln(1 - error), as if the right class always got the same probability; the training loss is 0.9 of it.
+    Every metric is NaN where lr is not positive. `seed` plays no part.
+    """
+    optimizer, model = config.get("optimizer") or {}, config.get("model") or {}
+    lr, weight_decay = optimizer.get("lr", 0.003), optimizer.get("weight_decay")
+    if not lr > 0:
+        return dict.fromkeys(("validation_error", "validation_loss", "train_loss"), math.nan)
+    z = math.log10(lr / 0.003)
+    asymptote = 0.1 + 0.02 * z**2 + 0.1 * sum(model.get(key, 0.0) ** 2 for key in ("dropout_1", "dropout_2"))
+    if weight_decay:
+        asymptote += 0.002 * (math.log10(weight_decay) + 5) ** 2
+    asymptote = min(0.9, asymptote)
+    speed = min(1.6, max(0.4, 0.8 * 2 ** (z / 4)))
+    error = asymptote + (0.9 - asymptote) * (1 + resource) ** -speed
+    loss = -math.log(1 - error)
+    return {"validation_error": error, "validation_loss": loss, "train_loss": 0.9 * loss}

@@ -1,0 +1,234 @@
+"""The training objective: a classifier trained by gradient descent on data in memory, one epoch at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hpo_pipeline.build import build, check
+from hpo_pipeline.dataset import Dataset, Splits
+from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.objective import Metrics, checkpoint
+from hpo_pipeline.objective.device import resolve
+from hpo_pipeline.objective.epoch import data_order, evaluate, train
+from hpo_pipeline.seeding import derived_seed
+
+_KEPT_DATASETS = 2
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """A trial in the making.
+
+    Attributes:
+        model, optimizer: as the last epoch left them.
+        data: shared by all trials with the same dataset.
+        config: the trial's config, as `start` got it.
+        seed: the trial's own seed.
+        resource: epochs done.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    data: Splits
+    config: Mapping[str, Any]
+    seed: int
+    resource: int = 0
+
+    @property
+    def batch_size(self) -> int:
+        return int(self.config["dataset"]["batch_size"])
+
+
+class Training:
+    """Trains `config["model"]` on `config["dataset"]` with `config["optimizer"]`, minimising cross-entropy.
+
+    Initial weights follow from the trial's seed, the order of the data from the study's seed and the epoch, everything
+    random within an epoch (dropout) from the trial's seed and the epoch. So a trial gives the same numbers alone or
+    beside others, in one piece or with breaks.
+
+    Args:
+        device: `auto`, or what `torch.device` takes.
+        grad_clip: largest norm of a step's gradient; None is no limit. A trial's `objective.grad_clip` goes before.
+        final: train on the training and validation data together; there are no validation metrics then.
+
+    Raises:
+        ConfigError: an argument is wrong.
+    """
+
+    unit = "epoch"
+
+    def __init__(self, device: str = "auto", grad_clip: float | None = None, final: bool = False) -> None:
+        if problem := _grad_clip_problem(grad_clip):
+            raise ConfigError(problem)
+        self.device = resolve(device)
+        self.grad_clip = grad_clip
+        self.final = final
+        self.metrics: tuple[str, ...] = ("train_loss", "seconds")
+        if not final:
+            self.metrics = ("validation_error", "validation_loss", *self.metrics)
+        self._datasets: dict[str, Splits] = {}
+
+    def start(self, config: Mapping[str, Any], seed: int) -> TrainingState:
+        data = self._data(config["dataset"])
+        torch.manual_seed(seed)
+        model: nn.Module = build(config["model"], input_shape=data.input_shape, n_classes=data.n_classes)
+        model.to(self.device)
+        return TrainingState(model, _optimizer(config["optimizer"], model), data, config, seed)
+
+    def advance(self, state: TrainingState) -> Metrics:
+        """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
+        data, epoch = state.data, state.resource
+        order = data_order(len(data.y_train), state.config["seed"], epoch).to(self.device)
+        torch.manual_seed(derived_seed(state.seed, "epoch", epoch))
+        grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
+        state.model.train()
+        train_loss = train(state.model, state.optimizer, data.x_train, data.y_train, order, state.batch_size, grad_clip)
+        state.resource += 1
+        if self.final:
+            return {"train_loss": train_loss}
+        state.model.eval()
+        error, loss = evaluate(state.model, data.x_validation, data.y_validation)
+        return {"validation_error": error, "validation_loss": loss, "train_loss": train_loss}
+
+    def test(self, state: TrainingState) -> Metrics:
+        """Scores the test set. For the one final training; tuning must never see these numbers."""
+        x, y = (part.to(self.device) for part in _dataset(state.config["dataset"]).load_test())
+        state.model.eval()
+        error, loss = evaluate(state.model, x, y)
+        return {"test_error": error, "test_loss": loss}
+
+    def save(self, state: TrainingState, path: Path) -> None:
+        checkpoint.write(
+            path,
+            {
+                "model": state.model.state_dict(),
+                "optimizer": state.optimizer.state_dict(),
+                "optimizer_config": dict(state.config["optimizer"]),
+                "random_state": torch.get_rng_state(),
+                "resource": state.resource,
+            },
+        )
+
+    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> TrainingState:
+        """The trial that was saved. Where the config differs from the saved trial's, the config's optimizer is right.
+
+        Raises:
+            StudyError: the file is no checkpoint, or one of another model or optimizer.
+        """
+        saved = checkpoint.read(path, self.device)
+        state = self.start(config, seed)
+        try:
+            state.model.load_state_dict(saved["model"])
+            state.optimizer.load_state_dict(saved["optimizer"])
+            changed = {k: v for k, v in config["optimizer"].items() if saved["optimizer_config"].get(k) != v}
+            for group in state.optimizer.param_groups:
+                group.update({key: value for key, value in changed.items() if key in group})
+            torch.set_rng_state(saved["random_state"].cpu())
+            state.resource = int(saved["resource"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise checkpoint.unusable(path, f"does not fit the trial's model and optimizer ({reason})") from None
+        return state
+
+    def problems(self, config: Mapping[str, Any]) -> list[str]:
+        """Everything that would keep `start` from working, found without data and before any trial."""
+        return list(_problems(config))
+
+    def available(self, config: Mapping[str, Any]) -> None:
+        """Makes sure that the data is there, once, before workers ask for it. May download.
+
+        Raises:
+            StudyError: it isn't.
+        """
+        _dataset(config["dataset"]).available()
+
+    def _data(self, node: Mapping[str, Any]) -> Splits:
+        """The splits on the device; trials that differ in `batch_size` alone share them."""
+        key = json.dumps(_without_batch_size(node), sort_keys=True)
+        if key not in self._datasets:
+            while len(self._datasets) >= _KEPT_DATASETS:
+                del self._datasets[next(iter(self._datasets))]
+            self._datasets[key] = self._on_device(_dataset(node).load())
+        return self._datasets[key]
+
+    def _on_device(self, splits: Splits) -> Splits:
+        x, y = splits.x_train, splits.y_train
+        if self.final:
+            x, y = torch.cat([x, splits.x_validation]), torch.cat([y, splits.y_validation])
+            splits = replace(splits, x_validation=x[:0], y_validation=y[:0])
+        return Splits(
+            x.to(self.device),
+            y.to(self.device),
+            splits.x_validation.to(self.device),
+            splits.y_validation.to(self.device),
+            splits.n_classes,
+        )
+
+
+def _without_batch_size(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key != "batch_size"}
+
+
+def _dataset(node: Mapping[str, Any]) -> Dataset:
+    dataset: Dataset = build(_without_batch_size(node))
+    return dataset
+
+
+def _optimizer(node: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimizer:
+    """The config's optimizer, in its fused form where torch has one for these weights."""
+    optimizer: torch.optim.Optimizer
+    try:
+        optimizer = build(node, params=list(model.parameters()), fused=True)
+    except RuntimeError:  # what torch raises where it has none; whatever else is wrong is raised again below
+        optimizer = build(node, params=list(model.parameters()))
+    return optimizer
+
+
+def _grad_clip_problem(value: Any) -> str | None:
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):
+        return None
+    return f"grad_clip: must be a positive number or null, got {value!r}"
+
+
+def _problems(config: Mapping[str, Any]) -> Iterator[str]:
+    dataset = config["dataset"]
+    unbuildable = [
+        *check(_without_batch_size(dataset), "dataset"),
+        *check(config["model"], "model", ("input_shape", "n_classes")),
+        *check(config["optimizer"], "optimizer", ("params", "fused")),
+    ]
+    yield from unbuildable
+    batch_size = dataset.get("batch_size")
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        yield f"dataset.batch_size: must be an integer of at least 1, got {batch_size!r}"
+    if not unbuildable:
+        yield from _value_problems(config)
+
+
+def _value_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """What the constructors object to. The model's is called only if the dataset tells its shape beforehand."""
+    shape: dict[str, Any] = {}
+    try:
+        dataset = _dataset(config["dataset"])
+        shape = {key: getattr(dataset, key) for key in ("input_shape", "n_classes") if hasattr(dataset, key)}
+    except ConfigError as error:
+        yield from error.under("dataset").problems
+    if shape:
+        try:
+            with torch.device("meta"):
+                build(config["model"], **shape)
+        except ConfigError as error:
+            yield from error.under("model").problems
+    try:
+        build(config["optimizer"], params=[nn.Parameter(torch.zeros(1))])
+    except ConfigError as error:
+        yield from error.under("optimizer").problems
+    except (ValueError, TypeError, StudyError) as error:
+        yield f"optimizer: {error}"
