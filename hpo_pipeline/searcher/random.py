@@ -1,0 +1,30 @@
+"""Random search: every configuration is drawn independently (Bergstra & Bengio 2012)."""
+
+from __future__ import annotations
+
+from hpo_pipeline.searcher.seen import Seen
+from hpo_pipeline.seeding import generator
+from hpo_pipeline.space import SearchSpace
+from hpo_pipeline.trial import Config, Trial
+
+
+class RandomSearch:
+    """Draws trial i's configuration from the generator of (seed, i), again until it is a new one.
+
+    Once a finite space is exhausted, configurations are repeated.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int) -> None:
+        self._space = space
+        self._seed = seed
+        self._seen = Seen(space)
+
+    def suggest(self, trial_id: int) -> Config | None:
+        rng = generator(self._seed, "suggest", trial_id)
+        return self._seen.first_unseen(iter(lambda: self._space.sample(rng), None))
+
+    def on_trial(self, trial: Trial) -> None:
+        self._seen.add(trial.config)
+
+    def observe(self, trial: Trial, resource: int, score: float) -> None:
+        """Nothing to learn: draws are independent of scores."""

@@ -1,0 +1,56 @@
+"""Sobol search: a scrambled Sobol sequence (Owen 1998) in the unit cube, which fills it more evenly than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hpo_pipeline.searcher.seen import PATIENCE, Seen
+from hpo_pipeline.seeding import generator
+from hpo_pipeline.space import SearchSpace
+from hpo_pipeline.trial import Config, Trial
+
+BLOCK = 256
+"""Points drawn at once; a power of 2, in which the sequence is balanced."""
+
+
+class SobolSearch:
+    """Answers the first configuration of the sequence that hasn't been seen.
+
+    Once a finite space is exhausted, configurations are repeated, drawn at random.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int) -> None:
+        self._space = space
+        self._seed = seed
+        self._seen = Seen(space)
+        self._n_seen = 0
+        self._sequence = enumerate(self._configs())
+        self._current: tuple[int, Config] | None = None
+
+    def _configs(self) -> Iterator[Config]:
+        from scipy.stats import qmc  # a slow import, for this searcher alone
+
+        engine = qmc.Sobol(max(self._space.dim, 1), scramble=True, rng=generator(self._seed, "sobol"))
+        while True:
+            for point in engine.random(BLOCK):
+                yield self._space.from_unit(point[: self._space.dim])
+
+    def suggest(self, trial_id: int) -> Config | None:
+        # Both what is passed over (it has been seen for good) and how far is looked follow from what was seen alone.
+        end = PATIENCE * (self._n_seen + 1)
+        while not self._seen.exhausted:
+            index, config = self._current = self._current or next(self._sequence)
+            if index >= end:
+                break
+            if config not in self._seen:
+                return config
+            self._current = None
+        rng = generator(self._seed, "suggest", trial_id)
+        return self._seen.first_unseen(iter(lambda: self._space.sample(rng), None))
+
+    def on_trial(self, trial: Trial) -> None:
+        self._seen.add(trial.config)
+        self._n_seen += 1
+
+    def observe(self, trial: Trial, resource: int, score: float) -> None:
+        """Nothing to learn: the sequence is fixed."""

@@ -1,0 +1,87 @@
+"""What schedulers see of their searcher: numbered trials, from recorded, given and suggested configurations."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.searcher import Searcher
+from hpo_pipeline.space import SearchSpace
+from hpo_pipeline.trial import Config, Trial
+
+
+def check_points(space: SearchSpace, points: Any) -> list[str]:
+    """Every reason why `points` can't be evaluated, to be put after their name: `[2].optimizer.lr: 5 is not in ...`."""
+    if not isinstance(points, Sequence) or isinstance(points, str):
+        return [f": must be a list of configurations, got {points!r}"]
+    problems = []
+    for i, point in enumerate(points):
+        if not isinstance(point, Mapping):
+            problems.append(f"[{i}]: must be a mapping path -> value, got {point!r}")
+        else:
+            problems += [f"[{i}].{problem}" for problem in space.contains({**space.midpoint(point), **point})]
+    return problems
+
+
+class Suggestions:
+    """Numbers trials 0, 1, 2, ... and tells the searcher of each.
+
+        new() -> Trial(0, ...);  new() -> Trial(1, ...);  observe(trial 1, 1, 0.4);  new() -> Trial(2, ...)
+
+    Configurations come from the journal first (`replay`), then from `points`, then from the searcher.
+
+    Args:
+        n_trials: how many trials there may be, recorded ones included; None is no limit.
+        points: configurations to try first, in this order. Partly given ones are completed with mid-points; one that
+            is there twice, or has a recorded trial, is tried once.
+
+    Raises:
+        ConfigError: a point is not in the space.
+    """
+
+    def __init__(
+        self, searcher: Searcher, space: SearchSpace, n_trials: int | None = None, points: Sequence[Config] = ()
+    ) -> None:
+        if problems := check_points(space, points):
+            raise ConfigError(f"points_to_evaluate{problem}" for problem in problems)
+        self._searcher = searcher
+        self._space = space
+        self._n_trials = n_trials
+        self._points = {space.key(config): config for config in map(space.midpoint, points)}
+        self._recorded: deque[Config] = deque()
+        self._started = 0
+
+    def replay(self, config: Config) -> None:
+        """A recorded trial's configuration, in the order of trial ids, for a `new` to come."""
+        self._recorded.append(config)
+
+    @property
+    def remaining(self) -> int | None:
+        """How many more trials `n_trials` allows; None is no limit."""
+        return None if self._n_trials is None else max(self._n_trials - self._started, 0)
+
+    def new(self) -> Trial | None:
+        """The next trial; None if there is none now, which changes nothing. Recorded ones are never held back."""
+        config = self._next_config()
+        if config is None:
+            return None
+        trial = Trial(self._started, config)
+        self._started += 1
+        self._points.pop(self._space.key(config), None)
+        self._searcher.on_trial(trial)
+        return trial
+
+    def _next_config(self) -> Config | None:
+        if self._recorded:
+            return self._recorded.popleft()
+        if self.remaining == 0:
+            return None
+        if self._points:
+            return next(iter(self._points.values()))
+        return self._searcher.suggest(self._started)
+
+    def observe(self, trial: Trial, resource: int, score: float) -> None:
+        """A rung evaluation, passed on to the searcher. `score` is minimised; +inf for failure and NaN."""
+        self._searcher.observe(trial, resource, score)

@@ -1,0 +1,95 @@
+"""A hyperparameter that follows any distribution of `scipy.stats`."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.space.domain import Domain, is_integer, is_number, text
+
+_EDGE = 2.0**-53
+"""Quantiles are asked for at least this far from 0 and 1, where an unbounded distribution is infinite."""
+
+
+@functools.lru_cache(maxsize=256)
+def _frozen(distribution: str, parameters: tuple[tuple[str, float], ...]) -> Any:
+    from scipy import stats  # a slow import, for the few spaces that need it
+
+    return getattr(stats, distribution)(**dict(parameters))
+
+
+def _problems(distribution: Any, parameters: Mapping[str, Any]) -> list[str]:
+    from scipy import stats
+
+    kinds = (stats.rv_continuous, stats.rv_discrete)
+    known = [name for name in dir(stats) if isinstance(getattr(stats, name), kinds)]
+    if distribution not in known:
+        near = nearest(str(distribution), known)
+        return [f"distribution: scipy.stats has no distribution {distribution!r}{near}"]
+    found = getattr(stats, distribution)
+    shapes = [name.strip() for name in (found.shapes or "").split(",") if name.strip()]
+    takes = [*shapes, "loc", *(["scale"] if isinstance(found, stats.rv_continuous) else [])]
+    problems = []
+    for key, value in parameters.items():
+        if key not in takes:
+            problems.append(f"{key}: {distribution} takes {', '.join(takes)}, not {key!r}{nearest(key, takes)}")
+        elif not is_number(value):
+            problems.append(f"{key}: must be a number, got {value!r}")
+    problems += [f"{name}: missing; {distribution} needs it" for name in shapes if name not in parameters]
+    if not problems and math.isnan(found(**parameters).median()):
+        given = ", ".join(f"{key} {value!r}" for key, value in parameters.items())
+        problems.append(f"distribution: {distribution} is not defined for {given}")
+    return problems
+
+
+@dataclass(frozen=True, slots=True)
+class Scipy(Domain):
+    """The distribution `scipy.stats.<distribution>` with these parameters. Its unit interval is that of its quantiles.
+
+    Raises:
+        ConfigError: there is no such distribution or parameter, or a value that it isn't defined for.
+    """
+
+    distribution: str
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if problems := _problems(self.distribution, self.parameters):
+            raise ConfigError(problems)
+
+    @property
+    def _law(self) -> Any:
+        return _frozen(self.distribution, tuple(self.parameters.items()))
+
+    @property
+    def _discrete(self) -> bool:
+        return hasattr(self._law.dist, "pmf")
+
+    @property
+    def size(self) -> int | None:
+        low, high = self._law.support()
+        return int(high - low) + 1 if self._discrete and math.isfinite(high - low) else None
+
+    def contains(self, value: Any) -> bool:
+        low, high = self._law.support()
+        right_type = is_integer(value) if self._discrete else is_number(value)
+        return bool(right_type and low <= value <= high)
+
+    def to_unit(self, value: Any) -> float:
+        at = float(self._law.cdf(value))
+        return (at + float(self._law.cdf(value - 1))) / 2 if self._discrete else at
+
+    def from_unit(self, u: float) -> int | float:
+        value = self._law.ppf(min(max(float(u), _EDGE), 1 - _EDGE))
+        return int(value) if self._discrete else float(value)
+
+    def values(self) -> Sequence[int]:
+        low, _ = self._law.support()
+        return range(int(low), int(low) + (self.size or 0))
+
+    def __str__(self) -> str:
+        return f"{self.distribution}({', '.join(f'{key}={text(value)}' for key, value in self.parameters.items())})"

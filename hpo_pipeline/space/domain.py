@@ -1,0 +1,248 @@
+"""What one hyperparameter can be: the base of all domains, and those that list their values.
+
+Every domain is mapped to the unit interval so that equal lengths are equally likely: `from_unit(rng.random())` is a
+sample. Encoding goes back: `from_unit(to_unit(value)) == value` (floats: to rounding).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.trial import Value
+
+
+def is_number(value: Any) -> bool:
+    """A finite int or float; a bool is neither."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def identity(value: Value) -> tuple[bool, Value]:
+    """Equal for 1 and 1.0, different for 1 and True, which Python calls equal."""
+    return isinstance(value, bool), value
+
+
+def text(value: Any) -> str:
+    """A value as people write it: `1e-6`, not `1e-06`."""
+    return f"{value:g}".replace("e-0", "e-").replace("e+0", "e+") if isinstance(value, float) else str(value)
+
+
+def bin_of(u: float, n: int) -> int:
+    """Which of `n` equally wide bins of the unit interval `u` lies in."""
+    return min(max(int(u * n), 0), n - 1)
+
+
+class Domain(ABC):
+    """One hyperparameter's set of values, with its scale."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """Number of values; None if there is no end to them."""
+
+    @abstractmethod
+    def contains(self, value: Any) -> bool:
+        """Whether `value` is one of them, by type as well (True is no int, "3" no number)."""
+
+    @abstractmethod
+    def to_unit(self, value: Any) -> float:
+        """Where in [0, 1] a value of this domain lies."""
+
+    @abstractmethod
+    def from_unit(self, u: float) -> Value:
+        """The value at `u` in [0, 1]."""
+
+    @abstractmethod
+    def values(self) -> Sequence[Value]:
+        """All values of a finite domain, in order."""
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        return self.from_unit(rng.random())
+
+    @property
+    def midpoint(self) -> Value:
+        return self.from_unit(0.5)
+
+    def grid(self, n: int | None = None) -> list[Value]:
+        """All values of a finite domain if `n` is None or enough for them, else those at (i + 0.5) / n, each once.
+
+        Raises:
+            ConfigError: the domain is continuous and `n` is None.
+        """
+        if self.size is not None and (n is None or n >= self.size):
+            return list(self.values())
+        if n is None:
+            raise ConfigError("n_points: a continuous domain needs a number of grid points, got none")
+        return list(dict.fromkeys(self.from_unit((i + 0.5) / n) for i in range(n)))
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Domain):
+    """One value that isn't tuned. It takes no dimension of the unit cube."""
+
+    value: Value
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    def contains(self, value: Any) -> bool:
+        return identity(value) == identity(self.value)
+
+    def to_unit(self, value: Any) -> float:
+        return 0.5
+
+    def from_unit(self, u: float) -> Value:
+        return self.value
+
+    def values(self) -> tuple[Value]:
+        return (self.value,)
+
+    def __str__(self) -> str:
+        return f"always {text(self.value)}"
+
+
+def _choices_problems(choices: Any) -> list[str]:
+    if not isinstance(choices, Sequence) or isinstance(choices, str):
+        return [f"choices: must be a list, got {choices!r}"]
+    if not choices:
+        return ["choices: must not be empty"]
+    problems = [
+        f"choices: {choice!r} is neither a number, a string, a bool nor null; a choice between structures is a choice "
+        "between config options, by name"
+        for choice in choices
+        if not (choice is None or isinstance(choice, (bool, int, float, str)))
+    ]
+    if not problems:
+        known = [identity(choice) for choice in choices]
+        doubled = dict.fromkeys(choice for i, choice in enumerate(choices) if known.index(known[i]) != i)
+        problems += [f"choices: {choice!r} is listed more than once; list it once" for choice in doubled]
+    return problems
+
+
+def _index(choices: Sequence[Value], value: Any) -> int:
+    return [identity(choice) for choice in choices].index(identity(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Domain):
+    """One of several values without an order. Each has an equally wide bin and is encoded at its centre.
+
+    Raises:
+        ConfigError: `choices` is empty, holds a value twice, or holds what isn't a scalar.
+    """
+
+    choices: Sequence[Value]
+
+    def __post_init__(self) -> None:
+        if problems := _choices_problems(self.choices):
+            raise ConfigError(problems)
+        object.__setattr__(self, "choices", tuple(self.choices))
+
+    @property
+    def size(self) -> int:
+        return len(self.choices)
+
+    def contains(self, value: Any) -> bool:
+        return any(identity(choice) == identity(value) for choice in self.choices)
+
+    def to_unit(self, value: Any) -> float:
+        return (_index(self.choices, value) + 0.5) / len(self.choices)
+
+    def from_unit(self, u: float) -> Value:
+        return self.choices[bin_of(u, len(self.choices))]
+
+    def values(self) -> Sequence[Value]:
+        return self.choices
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(text, self.choices))}"
+
+
+ENCODINGS = ("equal", "nearest")
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinal(Domain):
+    """One of several values in an order.
+
+    `encoding` "equal": equally wide bins, each value at the centre of its own. "nearest" (for increasing numbers):
+    values lie where they stand on the scale (with `log`, on the log scale), which is extended by half the mean gap at
+    both ends; a point means the value nearest to it. So 1, 2, 100 keep their distances, and likelihoods follow them.
+
+    Raises:
+        ConfigError: as for Choice; `encoding` is unknown; or "nearest" where the values aren't increasing numbers
+            (positive ones for `log`).
+    """
+
+    choices: Sequence[Value]
+    encoding: str = "equal"
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        problems = _choices_problems(self.choices)
+        if self.encoding not in ENCODINGS:
+            known = " or ".join(ENCODINGS)
+            problems.append(f"encoding: must be {known}, got {self.encoding!r}{nearest(str(self.encoding), ENCODINGS)}")
+        if not isinstance(self.log, bool):
+            problems.append(f"log: must be true or false, got {self.log!r}")
+        elif self.log and self.encoding == "equal":
+            problems.append("log: equally spaced choices have no scale; add 'encoding: nearest', or leave log out")
+        if not problems and self.encoding == "nearest":
+            problems += _scale_problems(self.choices, self.log)
+        if problems:
+            raise ConfigError(problems)
+        object.__setattr__(self, "choices", tuple(self.choices))
+
+    def _positions(self) -> list[float]:
+        """Where the values lie in the unit interval."""
+        n = len(self.choices)
+        if self.encoding == "equal" or n == 1:
+            return [(i + 0.5) / n for i in range(n)]
+        numbers = [math.log(float(c)) if self.log else float(c) for c in self.choices]  # type: ignore[arg-type]
+        half = (numbers[-1] - numbers[0]) / (n - 1) / 2
+        return [(x - numbers[0] + half) / (numbers[-1] - numbers[0] + 2 * half) for x in numbers]
+
+    @property
+    def size(self) -> int:
+        return len(self.choices)
+
+    def contains(self, value: Any) -> bool:
+        return any(identity(choice) == identity(value) for choice in self.choices)
+
+    def to_unit(self, value: Any) -> float:
+        return self._positions()[_index(self.choices, value)]
+
+    def from_unit(self, u: float) -> Value:
+        if self.encoding == "equal":
+            return self.choices[bin_of(u, len(self.choices))]
+        borders = [(a + b) / 2 for a, b in pairwise(self._positions())]
+        return self.choices[sum(u >= border for border in borders)]
+
+    def values(self) -> Sequence[Value]:
+        return self.choices
+
+    def __str__(self) -> str:
+        return f"one of {' < '.join(map(text, self.choices))}"
+
+
+def _scale_problems(choices: Sequence[Value], log: bool) -> list[str]:
+    numbers = [c for c in choices if isinstance(c, (int, float)) and is_number(c)]
+    if len(numbers) < len(choices) or any(a >= b for a, b in pairwise(numbers)):
+        return [f"choices: 'encoding: nearest' needs increasing numbers, got {list(choices)!r}"]
+    if log and numbers[0] <= 0:
+        return [f"choices: must be positive with log, got {numbers[0]!r}"]
+    return []

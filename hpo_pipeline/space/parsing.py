@@ -1,0 +1,195 @@
+"""From the YAML of a search space, as plain data, to a SearchSpace: all that is wrong in it is found at once.
+
+The syntax is described in hpo_pipeline/space/__init__.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.space.distribution import Scipy
+from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal, identity, is_number
+from hpo_pipeline.space.ranges import Float, Int
+from hpo_pipeline.space.space import Condition, Parameter, SearchSpace
+from hpo_pipeline.trial import Value
+
+_TYPES: dict[str, tuple[Callable[..., Domain], tuple[str, ...], tuple[str, ...]]] = {
+    # type: (domain, keys that are needed, keys that may be given)
+    "float": (Float, ("low", "high"), ("log", "step", "n")),
+    "int": (Int, ("low", "high"), ("log", "step", "n", "base")),
+    "choice": (Choice, ("choices",), ()),
+    "ordinal": (Ordinal, ("choices",), ("encoding", "log")),
+    "scipy": (Scipy, ("distribution",), ()),
+}
+_COMMON = ("type", "when")
+_TELLTALE = ("low", "high", "choices", "distribution")
+"""Keys that only a leaf has."""
+
+
+def parse(tree: Mapping[str, Any], prefix: str) -> SearchSpace:
+    """See SearchSpace.parse."""
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{prefix}: must be a mapping that mirrors the config it tunes, got {tree!r}")
+    parser = _Parser(prefix)
+    parser.branch(tree, "", ())
+    parameters = parser.parameters
+    parser.problems += [f"{prefix}.{problem}" for problem in _condition_problems(parameters)]
+    parameters = _in_order(parameters, prefix, parser.problems)
+    if parser.problems:
+        raise ConfigError(parser.problems)
+    return SearchSpace(tuple(parameters))
+
+
+class _Parser:
+    """Collects parameters and problems on its way through the tree."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.parameters: list[Parameter] = []
+        self.problems: list[str] = []
+
+    def problem(self, path: str, what: str) -> None:
+        self.problems.append(f"{self.prefix}.{path}{what}" if path else f"{self.prefix}{what}")
+
+    def branch(self, tree: Mapping[Any, Any], base: str, when: tuple[Condition, ...]) -> None:
+        for key, node in tree.items():
+            path = f"{base}.{key}" if base else str(key)
+            if not isinstance(key, str):
+                self.problem(path, f": a key must be a string, got {key!r}")
+            elif isinstance(node, Mapping):
+                self.mapping(node, path, when)
+            elif isinstance(node, Sequence) and not isinstance(node, str):
+                self.problem(path, f": is a list; write {{type: choice, choices: {list(node)!r}}}")
+            else:
+                self.parameters.append(Parameter(path, Constant(node), when))
+
+    def mapping(self, node: Mapping[Any, Any], path: str, when: tuple[Condition, ...]) -> None:
+        if "type" in node and not isinstance(node["type"], Mapping):
+            self.leaf(node, path, when)
+            return
+        scalars = [key for key, value in node.items() if not isinstance(value, Mapping)]
+        if not any(key in node and (key in scalars or key == "choices") for key in _TELLTALE):
+            if "when" in node:
+                self.problem(path, ".when: belongs to a leaf, beside its type; write it there")
+            self.branch({key: value for key, value in node.items() if key != "when"}, path, when)
+            return
+        mistyped = [key for key in scalars if isinstance(key, str) and nearest(key, ["type"])]
+        if mistyped:
+            self.problem(path, f".{mistyped[0]}: unknown key for a leaf; did you mean 'type'?")
+        else:
+            self.problem(path, f": has no type; add one of {', '.join(_TYPES)}")
+
+    def leaf(self, node: Mapping[Any, Any], path: str, when: tuple[Condition, ...]) -> None:
+        kind = node["type"]
+        if kind not in _TYPES:
+            near = nearest(str(kind), _TYPES)
+            self.problem(path, f".type: must be one of {', '.join(_TYPES)}, got {kind!r}{near}")
+            return
+        _, needed, optional = _TYPES[kind]
+        known = (*_COMMON, *needed, *optional)
+        before = len(self.problems)
+        if kind != "scipy":
+            for key in [key for key in node if key not in known]:
+                near = nearest(str(key), known)
+                self.problem(path, f".{key}: unknown key for type {kind!r}{near or '; it knows ' + ', '.join(known)}")
+        for key in needed:
+            if key not in node:
+                self.problem(path, f".{key}: missing; type {kind!r} needs it")
+        when = (*when, *self.conditions(node.get("when"), path))
+        domain = self.domain(node, path) if len(self.problems) == before else None
+        # what is wrong here is known by now: no further problems because others depend on it
+        self.parameters.append(Parameter(path, domain or Constant(None), when))
+        if kind == "choice" and isinstance(node.get("choices"), Mapping):
+            self.options(node["choices"], path, when)
+
+    def domain(self, node: Mapping[Any, Any], path: str) -> Domain | None:
+        build = _TYPES[node["type"]][0]
+        arguments = {key: value for key, value in node.items() if key not in _COMMON}
+        if node["type"] == "scipy":
+            arguments = {"distribution": arguments.pop("distribution"), "parameters": arguments}
+        elif isinstance(node.get("choices"), Mapping) and node["type"] == "choice":
+            arguments["choices"] = list(node["choices"])
+        try:
+            return build(**arguments)
+        except ConfigError as error:
+            self.problems += error.under(f"{self.prefix}.{path}").problems
+            return None
+
+    def options(self, choices: Mapping[Value, Any], path: str, when: tuple[Condition, ...]) -> None:
+        parent, _, _ = path.rpartition(".")
+        inside = parent or path  # a choice at the root selects a config group
+        for option, tree in choices.items():
+            if isinstance(tree, Mapping):
+                self.branch(tree, inside, (*when, Condition(path, (option,))))
+            elif tree is not None:
+                self.problem(path, f".choices.{option}: must be a sub-space or {{}}, got {tree!r}")
+
+    def conditions(self, node: Any, path: str) -> Iterator[Condition]:
+        if node is None:
+            return
+        if not isinstance(node, Mapping):
+            self.problem(path, f".when: must be a mapping path -> value or list of values, got {node!r}")
+            return
+        for parent, values in node.items():
+            allowed = values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+            if not allowed or any(isinstance(value, (Mapping, list)) for value in allowed):
+                self.problem(path, f".when.{parent}: must be a value or a list of values, got {values!r}")
+            else:
+                yield Condition(str(parent), tuple(allowed))
+
+
+def _condition_problems(parameters: list[Parameter]) -> Iterator[str]:
+    declared: dict[str, list[Parameter]] = {}
+    for p in parameters:
+        declared.setdefault(p.path, []).append(p)
+    for p in parameters:
+        for parent, values in p.when:
+            if parent not in declared:
+                hint = nearest(parent, declared) or "; add it there, or drop the condition"
+                yield f"{p.path}.when.{parent}: not in the search space{hint}"
+                continue
+            domains = [other.domain for other in declared[parent]]
+            for value in values:
+                if not any(_conceivable(domain, value) for domain in domains):
+                    options = [str(v) for d in domains if isinstance(d, (Choice, Ordinal)) for v in d.choices]
+                    near = nearest(str(value), options)
+                    yield f"{p.path}.when.{parent}: is never {value!r} ({domains[0]}){near}"
+    for path, same in declared.items():
+        for one, other in combinations(same, 2):
+            if not _exclude_each_other(one.when, other.when):
+                yield f"{path}: declared twice, under conditions that can hold together; declare it once"
+                break
+
+
+def _conceivable(domain: Domain, value: Value) -> bool:
+    """Whether `domain` could have this value were it not narrowed: pinning a parent, or moving its bounds, is fine."""
+    if isinstance(domain, (Choice, Ordinal)):
+        return domain.contains(value)
+    return isinstance(domain, Constant) or is_number(value)
+
+
+def _exclude_each_other(one: tuple[Condition, ...], other: tuple[Condition, ...]) -> bool:
+    return any(
+        a.parent == b.parent and not {identity(v) for v in a.values} & {identity(v) for v in b.values}
+        for a in one
+        for b in other
+    )
+
+
+def _in_order(parameters: list[Parameter], prefix: str, problems: list[str]) -> list[Parameter]:
+    """Parents before children, otherwise as declared. A cycle is added to `problems`."""
+    ordered: list[Parameter] = []
+    left = list(parameters)
+    while left:
+        waiting = {p.path for p in left}
+        ready = next((p for p in left if not any(c.parent in waiting for c in p.when)), None)
+        if ready is None:
+            cycle = ", ".join(dict.fromkeys(p.path for p in left))
+            problems.append(f"{prefix}: conditions depend on each other in a circle: {cycle}; remove one of them")
+            return ordered
+        ordered.append(ready)
+        left.remove(ready)
+    return ordered

@@ -1,0 +1,274 @@
+"""A search space: an ordered list of parameters, some of which exist only where others have certain values.
+
+A sample is a flat dict {path: value} that holds the active parameters, parents before children. The unit cube has one
+dimension for each parameter that isn't a constant; a path that is declared under several conditions (`optimizer.lr`
+for sgd and for adam) has one for each. Inactive dimensions are encoded as 0.5 and ignored when decoding.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hpo_pipeline.errors import nearest
+from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal, identity, text
+from hpo_pipeline.space.ranges import Float, Int
+from hpo_pipeline.trial import Config, Value
+
+_ABSENT = object()
+
+
+class Condition(NamedTuple):
+    """Holds if the parent is active and has one of these values."""
+
+    parent: str
+    values: tuple[Value, ...]
+
+    def holds(self, config: Config) -> bool:
+        if self.parent not in config:
+            return False
+        value = identity(config[self.parent])
+        return any(value == identity(allowed) for allowed in self.values)
+
+    def __str__(self) -> str:
+        return f"{self.parent} is {' or '.join(map(text, self.values))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One hyperparameter.
+
+    Attributes:
+        path: where it stands in the composed config.
+        domain: its values.
+        when: conditions that must all hold for it to be active.
+    """
+
+    path: str
+    domain: Domain
+    when: tuple[Condition, ...] = ()
+
+    def is_active(self, config: Config) -> bool:
+        return all(condition.holds(config) for condition in self.when)
+
+    def __str__(self) -> str:
+        return f"{self.path}  {self.domain}" + (f"  when {' and '.join(map(str, self.when))}" if self.when else "")
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is tuned. Built by `parse` (hpo_pipeline/space/parsing.py), which checks what is assumed here.
+
+    Attributes:
+        parameters: parents before children; a path occurs again only under conditions that exclude each other.
+    """
+
+    parameters: tuple[Parameter, ...]
+
+    @staticmethod
+    def parse(tree: Mapping[str, Any], prefix: str = "search_space") -> SearchSpace:
+        """The space that a plain nested mapping describes.
+
+        Args:
+            tree: mirrors the config that is tuned; the syntax is described in hpo_pipeline/space/__init__.py.
+            prefix: where it stands in the config, for the messages.
+
+        Raises:
+            ConfigError: with everything that is wrong in it.
+        """
+        from hpo_pipeline.space.parsing import parse  # it builds on this module
+
+        return parse(tree, prefix)
+
+    @functools.cached_property
+    def _tuned(self) -> tuple[Parameter, ...]:
+        return tuple(p for p in self.parameters if not isinstance(p.domain, Constant))
+
+    @functools.cached_property
+    def _parents(self) -> frozenset[str]:
+        return frozenset(condition.parent for p in self.parameters for condition in p.when)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the unit cube."""
+        return len(self._tuned)
+
+    @functools.cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that a configuration can have, each once."""
+        return tuple(dict.fromkeys(p.path for p in self.parameters))
+
+    @property
+    def constants(self) -> dict[str, Value]:
+        """The parameters that have the same value in every configuration."""
+        return {p.path: p.domain.value for p in self.parameters if isinstance(p.domain, Constant) and not p.when}
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+        return self.from_unit(rng.random(self.dim))
+
+    def to_unit(self, config: Config) -> npt.NDArray[np.float64]:
+        """The point `(dim,)` of the unit cube that encodes `config`; 0.5 where a parameter is inactive."""
+        return np.array([p.domain.to_unit(config[p.path]) if p.is_active(config) else 0.5 for p in self._tuned])
+
+    def from_unit(self, point: npt.ArrayLike) -> dict[str, Value]:
+        """The configuration at a point `(dim,)` of the unit cube."""
+        coordinates = iter(np.asarray(point, dtype=float).tolist())
+        config: dict[str, Value] = {}
+        for p in self.parameters:
+            u = 0.5 if isinstance(p.domain, Constant) else next(coordinates)
+            if p.is_active(config):
+                config[p.path] = p.domain.from_unit(u)
+        return config
+
+    def midpoint(self, partial: Config | None = None) -> dict[str, Value]:
+        """`partial` completed with mid-points; what isn't active then is left out."""
+        config: dict[str, Value] = {}
+        for p in self.parameters:
+            if p.is_active(config):
+                config[p.path] = partial[p.path] if partial and p.path in partial else p.domain.midpoint
+        return config
+
+    def contains(self, config: Config) -> list[str]:
+        """Why `config` is not a configuration of this space, one line for each reason; empty if it is one."""
+        problems = []
+        active: dict[str, Value] = {}
+        for p in self.parameters:
+            if not p.is_active(config):
+                continue
+            if p.path not in config:
+                problems.append(f"{p.path}: missing; give it a value ({p.domain})")
+            else:
+                active[p.path] = config[p.path]
+                if not p.domain.contains(config[p.path]):
+                    problems.append(f"{p.path}: {config[p.path]!r} is not in the search space ({p.domain})")
+        for path in config:
+            if path not in self.paths:
+                problems.append(f"{path}: not in the search space{nearest(path, self.paths)}")
+            elif path not in active:
+                needed = " or ".join(
+                    " and ".join(map(str, p.when)) for p in self.parameters if p.path == path and p.when
+                )
+                problems.append(f"{path}: given, but it exists only when {needed}; leave it out")
+        return problems
+
+    def key(self, config: Config) -> Hashable:
+        """Equal for equal configurations, whatever the order of their paths."""
+        return tuple(sorted(((path, identity(value)) for path, value in config.items()), key=lambda item: item[0]))
+
+    @functools.cached_property
+    def size(self) -> int | None:
+        """Number of configurations; None if there is no end to them."""
+        if any(p.domain.size is None for p in self.parameters):
+            return None
+        return self._count(0, {})
+
+    def _count(self, index: int, config: dict[str, Value]) -> int:
+        """Configurations from parameter `index` on; only parents' values are gone through one by one."""
+        if index == len(self.parameters):
+            return 1
+        p = self.parameters[index]
+        if not p.is_active(config):
+            return self._count(index + 1, config)
+        if p.path in self._parents:
+            return sum(self._count(index + 1, {**config, p.path: value}) for value in p.domain.values())
+        return (p.domain.size or 0) * self._count(index + 1, config)
+
+    def grid(self, n: int | None = None, points: Mapping[str, int] | None = None) -> Iterator[dict[str, Value]]:
+        """All combinations of the parameters' grid points, one at a time; the last parameter varies fastest.
+
+        Args:
+            n: points of each range; None is all values. What lists its values (choices, and ranges with `step`, `n`
+                or `base`) has all of them.
+            points: path -> points, for parameters that need another number.
+
+        Raises:
+            ConfigError: a continuous parameter is given no number of points.
+        """
+        values = {
+            id(p): p.domain.grid((points or {}).get(p.path, None if _is_listed(p) else n)) for p in self.parameters
+        }
+        return self._combinations(0, {}, values)
+
+    def _combinations(
+        self, index: int, config: dict[str, Value], values: dict[int, list[Value]]
+    ) -> Iterator[dict[str, Value]]:
+        if index == len(self.parameters):
+            yield dict(config)
+            return
+        p = self.parameters[index]
+        if not p.is_active(config):
+            yield from self._combinations(index + 1, config, values)
+            return
+        for value in values[id(p)]:
+            yield from self._combinations(index + 1, {**config, p.path: value}, values)
+
+    def check_paths(
+        self, config: Mapping[str, Any], options: Mapping[str, Mapping[Value, Mapping[str, Any]]] | None = None
+    ) -> list[str]:
+        """Every parameter that has no place in the config that is tuned.
+
+        Args:
+            config: the composed config: nested and plain.
+            options: path of a choice that selects a config group -> its options -> what each is composed to. What
+                exists only under an option that isn't given here is not checked.
+        """
+        problems = []
+        known = list(_paths(config))
+        for p in self.parameters:
+            group = next((c for c in p.when if p.path.startswith(f"{c.parent}.")), None)
+            trees: list[tuple[str, Mapping[str, Any]]] = [("", config)]
+            if group:
+                composed = (options or {}).get(group.parent, {})
+                trees = [
+                    (f" with {group.parent}={text(value)}", _nested(group.parent, composed[value]))
+                    for value in group.values
+                    if value in composed
+                ]
+            for where, tree in trees:
+                found = _lookup(tree, p.path)
+                if found is _ABSENT:
+                    near = nearest(p.path, known if not group else list(_paths(tree)))
+                    problems.append(f"{p.path}: not in the config that is tuned{where}{near}")
+                elif isinstance(found, Mapping) and not isinstance(p.domain, (Choice, Constant)):
+                    problems.append(f"{p.path}: is a group of the config, not a value; tune one of its keys")
+        return problems
+
+    def describe(self) -> str:
+        """One line for each parameter, and the number of configurations."""
+        width = max((len(p.path) for p in self.parameters), default=0)
+        lines = [f"{p.path:<{width}}{str(p)[len(p.path) :]}" for p in self.parameters]
+        return "\n".join([*lines, f"{self.size} configurations"] if self.size is not None else lines)
+
+
+def _is_listed(p: Parameter) -> bool:
+    """Whether a person has chosen the values one by one, or their number."""
+    if isinstance(p.domain, (Float, Int)):
+        return any((p.domain.step, p.domain.n, getattr(p.domain, "base", None)))
+    return isinstance(p.domain, (Choice, Ordinal, Constant))
+
+
+def _lookup(tree: Mapping[str, Any], path: str) -> Any:
+    node: Any = tree
+    for key in path.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return _ABSENT
+        node = node[key]
+    return node
+
+
+def _nested(path: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in reversed(path.split(".")):
+        node = {key: node}
+    return node
+
+
+def _paths(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{prefix}{key}.")

@@ -1,0 +1,111 @@
+"""Suggestions: where trials come from, in which order, and how many."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.searcher.random import RandomSearch
+from hpo_pipeline.searcher.suggestions import Suggestions, check_points
+from hpo_pipeline.space import SearchSpace
+
+SPACE = SearchSpace.parse(
+    {
+        "optimizer": {"lr": {"type": "float", "low": 1e-6, "high": 1.0, "log": True}},
+        "model": {"n_units": {"type": "int", "low": 4, "high": 1024}},
+    }
+)
+
+
+class Recorder:
+    """Suggests n_units = 4, 5, 6, ... up to `last`, and notes what it is told."""
+
+    def __init__(self, last: int = 1024) -> None:
+        self.last = last
+        self.trials = []
+        self.observed = []
+
+    def suggest(self, trial_id):
+        n_units = 4 + len(self.trials)
+        return {"optimizer.lr": 1.0, "model.n_units": n_units} if n_units <= self.last else None
+
+    def on_trial(self, trial):
+        self.trials.append(trial)
+
+    def observe(self, trial, resource, score):
+        self.observed.append((trial.id, resource, score))
+
+
+def test_trials_are_numbered_and_told_to_the_searcher():
+    searcher = Recorder()
+    suggestions = Suggestions(searcher, SPACE)
+    trials = [suggestions.new() for _ in range(3)]
+    assert [trial.id for trial in trials] == [0, 1, 2]
+    assert searcher.trials == trials
+
+
+def test_points_come_first_completed_with_midpoints_and_each_once():
+    points = [{"model.n_units": 64}, {"model.n_units": 64, "optimizer.lr": 1e-3}, {}]
+    suggestions = Suggestions(Recorder(), SPACE, points=points)
+    configs = [suggestions.new().config for _ in range(3)]
+    assert configs[0] == {"optimizer.lr": pytest.approx(1e-3), "model.n_units": 64}
+    assert configs[1] == {"optimizer.lr": pytest.approx(1e-3), "model.n_units": 514}
+    assert configs[2]["optimizer.lr"] == 1.0
+
+
+def test_n_trials_ends_the_stream_and_counts_down():
+    suggestions = Suggestions(Recorder(), SPACE, n_trials=2, points=[{}, {"model.n_units": 5}, {"model.n_units": 6}])
+    remaining = []
+    while suggestions.new() is not None:
+        remaining.append(suggestions.remaining)
+    assert remaining == [1, 0]
+
+
+def test_an_exhausted_searcher_ends_the_stream_and_changes_nothing():
+    searcher = Recorder(last=4)
+    suggestions = Suggestions(searcher, SPACE)
+    assert suggestions.new().id == 0
+    assert (suggestions.new(), suggestions.new()) == (None, None)
+    assert len(searcher.trials) == 1
+    searcher.last = 1024
+    assert suggestions.new().id == 1
+
+
+def test_recorded_configurations_come_before_everything_even_past_n_trials():
+    recorded = [{"optimizer.lr": 0.5, "model.n_units": n} for n in (8, 9)]
+    suggestions = Suggestions(Recorder(), SPACE, n_trials=1, points=[{"model.n_units": 7}])
+    for config in recorded:
+        suggestions.replay(config)
+    assert [suggestions.new().config for _ in range(2)] == recorded
+    assert suggestions.new() is None
+    assert suggestions.remaining == 0
+
+
+@pytest.mark.parametrize("cut", range(6))
+def test_a_resumed_stream_goes_on_as_if_never_interrupted(cut):
+    points = [{"model.n_units": 64}, {}, {"model.n_units": 64}]
+    whole = Suggestions(RandomSearch(SPACE, 0), SPACE, 6, points)
+    trials = [whole.new() for _ in range(6)]
+    resumed = Suggestions(RandomSearch(SPACE, 0), SPACE, 6, points)
+    for trial in trials[:cut]:
+        resumed.replay(trial.config)
+    assert [resumed.new() for _ in range(6)] == trials
+
+
+def test_observations_are_passed_on():
+    searcher = Recorder()
+    suggestions = Suggestions(searcher, SPACE)
+    suggestions.observe(suggestions.new(), 3, 0.25)
+    assert searcher.observed == [(0, 3, 0.25)]
+
+
+def test_wrong_points_are_refused_all_at_once():
+    points = [{"optimizer.lr": 2.0}, {"model.n_unit": 4}, 7]
+    assert check_points(SPACE, points) == [
+        "[0].optimizer.lr: 2.0 is not in the search space (log-uniform [1e-6, 1])",
+        "[1].model.n_unit: not in the search space; did you mean 'model.n_units'?",
+        "[2]: must be a mapping path -> value, got 7",
+    ]
+    with pytest.raises(ConfigError) as caught:
+        Suggestions(Recorder(), SPACE, points=points)
+    assert caught.value.problems[0].startswith("points_to_evaluate[0].optimizer.lr: ")
