@@ -1,0 +1,224 @@
+"""What a study looks like in MLflow: each journal record as what it adds to a run.
+
+The study is the parent run (key None), each trial a child run (key: trial id). What a record adds follows from the
+journal up to that record alone, timestamps included; so it may be sent twice, and is in the store once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hpo_pipeline.journal import Record
+from hpo_pipeline.report.command import command_line, trial_overrides
+from hpo_pipeline.report.view import StudyView, TrialView
+from hpo_pipeline.tracker.naming import TAG_LENGTH, Keys, clipped, dimensions, domain_text, scalars, text
+from hpo_pipeline.trial import FINAL, State
+
+_CONFIG_PARAMS = 100
+_ERROR_LENGTH = 500
+# MLflow's own words for the state of a run. FAILED and KILLED look alike in its table, so a trial that was stopped
+# early is FINISHED, with its state as a tag.
+RUN_STATUS = {
+    State.COMPLETED: "FINISHED",
+    State.STOPPED: "FINISHED",
+    State.PAUSED: "FINISHED",
+    State.FAILED: "FAILED",
+    State.INTERRUPTED: "KILLED",
+    State.RUNNING: "KILLED",
+}
+RunKey = int | None
+
+
+class Point(NamedTuple):
+    """One metric record; `time` in milliseconds since the epoch."""
+
+    key: str
+    value: float
+    time: int
+    step: int
+
+
+@dataclass(slots=True)
+class Update:
+    """What is to be added to one run.
+
+    Attributes:
+        created: (name of the run, milliseconds) if the run is new.
+        files: text artifacts, name -> content.
+        status: (MLflow's status, milliseconds), the latest of several.
+    """
+
+    created: tuple[str, int] | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: list[Point] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    status: tuple[str, int] | None = None
+
+    def add(self, later: Update) -> None:
+        self.created = self.created or later.created
+        self.params |= later.params
+        self.metrics += later.metrics
+        self.tags |= later.tags
+        self.files |= later.files
+        self.status = later.status or self.status
+
+
+def milliseconds(time: float) -> int:
+    return round(time * 1000)
+
+
+def study_state(end: Record) -> State:
+    """How a session ended, by its `end` record."""
+    word = str(end["state"]).upper()
+    if word in ("INTERRUPTED", "KILLED"):
+        return State.INTERRUPTED
+    return State.FAILED if word in ("FAILED", "ERROR") else State.COMPLETED
+
+
+class Schema:
+    """Turns records into updates, in order.
+
+    Args:
+        config: the composed study config.
+        train_command: the beginning of the command line that re-runs a trial.
+    """
+
+    def __init__(self, config: Mapping[str, Any], train_command: str) -> None:
+        self.view = StudyView()
+        self._config = config
+        self._train_command = train_command
+        self._keys = Keys()
+        self._log_scaled = {path for path, domain in dimensions(config.get("search_space")) if domain.get("log")}
+        self._terminated: set[int] = set()
+
+    def apply(self, record: Record) -> Iterator[tuple[RunKey, Update]]:
+        """Takes in the next record; yields what it adds to which run."""
+        improvements = len(self.view.improvements)
+        self.view.apply(record)
+        now = milliseconds(record["time"])
+        match record["event"]:
+            case "study":
+                yield None, self._study(record, now)
+            case "session":
+                yield None, Update(tags={"hpo.state": "RUNNING"}, status=("RUNNING", now))
+            case "end":
+                yield from self._end(record, now)
+            case "suggested":
+                yield record["trial"], self._suggested(self.view.trials[record["trial"]], now)
+            case "submitted" | "report" | "rung" | "result" | "decision" as event:
+                trial = self.view.trials[record["trial"]]
+                yield trial.id, getattr(self, f"_{event}")(trial, record, now)
+        for resource, value, time, _ in self.view.improvements[improvements:]:
+            point = Point(self._keys(f"best.{self.view.metric}"), value, milliseconds(time), resource)
+            yield None, Update(metrics=[point])
+
+    def counters(self, time: float) -> Update:
+        """Where the study stands: a sample, taken once a window."""
+        states = [trial.state for trial in self.view.trials.values()]
+        values = {f"hpo.trials.{state.value.lower()}": float(states.count(state)) for state in State}
+        values["hpo.resource.total"] = float(self.view.total_resource)
+        step = self.view.total_resource
+        return Update(metrics=[Point(key, value, milliseconds(time), step) for key, value in values.items()])
+
+    def _study(self, record: Record, now: int) -> Update:
+        params = {"scheduler": self._component("scheduler"), "searcher": self._component("searcher")}
+        params |= {key: text(record[key]) for key in ("seed", "metric", "mode")}
+        keys = Keys()
+        for path, domain in dimensions(self._config.get("search_space")):
+            params[keys(f"space.{path}")] = domain_text(domain)
+        rest = {key: value for key, value in self._config.items() if key != "search_space"}
+        plain = [(path, value) for path, value in scalars(rest) if not path.endswith(("_target_", "_partial_"))]
+        for path, value in plain[:_CONFIG_PARAMS]:
+            params.setdefault(keys(path), text(value))
+        tags = {"hpo.role": "study", "hpo.study_id": str(record["id"]), "hpo.state": "RUNNING"}
+        return Update(created=(str(record["name"]), now), params=params, tags=tags)
+
+    def _component(self, group: str) -> str:
+        node = self._config.get(group)
+        return str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, Mapping) else text(node)
+
+    def _suggested(self, trial: TrialView, now: int) -> Update:
+        params = {self._keys(path): text(value) for path, value in trial.config.items()}
+        for path, value in trial.config.items():
+            # The UI's charts of parameters have no logarithmic axis.
+            if path in self._log_scaled and isinstance(value, (int, float)) and value > 0:
+                params[self._keys(f"log10.{path}")] = text(math.log10(value))
+        tags = {
+            "hpo.role": "trial",
+            "hpo.uid": f"{self.view.header['id']}:{trial.id}",
+            "hpo.trial": str(trial.id),
+            **self._standing(trial),
+        }
+        return Update(created=(f"trial-{trial.id:04d}", now), params=params, tags=tags)
+
+    def _standing(self, trial: TrialView) -> dict[str, str]:
+        words = trial_overrides(trial.id, trial.resource or trial.target_resource or 1, trial.config)
+        return {
+            "hpo.state": trial.state.value,
+            "hpo.stop_reason": clipped(trial.reason, TAG_LENGTH),
+            "hpo.bracket": str(trial.bracket),
+            "hpo.rung": str(trial.rung),
+            "hpo.command": clipped(f"{self._train_command} {command_line(words)}".strip(), TAG_LENGTH),
+        }
+
+    def _submitted(self, trial: TrialView, record: Record, now: int) -> Update:
+        update = Update(tags=self._standing(trial))
+        if trial.id in self._terminated:
+            self._terminated.discard(trial.id)
+            update.status = ("RUNNING", now)
+        return update
+
+    def _report(self, trial: TrialView, record: Record, now: int) -> Update:
+        update = Update()
+        for name, value in record["metrics"].items():
+            update.metrics.append(self._point(name, value, now, record["resource"]))
+            if not math.isfinite(value):
+                update.tags["hpo.diverged"] = f"{name} was {value} at {record['resource']}"
+        return update
+
+    def _rung(self, trial: TrialView, record: Record, now: int) -> Update:
+        point = self._point(f"rung/{self.view.metric}", record["value"], now, record["resource"])
+        return Update(metrics=[point], tags=self._standing(trial))
+
+    def _point(self, name: str, value: float, now: int, step: int) -> Point:
+        # MLflow stores infinity as 1.8e308, which ruins every axis.
+        return Point(self._keys(name), value if math.isfinite(value) else math.nan, now, step)
+
+    def _result(self, trial: TrialView, record: Record, now: int) -> Update:
+        if record["outcome"] == "interrupted":
+            return self._terminate(trial, now)
+        if record["outcome"] != "failed":
+            return Update()
+        tags = {"hpo.error": clipped(trial.error, _ERROR_LENGTH)}
+        return Update(tags=tags, files={"traceback.txt": trial.traceback} if trial.traceback else {})
+
+    def _decision(self, trial: TrialView, record: Record, now: int) -> Update:
+        return self._terminate(trial, now) if trial.state in FINAL else Update(tags=self._standing(trial))
+
+    def _terminate(self, trial: TrialView, now: int) -> Update:
+        """The run ends here, as far as is known. Its summary has the time of its last report: the same if repeated."""
+        self._terminated.add(trial.id)
+        update = Update(tags=self._standing(trial), status=(RUN_STATUS[trial.state], now))
+        if trial.curve:
+            last = milliseconds(trial.curve[-1][2])
+            summary = {"hpo.resource": trial.resource, "hpo.rung": trial.rung, "hpo.seconds": trial.seconds}
+            best = trial.best(self.view.metric)
+            if best is not None:
+                summary[f"best.{self.view.metric}"] = best
+            update.metrics = [self._point(key, float(value), last, trial.resource) for key, value in summary.items()]
+        return update
+
+    def _end(self, record: Record, now: int) -> Iterator[tuple[RunKey, Update]]:
+        for trial in self.view.trials.values():
+            if trial.id not in self._terminated:
+                update = self._terminate(trial, now)
+                if trial.state is State.RUNNING:
+                    update.tags["hpo.state"] = State.INTERRUPTED.value
+                yield trial.id, update
+        state = study_state(record)
+        tags = {"hpo.state": state.value, "hpo.end_reason": clipped(str(record["reason"]), TAG_LENGTH)}
+        yield None, Update(tags=tags, status=(RUN_STATUS[state], now))

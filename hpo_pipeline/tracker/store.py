@@ -1,0 +1,36 @@
+"""A store of runs, as the writer sees it: the calls it makes, and the ways in which they fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from hpo_pipeline.tracker.schema import Update
+
+
+class StoreDownError(Exception):
+    """The store doesn't answer, or not now: try again."""
+
+
+class RefusedError(Exception):
+    """The store will never take this."""
+
+
+class UnusableStoreError(Exception):
+    """This store can't be used without a person's help, which the message asks for."""
+
+
+class RunStore(Protocol):
+    """What the writer needs of MLflow (mlflow.Store)."""
+
+    def experiment(self, name: str) -> str: ...
+    def tag_experiment(self, experiment_id: str, key: str, value: str) -> None: ...
+    def exists(self, run_id: str) -> bool: ...
+    def find(self, experiment_id: str, tag: str, value: str) -> str | None: ...
+    def children(self, experiment_id: str, study: str) -> dict[int, str]: ...
+    def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str: ...
+    def log(self, run_id: str, update: Update) -> list[str]: ...
+    def set_status(self, run_id: str, status: str, time: int) -> None: ...
+    def text(self, run_id: str, name: str, content: str) -> None: ...
+    def file(self, run_id: str, path: Path, folder: str | None = None) -> None: ...
+    def analyze(self) -> None: ...
