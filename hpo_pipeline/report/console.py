@@ -1,0 +1,107 @@
+"""What people see while a study runs: a live table in a terminal, log lines where there is none."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from hpo_pipeline.journal import Record
+from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.trial import Budget
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+    from hpo_pipeline.report.lines import Lines
+    from hpo_pipeline.report.live import LiveTable
+
+REFRESH_PER_SECOND = 4.0
+
+
+class Console:
+    """Shows a study as it goes. `start`, then `update` after each record that the view has applied, then `close`.
+
+    Args:
+        view: read, never changed.
+        budget: what the progress bar measures against.
+        unit: what one unit of resource is called ("epoch").
+        quiet: show nothing.
+        file: where to; standard output if None.
+        clock: seconds, for the elapsed time and the rate of log lines.
+    """
+
+    def __init__(
+        self,
+        view: StudyView,
+        budget: Budget,
+        unit: str,
+        quiet: bool = False,
+        file: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._view, self._budget, self._unit, self._quiet = view, budget, unit, quiet
+        self._file, self._clock = file, clock
+        self._before = self._began = 0.0
+        self._live: Live | None = None
+        self._table: LiveTable | None = None
+        self._lines: Lines | None = None
+        self._rerouted: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
+
+    def start(self) -> None:
+        """Call once the journal of a resumed study has been replayed: its time counts as elapsed."""
+        self._before, self._began = self._view.seconds, self._clock()
+        if self._quiet:
+            return
+        from rich.console import Console as Terminal
+
+        terminal = Terminal(file=self._file)
+        if terminal.is_terminal and terminal.is_interactive:
+            self._start_live(terminal)
+        else:
+            from hpo_pipeline.report.lines import Lines
+
+            self._lines = Lines(self._view, self._unit, self._file or sys.stdout, self._clock)
+
+    def _start_live(self, terminal: object) -> None:
+        from rich.console import Console as Terminal
+        from rich.live import Live
+
+        from hpo_pipeline.report.live import LiveTable
+
+        assert isinstance(terminal, Terminal)
+        self._table = LiveTable(self._view, self._budget, self._unit, self.elapsed)
+        written_to = {id(sys.stdout): "stdout", id(sys.stderr): "stderr"}
+        self._live = Live(self._table, console=terminal, refresh_per_second=REFRESH_PER_SECOND)
+        self._live.start(refresh=True)
+        # Live has put itself before sys.stdout and sys.stderr, so that what others print appears above the table.
+        # Logging handlers hold the streams themselves.
+        for name in [None, *logging.root.manager.loggerDict]:
+            for handler in logging.getLogger(name).handlers:
+                if isinstance(handler, logging.StreamHandler) and id(handler.stream) in written_to:
+                    self._rerouted.append((handler, handler.stream))
+                    handler.setStream(getattr(sys, written_to[id(handler.stream)]))
+
+    def elapsed(self) -> float:
+        """Wall-clock seconds of the study, earlier sessions included."""
+        return max(self._view.seconds, self._before + self._clock() - self._began)
+
+    def update(self, record: Record) -> None:
+        """Takes note of `record`, which the view has applied. Costs next to nothing; the table is drawn elsewhere."""
+        if self._lines is not None:
+            self._lines.update(record)
+
+    def close(self) -> None:
+        """Leaves the last state on the screen and gives the terminal back; may be called twice."""
+        if self._lines is not None:
+            self._lines.say_held_back()
+            self._lines = None
+        if self._live is not None and self._table is not None:
+            for handler, stream in self._rerouted:
+                handler.setStream(stream)
+            self._rerouted.clear()
+            self._table.final = True
+            self._live.stop()
+            self._live = None

@@ -1,0 +1,86 @@
+"""A study as plain log lines, for where there is no terminal: rung evaluations, failures, each new best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+from hpo_pipeline.journal import Record
+from hpo_pipeline.report.text import config_text, metric_text, resource_text, short_names
+from hpo_pipeline.report.view import StudyView, TrialView
+
+BURST = 100
+"""Lines that may follow one another at once."""
+PER_SECOND = 10.0
+"""Lines a second in the long run; a study with a free objective makes thousands."""
+
+
+class Throttle:
+    """Lets `BURST` events through at once and `PER_SECOND` on average; counts what it held back.
+
+    Once it is out of credit, it waits for a second's worth, so that lines come in blocks with one gap between them.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._credit = float(BURST)
+        self._last = clock()
+        self._out = False
+        self.held_back = 0
+
+    def allows(self) -> bool:
+        now = self._clock()
+        self._credit = min(float(BURST), self._credit + PER_SECOND * (now - self._last))
+        self._last = now
+        if self._credit < (PER_SECOND if self._out else 1.0):
+            self._out = True
+            self.held_back += 1
+            return False
+        self._out = False
+        self._credit -= 1.0
+        return True
+
+
+class Lines:
+    """Writes one line for each event worth knowing, and flushes it."""
+
+    def __init__(self, view: StudyView, unit: str, file: TextIO, clock: Callable[[], float]) -> None:
+        self._view, self._unit, self._file = view, unit, file
+        self._throttle = Throttle(clock)
+        self._improvements = len(view.improvements)
+
+    def update(self, record: Record) -> None:
+        """Takes in a record that the view has applied already."""
+        event = record["event"]
+        if event not in ("report", "rung", "result"):
+            return
+        trial = self._view.trials[record["trial"]]
+        if event == "result":
+            if record["outcome"] == "failed":
+                self._say(f"{self._where(trial)}  FAILED: {record['error']}")
+            return
+        is_best = len(self._view.improvements) > self._improvements
+        if event == "rung":
+            self._improvements = len(self._view.improvements)
+            is_best = self._view.best is trial and trial.best_resource == record["resource"]
+            self._say_value(trial, record["value"], is_best, f"  rung {record['rung']}")
+        elif is_best and trial.resource < trial.target_resource:  # at its target, the rung's line says it
+            self._improvements = len(self._view.improvements)
+            self._say_value(trial, record["metrics"][self._view.metric], True)
+
+    def _where(self, trial: TrialView, rung: str = "") -> str:
+        return f"trial {trial.id}{rung}  {self._unit} {resource_text(trial)}"
+
+    def _say_value(self, trial: TrialView, value: float, is_best: bool, rung: str = "") -> None:
+        best = f"  best  {config_text(trial.config, short_names(trial.config))}" if is_best else ""
+        self._say(f"{self._where(trial, rung)}  {self._view.metric} {metric_text(value)}{best}")
+
+    def _say(self, line: str) -> None:
+        if self._throttle.allows():
+            self.say_held_back()
+            print(line, file=self._file, flush=True)
+
+    def say_held_back(self) -> None:
+        if self._throttle.held_back:
+            print(f"… {self._throttle.held_back} lines left out (all is in the journal)", file=self._file, flush=True)
+            self._throttle.held_back = 0

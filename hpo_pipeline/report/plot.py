@@ -1,0 +1,180 @@
+"""One picture of a study: the best value so far, and all learning curves with their fate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpo_pipeline.report.files import replacing
+from hpo_pipeline.report.text import metric_text
+from hpo_pipeline.report.view import StudyView, TrialView
+from hpo_pipeline.trial import State
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+# Okabe and Ito's palette: told apart with any colour vision. Drawn in this order, the later above the earlier.
+FATES = {
+    State.STOPPED: ("stopped", "#E69F00"),
+    State.PAUSED: ("paused", "#56B4E9"),
+    State.COMPLETED: ("completed", "#0072B2"),
+    State.INTERRUPTED: ("interrupted", "#999999"),
+    State.RUNNING: ("running", "#009E73"),
+    State.FAILED: ("failed", "#D55E00"),
+}
+BEST = "#000000"
+MAX_RUNGS = 12
+DPI = 150
+
+
+def study_picture(view: StudyView, path: Path, unit: str, subtitle: str = "") -> Path | None:
+    """Writes the picture as a PNG.
+
+    Args:
+        unit: what one unit of resource is called ("epoch").
+        subtitle: beside the study's name, e.g. scheduler and searcher.
+
+    Returns:
+        `path`, or None if there is nothing to draw yet.
+    """
+    figure = draw(view, unit, subtitle)
+    if figure is None:
+        return None
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI)
+    return path
+
+
+def draw(view: StudyView, unit: str, subtitle: str = "") -> Figure | None:
+    """The picture as a figure of its own (no pyplot: nothing global), or None if no trial has reported."""
+    trials = [trial for trial in view.trials.values() if trial.curve]
+    if not trials:
+        return None
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    title = str(view.header.get("name", "study"))
+    figure.suptitle(f"{title}   {subtitle}" if subtitle else title, x=0.012, ha="left", fontweight="bold")
+    curves = [_curve(trial, view.metric) for trial in trials]
+    _draw_best_so_far(left, view, trials, unit)
+    _draw_curves(right, view, trials, curves, unit)
+    _set_value_limits(left, view, np.concatenate([curve[:, 1] for curve in curves]))
+    left.set_ylabel(f"{view.metric} ({'lower' if view.mode == 'min' else 'higher'} is better)")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#eeeeee", zorder=0)
+    return figure
+
+
+def _curve(trial: TrialView, metric: str) -> Array:
+    """`(n, 2)`: resource and value; what isn't finite is NaN, which lines leave out."""
+    curve = np.array([(resource, metrics.get(metric, math.nan)) for resource, metrics, _ in trial.curve], dtype=float)
+    curve[~np.isfinite(curve)] = math.nan
+    return curve
+
+
+def _draw_best_so_far(axes: Axes, view: StudyView, trials: Sequence[TrialView], unit: str) -> None:
+    reports = sorted(
+        (time, trial.id, resource, resource - before, metrics.get(view.metric, math.nan))
+        for trial in trials
+        for (before, _, _), (resource, metrics, time) in pairwise([(0, {}, 0.0), *trial.curve])
+    )
+    spent = np.cumsum([step for _, _, _, step, _ in reports])
+    values = np.array([value for *_, value in reports], dtype=float)
+    values[~np.isfinite(values)] = math.nan
+    size = float(np.clip(6000 / len(reports), 1, 14))
+    axes.scatter(spent, values, s=size, color="#999999", alpha=0.45, lw=0, rasterized=True, label="evaluations")
+    axes.set_xlabel(f"total {unit}s spent")
+    axes.set_title("best so far", loc="left", fontsize="medium")
+    if view.best is None:
+        return
+    at = [*(total for total, *_ in view.improvements), view.total_resource]
+    best = [value for _, value, *_ in view.improvements]
+    axes.plot(at, [*best, best[-1]], drawstyle="steps-post", color=FATES[State.COMPLETED][1], lw=2, label="best so far")
+    label = f"trial {view.best.id}: {metric_text(best[-1])}"
+    axes.plot(at[-2], best[-1], marker="*", ms=13, color=BEST, ls="", label=label, zorder=5)
+    axes.legend(frameon=False, fontsize="small", loc="upper right" if view.mode == "min" else "lower right")
+
+
+def _draw_curves(axes: Axes, view: StudyView, trials: Sequence[TrialView], curves: Sequence[Array], unit: str) -> None:
+    from matplotlib.collections import LineCollection
+
+    alpha = float(np.clip(8 / math.sqrt(len(trials)), 0.12, 0.8))
+    for state, (name, colour) in FATES.items():
+        own = [curve for trial, curve in zip(trials, curves, strict=True) if trial.state is state]
+        if not own:
+            continue
+        axes.add_collection(LineCollection(own, colors=colour, alpha=alpha, lw=1.1, rasterized=True))
+        ends = np.array([curve[-1] for curve in own])
+        marker = "X" if state is State.FAILED else "o"
+        axes.scatter(
+            ends[:, 0], ends[:, 1], s=22 if state is State.FAILED else 9, color=colour, marker=marker, alpha=alpha, lw=0
+        )
+        axes.plot([], [], color=colour, marker=marker, ms=4, label=f"{name} ({len(own)})")
+    if view.best is not None:
+        best = _curve(view.best, view.metric)
+        axes.plot(*best.T, color=BEST, lw=2.2, label=f"best (trial {view.best.id})", zorder=4)
+        axes.plot(*best[best[:, 0] == view.best.best_resource][0], marker="*", ms=13, color=BEST, zorder=5)
+    axes.set_title("learning curves", loc="left", fontsize="medium")
+    axes.set_xlabel(f"{unit}s (dotted: rungs)")
+    _set_resource_axis(axes, view, trials)
+    axes.legend(frameon=False, fontsize="small", loc="upper right" if view.mode == "min" else "lower right")
+
+
+def _set_resource_axis(axes: Axes, view: StudyView, trials: Sequence[TrialView]) -> None:
+    """Rungs as dotted lines with their resource under them; a log axis if they grow geometrically."""
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+    rungs = sorted({rung.resource for trial in trials for rung in trial.rungs})
+    if len(rungs) > MAX_RUNGS:
+        return
+    for resource in rungs:
+        axes.axvline(resource, color="#cccccc", ls=":", lw=1, zorder=0)
+    if geometric(rungs):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(rungs, minor=False)
+        axes.set_xticks([], minor=True)
+
+
+def geometric(rungs: Sequence[int]) -> bool:
+    """Whether the resources of the rungs (ascending) grow by about one factor, to at least four times the first."""
+    if len(rungs) < 2 or rungs[-1] < 4 * rungs[0]:
+        return False
+    ratios = [after / before for before, after in pairwise(rungs)]
+    return max(ratios) <= 1.6 * min(ratios)
+
+
+def value_limits(values: Array, mode: str) -> tuple[float, float] | None:
+    """Limits that show every good value and cut diverged ones off: from the best value to four times the way to the
+    median, never past the worst value. None if no value is finite.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return None
+    best, worst = (finite.min(), finite.max()) if mode == "min" else (finite.max(), finite.min())
+    end = best + 4 * (np.median(finite) - best)
+    end = min(end, worst) if mode == "min" else max(end, worst)
+    margin = 0.05 * abs(end - best) or 0.05 * abs(best) or 1.0
+    return float(min(best, end) - margin), float(max(best, end) + margin)
+
+
+def _set_value_limits(axes: Any, view: StudyView, values: Array) -> None:
+    limits = value_limits(values, view.mode)
+    if limits is None:
+        return
+    axes.set_ylim(*limits)
+    beyond = int(np.sum((values < limits[0]) | (values > limits[1])))
+    if beyond:
+        axes.text(0.01, 1.0, f"{beyond} values beyond the axis", transform=axes.transAxes, fontsize="small", va="top")

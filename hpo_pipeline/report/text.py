@@ -1,0 +1,108 @@
+"""Numbers, configurations and durations as people read them: for the live table, the log lines and the summary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from hpo_pipeline.report.view import StudyView, TrialView
+from hpo_pipeline.trial import FINAL, Budget, Config, State, Value
+
+STATE_STYLE = {
+    State.RUNNING: "cyan",
+    State.PAUSED: "blue",
+    State.COMPLETED: "green",
+    State.STOPPED: "yellow",
+    State.FAILED: "red",
+    State.INTERRUPTED: "magenta",
+}
+
+
+def short(value: Value, digits: int = 3) -> str:
+    """A value with `digits` significant digits; an en dash for what isn't there."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        # Not '.3g' alone: it would write 512.0 as 512 but 1234.0 as 1.23e+03.
+        whole = value.is_integer() and abs(value) < 1e6
+        return str(int(value)) if whole else f"{value:.{digits}g}"
+    return str(value)
+
+
+def metric_text(value: float | None) -> str:
+    """A metric with four significant digits, trailing zeros kept so that columns line up."""
+    if value is None:
+        return "–"
+    return f"{value:#.4g}".removesuffix(".") if math.isfinite(value) else str(value)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """`7.3 s`, `4:05`, `2:04:05`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Path -> its last component, or the path itself where two paths would get the same name."""
+    paths = list(dict.fromkeys(paths))
+    last = [path.rpartition(".")[2] for path in paths]
+    return {path: name if last.count(name) == 1 else path for path, name in zip(paths, last, strict=True)}
+
+
+def config_text(config: Config, names: Mapping[str, str]) -> str:
+    """`lr=0.00312 n_units_1=412`."""
+    return " ".join(f"{names.get(path, path)}={short(value)}" for path, value in config.items())
+
+
+def resource_text(trial: TrialView) -> str:
+    """`3/9` on the way to 9, `9` when there."""
+    at, target = trial.resource, trial.target_resource
+    return f"{at}/{target}" if at < target else str(at)
+
+
+def counts(trials: Iterable[TrialView]) -> dict[State, int]:
+    """State -> number of trials, states that no trial is in left out."""
+    found: dict[State, int] = {}
+    for trial in trials:
+        found[trial.state] = found.get(trial.state, 0) + 1
+    return {state: found[state] for state in State if state in found}
+
+
+def counts_text(found: Mapping[State, int]) -> str:
+    """`2 running, 14 paused`."""
+    return ", ".join(f"{n} {state.value.lower()}" for state, n in found.items()) or "no trials"
+
+
+def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:
+    """The share of the budget that is used up, by whichever limit is furthest along; None where there is no limit.
+
+    Of `n_trials`, a trial counts when it is final. A paused one counts half as long as it may well be promoted (a
+    synchronous scheduler promotes only when the whole rung is there), and fully under a scheduler that has promoted
+    others before all trials had begun: there most paused trials stay where they are.
+
+    Args:
+        elapsed: wall-clock seconds of the study.
+    """
+    shares = []
+    if budget.n_trials:
+        trials = list(view.trials.values())
+        promotes_early = len(trials) < budget.n_trials and any(trial.rung > 0 for trial in trials)
+        found = counts(trials)
+        done = sum(found.get(state, 0) for state in FINAL)
+        done_in_part = found.get(State.PAUSED, 0) * (1.0 if promotes_early else 0.5)
+        shares.append((done + done_in_part) / budget.n_trials)
+    if budget.max_total_resource:
+        shares.append(view.total_resource / budget.max_total_resource)
+    if budget.max_seconds:
+        shares.append(elapsed / budget.max_seconds)
+    return min(1.0, max(shares)) if shares else None
