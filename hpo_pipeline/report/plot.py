@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo_pipeline.report.files import replacing
-from hpo_pipeline.report.text import metric_text
+from hpo_pipeline.report.text import counts, metric_text
 from hpo_pipeline.report.view import StudyView, TrialView
 from hpo_pipeline.trial import State
 
@@ -68,12 +68,17 @@ def draw(view: StudyView, unit: str, subtitle: str = "") -> Figure | None:
     curves = [_curve(trial, view.metric) for trial in trials]
     _draw_best_so_far(left, view, trials, unit)
     _draw_curves(right, view, trials, curves, unit)
-    _set_value_limits(left, view, np.concatenate([curve[:, 1] for curve in curves]))
+    _set_value_limits(left, view, curves)
     left.set_ylabel(f"{view.metric} ({'lower' if view.mode == 'min' else 'higher'} is better)")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#eeeeee", zorder=0)
     return figure
+
+
+def _legend(view: StudyView) -> dict[str, Any]:
+    corner = "upper right" if view.mode == "min" else "lower right"
+    return {"loc": corner, "fontsize": "small", "framealpha": 0.85, "edgecolor": "none"}
 
 
 def _curve(trial: TrialView, metric: str) -> Array:
@@ -84,6 +89,8 @@ def _curve(trial: TrialView, metric: str) -> Array:
 
 
 def _draw_best_so_far(axes: Axes, view: StudyView, trials: Sequence[TrialView], unit: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     reports = sorted(
         (time, trial.id, resource, resource - before, metrics.get(view.metric, math.nan))
         for trial in trials
@@ -93,7 +100,10 @@ def _draw_best_so_far(axes: Axes, view: StudyView, trials: Sequence[TrialView], 
     values = np.array([value for *_, value in reports], dtype=float)
     values[~np.isfinite(values)] = math.nan
     size = float(np.clip(6000 / len(reports), 1, 14))
-    axes.scatter(spent, values, s=size, color="#999999", alpha=0.45, lw=0, rasterized=True, label="evaluations")
+    axes.scatter(spent, values, s=size, color="#999999", alpha=0.45, lw=0, rasterized=True)
+    axes.plot([], [], color="#999999", marker=".", ls="", label="reports")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(left=0, right=1.02 * float(spent[-1]))
     axes.set_xlabel(f"total {unit}s spent")
     axes.set_title("best so far", loc="left", fontsize="medium")
     if view.best is None:
@@ -103,24 +113,24 @@ def _draw_best_so_far(axes: Axes, view: StudyView, trials: Sequence[TrialView], 
     axes.plot(at, [*best, best[-1]], drawstyle="steps-post", color=FATES[State.COMPLETED][1], lw=2, label="best so far")
     label = f"trial {view.best.id}: {metric_text(best[-1])}"
     axes.plot(at[-2], best[-1], marker="*", ms=13, color=BEST, ls="", label=label, zorder=5)
-    axes.legend(frameon=False, fontsize="small", loc="upper right" if view.mode == "min" else "lower right")
+    axes.legend(**_legend(view))
 
 
 def _draw_curves(axes: Axes, view: StudyView, trials: Sequence[TrialView], curves: Sequence[Array], unit: str) -> None:
     from matplotlib.collections import LineCollection
 
-    alpha = float(np.clip(8 / math.sqrt(len(trials)), 0.12, 0.8))
+    alpha = float(np.clip(8 / math.sqrt(len(trials)), 0.05, 0.8))
+    found = counts(view.trials.values())
     for state, (name, colour) in FATES.items():
-        own = [curve for trial, curve in zip(trials, curves, strict=True) if trial.state is state]
-        if not own:
+        if state not in found:
             continue
+        marker, size = ("X", 22) if state is State.FAILED else ("o", 9)
+        axes.plot([], [], color=colour, marker=marker, ms=4, label=f"{name} ({found[state]})")
+        own = [curve for trial, curve in zip(trials, curves, strict=True) if trial.state is state]
         axes.add_collection(LineCollection(own, colors=colour, alpha=alpha, lw=1.1, rasterized=True))
-        ends = np.array([curve[-1] for curve in own])
-        marker = "X" if state is State.FAILED else "o"
-        axes.scatter(
-            ends[:, 0], ends[:, 1], s=22 if state is State.FAILED else 9, color=colour, marker=marker, alpha=alpha, lw=0
-        )
-        axes.plot([], [], color=colour, marker=marker, ms=4, label=f"{name} ({len(own)})")
+        # A trial with one report has no line: each gets a mark at its last one.
+        ends = np.array([curve[-1] for curve in own]).reshape(-1, 2)
+        axes.scatter(ends[:, 0], ends[:, 1], s=size, color=colour, marker=marker, alpha=alpha, lw=0, rasterized=True)
     if view.best is not None:
         best = _curve(view.best, view.metric)
         axes.plot(*best.T, color=BEST, lw=2.2, label=f"best (trial {view.best.id})", zorder=4)
@@ -128,13 +138,14 @@ def _draw_curves(axes: Axes, view: StudyView, trials: Sequence[TrialView], curve
     axes.set_title("learning curves", loc="left", fontsize="medium")
     axes.set_xlabel(f"{unit}s (dotted: rungs)")
     _set_resource_axis(axes, view, trials)
-    axes.legend(frameon=False, fontsize="small", loc="upper right" if view.mode == "min" else "lower right")
+    axes.legend(**_legend(view))
 
 
 def _set_resource_axis(axes: Axes, view: StudyView, trials: Sequence[TrialView]) -> None:
     """Rungs as dotted lines with their resource under them; a log axis if they grow geometrically."""
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
+    from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     rungs = sorted({rung.resource for trial in trials for rung in trial.rungs})
     if len(rungs) > MAX_RUNGS:
         return
@@ -146,6 +157,8 @@ def _set_resource_axis(axes: Axes, view: StudyView, trials: Sequence[TrialView])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xticks(rungs, minor=False)
         axes.set_xticks([], minor=True)
+    else:
+        axes.set_xlim(left=0)
 
 
 def geometric(rungs: Sequence[int]) -> bool:
@@ -156,25 +169,36 @@ def geometric(rungs: Sequence[int]) -> bool:
     return max(ratios) <= 1.6 * min(ratios)
 
 
-def value_limits(values: Array, mode: str) -> tuple[float, float] | None:
-    """Limits that show every good value and cut diverged ones off: from the best value to four times the way to the
-    median, never past the worst value. None if no value is finite.
+def value_limits(values: Array, first: Array, mode: str) -> tuple[float, float] | None:
+    """Limits that show every good value and cut diverged ones off, wherever fewer than half of the trials diverge.
+
+    They reach from the best value to the worst that is no further from it than four times the median trial's first.
+
+    Args:
+        values: `(n,)`, all values.
+        first: `(trials,)`, those of each trial's first report; what isn't finite is left out of both.
+
+    Returns:
+        Lower and upper limit, or None if no value is finite.
     """
-    finite = values[np.isfinite(values)]
-    if not finite.size:
+    values, first = values[np.isfinite(values)], first[np.isfinite(first)]
+    if not values.size:
         return None
-    best, worst = (finite.min(), finite.max()) if mode == "min" else (finite.max(), finite.min())
-    end = best + 4 * (np.median(finite) - best)
-    end = min(end, worst) if mode == "min" else max(end, worst)
+    best = values.min() if mode == "min" else values.max()
+    typical = np.median(first if first.size else values)
+    shown = values[np.abs(values - best) <= 4 * abs(typical - best)]
+    end = shown.max() if mode == "min" else shown.min()
     margin = 0.05 * abs(end - best) or 0.05 * abs(best) or 1.0
     return float(min(best, end) - margin), float(max(best, end) + margin)
 
 
-def _set_value_limits(axes: Any, view: StudyView, values: Array) -> None:
-    limits = value_limits(values, view.mode)
+def _set_value_limits(axes: Any, view: StudyView, curves: Sequence[Array]) -> None:
+    values = np.concatenate([curve[:, 1] for curve in curves])
+    limits = value_limits(values, np.array([curve[0, 1] for curve in curves]), view.mode)
     if limits is None:
         return
     axes.set_ylim(*limits)
     beyond = int(np.sum((values < limits[0]) | (values > limits[1])))
-    if beyond:
-        axes.text(0.01, 1.0, f"{beyond} values beyond the axis", transform=axes.transAxes, fontsize="small", va="top")
+    lost = int(np.sum(np.isnan(values)))
+    notes = [f"{beyond} beyond the axis"] * bool(beyond) + [f"{lost} not finite"] * bool(lost)
+    axes.set_title(", ".join(notes), loc="right", fontsize="small", color="#666666")
