@@ -20,8 +20,14 @@ class Executor(Protocol):
 
     capacity: int
 
-    def submit(self, job: Job) -> None:
-        """Starts a job. At most `capacity` run at once; a trial has at most one."""
+    def submit(self, job: Job, recorded: int) -> None:
+        """Starts a job. At most `capacity` run at once; a trial has at most one.
+
+        Args:
+            job: what to do.
+            recorded: the trial's resource according to the journal. It goes on from there, or from an earlier
+                checkpoint where a crash left none for it (and then reports again what is recorded).
+        """
         ...
 
     def wait(self, timeout: float | None = None) -> list[Event]:
@@ -32,14 +38,10 @@ class Executor(Protocol):
         """The answer to a report at one of the job's `decide_at`: go on, or end there with a STOPPED result."""
         ...
 
-    def interrupt(self) -> None:
-        """Asks every running job to end at its next report, with its checkpoint written."""
-        ...
-
     def discard(self, trial_id: int) -> None:
         """The trial's checkpoint won't be needed any more."""
         ...
 
     def close(self) -> None:
-        """Ends everything at once; safe to call twice."""
+        """Ends everything at once, running jobs too; safe to call twice."""
         ...

@@ -28,12 +28,14 @@ class Scheduler(Protocol):
     A session of calls, for successive halving with two trials on rungs at 1 and 2 epochs:
 
         next_job() -> Job(trial 0 -> 1);  next_job() -> Job(trial 1 -> 1);  next_job() -> WAIT
-        on_report(job 0, 1, 0.5) -> Decision(rung=0);  on_result(job 0, 0.5) -> [trial 0 PAUSED]
-        on_report(job 1, 1, 0.4) -> Decision(rung=0);  on_result(job 1, 0.4) -> [trial 1 PAUSED, trial 0 STOPPED]
+        on_report(job 0, 1, 0.5) -> Decision(rung=0);  on_result(job 0, 0.5, failed=False) -> [trial 0 PAUSED]
+        on_report(job 1, 1, 0.4) -> Decision(rung=0)
+        on_result(job 1, 0.4, failed=False) -> [trial 1 PAUSED, trial 0 STOPPED]
         next_job() -> Job(trial 1 -> 2) ...
 
-    Its state follows from these calls alone: no clock, no global randomness, and a call of `next_job` that answers
-    WAIT or DONE changes nothing. Resuming a study is making the recorded calls again.
+    The tuner tells the searcher of every rung evaluation (a Decision with a rung) and of failures; schedulers only
+    ask it for trials. Their state follows from these calls alone: no clock, no global randomness, and a call of
+    `next_job` that answers WAIT or DONE changes nothing. Resuming a study is making the recorded calls again.
     Scores are minimised; +inf stands for NaN, an infinite metric and failure, ranks last and is never promoted.
     """
 
@@ -45,7 +47,7 @@ class Scheduler(Protocol):
         """The job's trial has reached `resource` (on the way, or the job's own at its end)."""
         ...
 
-    def on_result(self, job: Job, score: float) -> Sequence[Verdict]:
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
         """The job ended at its resource with `score`, or failed (`score` is +inf, and the trial is not run again).
 
         Not called for a job that `on_report` stopped. Returns every trial whose state changed by this.

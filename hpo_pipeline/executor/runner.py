@@ -1,0 +1,154 @@
+"""Runs one job in this process: load or start, advance a unit at a time, report, checkpoint.
+
+Every executor on this machine uses it: in the tuner's own process (serial) or in its workers (process).
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo_pipeline.objective import Metrics, Objective
+from hpo_pipeline.trial import Config, Event, Job, Outcome, Report, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What an executor needs to know of its study. `merge` stays in the tuner's process; the rest is plain data.
+
+    Attributes:
+        objective: the `_target_` node.
+        metric: name of the metric that every report must hold.
+        folder: the study's `trials` folder.
+        merge: (trial id, sample) -> the composed training config with the sample in it: nested and plain.
+        trial_seed: trial id -> the trial's seed.
+    """
+
+    objective: Mapping[str, Any]
+    metric: str
+    folder: Path
+    merge: Callable[[int, Config], dict[str, Any]]
+    trial_seed: Callable[[int], int]
+
+    def task(self, job: Job, recorded: int) -> Task:
+        config = self.merge(job.trial.id, job.trial.config)
+        return Task(job.trial.id, config, self.trial_seed(job.trial.id), job.resource, recorded, job.decide_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job as it crosses the process border: plain data."""
+
+    trial_id: int
+    config: dict[str, Any]
+    seed: int
+    resource: int
+    recorded: int
+    decide_at: Sequence[int]
+
+
+def trial_folder(folder: Path, trial_id: int) -> Path:
+    return folder / str(trial_id)
+
+
+def discard_checkpoints(folder: Path, trial_id: int) -> None:
+    for path in _checkpoints(trial_folder(folder, trial_id)).values():
+        path.unlink(missing_ok=True)
+
+
+def _checkpoints(folder: Path) -> dict[int, Path]:
+    """Resource -> checkpoint file."""
+    return {int(path.stem): path for path in folder.glob("*.ckpt") if path.stem.isdecimal()}
+
+
+@dataclass(slots=True)
+class _Held:
+    """The last trial's state, kept in memory: if it goes on here, nothing is loaded."""
+
+    trial_id: int
+    resource: int
+    state: Any
+
+
+class JobRunner:
+    """Runs jobs one after the other.
+
+    A checkpoint is written at the end of a job and, in long ones, every `checkpoint_seconds`, as
+    `trials/<id>/<resource>.ckpt`. The one before it stays until the tuner has recorded the report that belongs to the
+    new one, which is known when it hands over the next job.
+    """
+
+    def __init__(self, make: Callable[[], Objective], metric: str, folder: Path, checkpoint_seconds: float) -> None:
+        self._make = make
+        self._objective: Objective | None = None
+        self._metric = metric
+        self._folder = folder
+        self._checkpoint_seconds = checkpoint_seconds
+        self._held: _Held | None = None
+
+    def run(self, task: Task) -> Iterator[list[Event]]:
+        """The job's events as they happen; the last report and the result come together. Close it to stop the job."""
+        folder = trial_folder(self._folder, task.trial_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield from self._run(task)
+        except Exception as error:
+            self._held = None
+            text = traceback.format_exc()
+            with open(folder / "log.txt", "a") as log:
+                log.write(text)
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            yield [Result(task.trial_id, Outcome.FAILED, time.time(), message, text)]
+
+    def _run(self, task: Task) -> Iterator[list[Event]]:
+        folder = trial_folder(self._folder, task.trial_id)
+        if self._objective is None:
+            self._objective = self._make()
+        objective = self._objective
+        held = self._begin(objective, task, folder)
+        saved = time.monotonic()
+        while held.resource < task.resource:
+            report = self._advance(objective, held)
+            if held.resource == task.resource:
+                self._save(objective, held, folder)
+                yield [report, Result(task.trial_id, Outcome.DONE, time.time())]
+                return
+            if time.monotonic() - saved >= self._checkpoint_seconds:
+                self._save(objective, held, folder)
+                saved = time.monotonic()
+            yield [report]
+        raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
+
+    def _begin(self, objective: Objective, task: Task, folder: Path) -> _Held:
+        """The trial where its records end: held in memory, else its newest checkpoint up to there, else from zero."""
+        held = self._held
+        if held is not None and (held.trial_id, held.resource) == (task.trial_id, task.recorded):
+            return held
+        self._held = None  # let go of its memory before the next one is built
+        usable = {at: path for at, path in _checkpoints(folder).items() if at <= task.recorded}
+        start = max(usable, default=0)
+        if usable:
+            state = objective.load(usable[start], task.config, task.seed)
+        else:
+            state = objective.start(task.config, task.seed)
+        self._held = _Held(task.trial_id, start, state)
+        return self._held
+
+    def _advance(self, objective: Objective, held: _Held) -> Report:
+        began = time.perf_counter()
+        metrics: Metrics = {name: float(value) for name, value in objective.advance(held.state).items()}
+        metrics.setdefault("seconds", time.perf_counter() - began)
+        if self._metric not in metrics:
+            raise KeyError(f"the objective reported no {self._metric!r}; it has {', '.join(sorted(metrics))}")
+        held.resource += 1
+        return Report(held.trial_id, held.resource, metrics, time.time())
+
+    def _save(self, objective: Objective, held: _Held, folder: Path) -> None:
+        older = sorted(at for at in _checkpoints(folder) if at < held.resource)
+        objective.save(held.state, folder / f"{held.resource}.ckpt")
+        for at in older[:-1]:
+            (folder / f"{at}.ckpt").unlink(missing_ok=True)

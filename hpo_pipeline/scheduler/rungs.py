@@ -1,0 +1,84 @@
+"""The geometry of rungs, and one rung's ranking. Integer arithmetic: math.log(243, 3) is 4.999…
+
+Symbols: r = min_resource, R = max_resource, eta = reduction factor (Jamieson & Talwalkar 2016; Li et al. 2018, 2020).
+"""
+
+from __future__ import annotations
+
+import math
+
+from sortedcontainers import SortedList
+
+from hpo_pipeline.errors import ConfigError
+
+
+def check_geometry(min_resource: int, max_resource: int, eta: int) -> list[str]:
+    """What is wrong with these three, each line named by its key."""
+    problems = []
+    if not isinstance(eta, int) or eta < 2:
+        problems.append(f"eta: must be an integer of at least 2, got {eta!r}")
+    if not isinstance(min_resource, int) or min_resource < 1:
+        problems.append(f"min_resource: must be an integer of at least 1, got {min_resource!r}")
+    if not isinstance(max_resource, int) or max_resource < 1:
+        problems.append(f"max_resource: must be an integer of at least 1, got {max_resource!r}")
+    elif isinstance(min_resource, int) and min_resource > max_resource:
+        problems.append(f"min_resource: must be at most max_resource ({max_resource}), got {min_resource}")
+    return problems
+
+
+def levels(min_resource: int, max_resource: int, eta: int) -> tuple[int, ...]:
+    """The resources of the rungs: r·eta^k from below, and R itself on top.
+
+    The number of steps K is the one whose r·eta^K lies nearest R on a log scale, so that the last step is never a
+    sliver (1, 3, 9, 10) nor a leap: `levels(1, 16, 2) == (1, 2, 4, 8, 16)`, `levels(1, 10, 3) == (1, 3, 10)`.
+
+    Raises:
+        ConfigError: naming the keys.
+    """
+    if problems := check_geometry(min_resource, max_resource, eta):
+        raise ConfigError(problems)
+    steps = 0
+    # r·eta^(K + 1/2) <= R, squared, is the condition for another step after K.
+    while min_resource**2 * eta ** (2 * steps + 1) <= max_resource**2:
+        steps += 1
+    return (*(min_resource * eta**k for k in range(steps)), max_resource)
+
+
+def halving_sizes(n: int, n_levels: int, eta: int) -> tuple[int, ...]:
+    """How many of `n` trials are on each rung: floor(n / eta^i), but one trial at least always reaches the top."""
+    return tuple(max(1, n // eta**i) for i in range(n_levels))
+
+
+class Rung:
+    """The trials that reached one rung, ranked; O(log n) a call.
+
+    Lower scores are better, equal ones go by trial id, and +inf (not finite, failed) counts as a member but is never
+    among the best.
+    """
+
+    def __init__(self, eta: int) -> None:
+        self._eta = eta
+        self._members: SortedList[tuple[float, int]] = SortedList()
+        self._waiting: SortedList[tuple[float, int]] = SortedList()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def add(self, score: float, trial_id: int) -> int:
+        """Takes in a trial; returns its rank, from 0."""
+        self._members.add((score, trial_id))
+        if score < math.inf:
+            self._waiting.add((score, trial_id))
+        return int(self._members.bisect_left((score, trial_id)))
+
+    def at(self, rank: int) -> int | None:
+        """The trial at this rank if it is waiting for promotion."""
+        if rank < len(self._members) and self._members[rank] in self._waiting:
+            return int(self._members[rank][1])
+        return None
+
+    def pop_promotable(self) -> int | None:
+        """The best trial not yet promoted, if it is within the top 1/eta; it counts as promoted from now on."""
+        if self._waiting and self._members.bisect_left(self._waiting[0]) < len(self._members) // self._eta:
+            return int(self._waiting.pop(0)[1])
+        return None

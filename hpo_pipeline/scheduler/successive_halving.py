@@ -1,0 +1,57 @@
+"""Successive halving, synchronous (Jamieson & Talwalkar 2016; Li et al. 2018, the inner loop of Algorithm 1).
+
+N trials are trained to the first rung's resource; the best 1/eta of them go on to the next, and so on to the top.
+
+    N = n_trials_per_bracket    r = min_resource    R = max_resource    eta = eta
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.scheduler import Done, Wait
+from hpo_pipeline.scheduler.rungs import halving_sizes, levels
+from hpo_pipeline.scheduler.synchronous import Brackets, Plan
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.trial import Decision, Job, Verdict
+
+
+class SuccessiveHalving:
+    """Bracket after bracket of the same sizes, until the budget ends.
+
+    Args:
+        trials: where new trials come from.
+        eta: reduction factor.
+        min_resource: resource of the first rung.
+        max_resource: resource of the last rung.
+        bracket_size: trials on the first rung; None for eta^K, K the number of halvings, which leaves one at the top.
+
+    Raises:
+        ConfigError: naming the keys.
+    """
+
+    def __init__(
+        self, trials: Suggestions, eta: int, min_resource: int, max_resource: int, bracket_size: int | None = None
+    ) -> None:
+        resources = levels(min_resource, max_resource, eta)
+        if bracket_size is not None and (not isinstance(bracket_size, int) or bracket_size < 1):
+            raise ConfigError(f"bracket_size: must be an integer of at least 1, or null, got {bracket_size!r}")
+        size = bracket_size or eta ** (len(resources) - 1)
+        self._size, self._resources = size, resources
+        sizes = halving_sizes(size, len(resources), eta)
+        self._plan = Plan(0, sizes, resources)
+        self._brackets = Brackets(trials, (Plan(i, sizes, resources) for i in itertools.count()), eta)
+
+    def next_job(self) -> Job | Wait | Done:
+        return self._brackets.next_job()
+
+    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+        return self._brackets.on_report(job, resource, score)
+
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+        return self._brackets.on_result(job, score, failed=failed)
+
+    def describe(self) -> str:
+        return f"{self._plan.describe()}; repeated until the budget ends"

@@ -1,0 +1,141 @@
+"""Brackets of synchronous rungs: what successive halving repeats and Hyperband goes through in turn.
+
+A rung is promoted when all its members are done; a failed one, or one whose metric is not finite, is done and ranks
+last. While a bracket waits for its slowest trial, free workers open the next one, so that none is idle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
+from hpo_pipeline.scheduler.rungs import halving_sizes
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Trial, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bracket before it is opened: `sizes[i]` trials reach `resources[i]`; `index` is its number in the logs."""
+
+    index: int
+    sizes: tuple[int, ...]
+    resources: tuple[int, ...]
+
+    def cost(self) -> int:
+        """Units of resource, with trials that go on from their checkpoints."""
+        steps = zip(self.resources, (0, *self.resources), strict=False)
+        return sum(n * (end - start) for n, (end, start) in zip(self.sizes, steps, strict=True))
+
+    def describe(self) -> str:
+        rungs = ", ".join(f"{n} to {resource}" for n, resource in zip(self.sizes, self.resources, strict=True))
+        return f"bracket {self.index}: {rungs}; {sum(self.sizes)} evaluations, total cost {self.cost()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A trial that is done with its rung."""
+
+    score: float
+    trial: Trial
+    failed: bool
+
+
+@dataclass(slots=True)
+class _Open:
+    """A bracket at work on its rung number `rung`."""
+
+    plan: Plan
+    rung: int = 0
+    sampled: int = 0
+    running: int = 0
+    queue: deque[Trial] = field(default_factory=deque)
+    done: list[_Member] = field(default_factory=list)
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def filling(self) -> bool:
+        return self.rung == 0 and self.sampled < self.plan.sizes[0]
+
+    @property
+    def at_top(self) -> bool:
+        return self.rung == len(self.plan.resources) - 1
+
+
+class Brackets:
+    """Runs plan after plan until there are no more trials.
+
+    Args:
+        trials: where new trials come from. A bracket that can't be filled goes on with the trials it has.
+        plans: endless; the next one is opened when no open bracket has a job for a free worker.
+        eta: reduction factor.
+    """
+
+    def __init__(self, trials: Suggestions, plans: Iterator[Plan], eta: int) -> None:
+        self._trials = trials
+        self._plans = plans
+        self._eta = eta
+        self._open: list[_Open] = []
+        self._of_trial: dict[int, _Open] = {}
+
+    def next_job(self) -> Job | Wait | Done:
+        for bracket in self._open:
+            if bracket.queue:
+                return self._job(bracket, bracket.queue.popleft())
+        trial = self._trials.new()
+        if trial is None:
+            return WAIT if self._open else DONE
+        if not self._open or not self._open[-1].filling:
+            self._open.append(_Open(next(self._plans)))
+        self._open[-1].sampled += 1
+        return self._job(self._open[-1], trial)
+
+    def _job(self, bracket: _Open, trial: Trial) -> Job:
+        bracket.running += 1
+        self._of_trial[trial.id] = bracket
+        return Job(trial, bracket.plan.resources[bracket.rung], bracket.rung, bracket.plan.index)
+
+    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+        return Decision(rung=job.rung) if resource == job.resource else CONTINUE
+
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+        bracket = self._of_trial.pop(job.trial.id)
+        bracket.running -= 1
+        bracket.done.append(_Member(score, job.trial, failed))
+        state = State.FAILED if failed else State.COMPLETED if bracket.at_top else State.PAUSED
+        verdicts = {job.trial.id: Verdict(job.trial.id, state)}
+        # The newest bracket may have been waiting for trials that this result used up the budget of.
+        for settled in [b for b in self._open if self._is_settled(b)]:
+            verdicts |= {verdict.trial_id: verdict for verdict in self._close_rung(settled)}
+        return list(verdicts.values())
+
+    def _is_settled(self, bracket: _Open) -> bool:
+        """The rung's members are all done, and it has as many as it will ever have."""
+        idle = not bracket.running and not bracket.queue
+        return idle and (not bracket.filling or self._trials.exhausted)
+
+    def _close_rung(self, bracket: _Open) -> list[Verdict]:
+        """Promotes the best of a finished rung; the others are stopped."""
+        ranked = sorted(bracket.done, key=lambda member: (member.score, member.trial.id))
+        if bracket.rung == 0:
+            bracket.sizes = halving_sizes(len(ranked), len(bracket.plan.resources), self._eta)
+        kept = 0 if bracket.at_top else bracket.sizes[bracket.rung + 1]
+        promoted = [member.trial for member in ranked[:kept] if member.score < math.inf]
+        verdicts = [
+            Verdict(
+                member.trial.id,
+                State.STOPPED,
+                f"rung {bracket.rung}: rank {rank} of {len(ranked)}, kept {len(promoted)}",
+            )
+            for rank, member in enumerate(ranked, start=1)
+            if rank > len(promoted) and not member.failed and not bracket.at_top
+        ]
+        bracket.done = []
+        bracket.rung += 1
+        bracket.queue.extend(promoted)
+        if not promoted:
+            self._open.remove(bracket)
+        return verdicts

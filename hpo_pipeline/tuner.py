@@ -1,0 +1,333 @@
+"""The loop that joins scheduler, executor and journal: one study, until its budget ends.
+
+    next_job -> journal -> executor;  report -> scheduler -> journal -> executor;  result -> scheduler -> journal
+
+What an event leads to is recorded in one piece before anything outside this process is told. Resuming is making the
+recorded calls again (`replay`); the jobs that were in flight are then handed out once more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Protocol
+
+from hpo_pipeline.errors import StudyError
+from hpo_pipeline.executor import Executor
+from hpo_pipeline.journal import Journal, Record
+from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.score import WORST, score
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.trial import FINAL, Budget, Event, Job, Outcome, Report, Result, State, Verdict
+
+
+class Listener(Protocol):
+    """Sees every record after it was written and taken into the view (the table in the terminal)."""
+
+    def update(self, record: Record) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a session ended; `state` is "completed", "interrupted" or "failed"."""
+
+    state: str
+    reason: str
+
+
+class Tuner:
+    """One session of a study.
+
+    Args:
+        scheduler, trials, executor, journal: the study's, `trials` being what the scheduler asks for new ones.
+        view: the fold of the journal so far; this class alone applies records to it.
+        budget: when to end.
+        max_failures: more failed trials end the study; None for 10 or a quarter of the trials, whichever is larger.
+        listeners: told of each record.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        trials: Suggestions,
+        executor: Executor,
+        journal: Journal,
+        view: StudyView,
+        budget: Budget,
+        max_failures: int | None = None,
+        listeners: Sequence[Listener] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._scheduler = scheduler
+        self._trials = trials
+        self._executor = executor
+        self._journal = journal
+        self._view = view
+        self._budget = budget
+        self._max_failures = max_failures
+        self._listeners = listeners
+        self._clock = clock
+        self._jobs: dict[int, Job] = {}
+        self._stopped: set[int] = set()
+        self._began = clock()
+        self._seconds_before = 0.0
+        self._kept: int | None = None
+
+    # -- resuming ------------------------------------------------------------------------------------------------
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Makes the recorded calls again, before `run`.
+
+        Raises:
+            StudyError: the scheduler would have acted otherwise; the configuration or the program has changed.
+        """
+        records = list(records)
+        for record in records:
+            if record["event"] == "suggested":
+                self._trials.replay(record["config"])
+        for record in records:
+            self._view.apply(record)
+            match record["event"]:
+                case "submitted":
+                    self._replay_submitted(record)
+                case "report":
+                    self._decide(self._jobs[record["trial"]], record["resource"], record["metrics"])
+                case "result" if record["outcome"] in ("done", "failed"):
+                    self._settle(self._jobs.pop(record["trial"]), failed=record["outcome"] == "failed")
+                case "decision" if record["state"] == State.STOPPED.value:
+                    self._jobs.pop(record["trial"], None)
+        self._seconds_before = self._view.seconds
+
+    def _replay_submitted(self, record: Record) -> None:
+        job = self._scheduler.next_job()
+        wanted = tuple(record[key] for key in ("trial", "resource", "rung", "bracket"))
+        if not isinstance(job, Job) or (job.trial.id, job.resource, job.rung, job.bracket) != wanted:
+            raise StudyError(
+                f"{self._journal.path}: can't go on: the journal has trial {wanted[0]} sent to resource {wanted[1]} "
+                f"where the scheduler now answers {job}; start a new study, or restore the configuration it began with"
+            )
+        self._jobs[job.trial.id] = job
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def run(self) -> End:
+        """Runs until the budget ends, the search space or the scheduler is exhausted, or Ctrl-C."""
+        with _sigterm_as_interrupt():
+            try:
+                end = self._loop()
+            except KeyboardInterrupt:
+                end = End("interrupted", "stopped by Ctrl-C")
+            finally:
+                self._executor.close()
+        now = self._clock()
+        interrupted = [
+            {"event": "result", "trial": trial_id, "outcome": "interrupted", "error": "", "traceback": "", "time": now}
+            for trial_id in self._jobs
+            if trial_id not in self._stopped
+        ]
+        self._record(*interrupted, {"event": "end", "state": end.state, "reason": end.reason, "time": now})
+        return end
+
+    def _loop(self) -> End:
+        self._began = self._clock()
+        self._record({"event": "session", "pid": os.getpid(), "time": self._began})
+        self._resubmit()
+        while (end := self._over()) is None:
+            self._fill()
+            if not self._jobs:
+                return End("completed", "the search is complete")
+            for event in self._executor.wait(self._seconds_left()):
+                self._take(event)
+        return end
+
+    def _fill(self) -> None:
+        """Gives every free worker a job, as long as there are any."""
+        while len(self._jobs) < self._executor.capacity and isinstance(job := self._scheduler.next_job(), Job):
+            trial, now = job.trial, self._clock()
+            records: list[Record] = [
+                {
+                    "event": "submitted",
+                    "trial": trial.id,
+                    "resource": job.resource,
+                    "rung": job.rung,
+                    "bracket": job.bracket,
+                    "time": now,
+                }
+            ]
+            if trial.id not in self._view.trials:
+                records.insert(0, {"event": "suggested", "trial": trial.id, "config": dict(trial.config), "time": now})
+            self._record(*records)
+            self._jobs[trial.id] = job
+            self._executor.submit(job, self._view.trials[trial.id].resource)
+
+    def _take(self, event: Event) -> None:
+        job = self._jobs[event.trial_id]
+        if isinstance(event, Report):
+            self._on_report(job, event)
+        else:
+            self._on_result(job, event)
+
+    def _on_report(self, job: Job, report: Report) -> None:
+        if report.resource <= self._view.trials[report.trial_id].resource:
+            # Trained again after a crash, up to where the records end: nothing new, and the trial goes on.
+            self._answer(job, report, stop=False)
+            return
+        stop, records = self._decide(job, report.resource, report.metrics, report.time)
+        self._record(
+            {
+                "event": "report",
+                "trial": report.trial_id,
+                "resource": report.resource,
+                "metrics": dict(report.metrics),
+                "time": report.time,
+            },
+            *records,
+        )
+        self._answer(job, report, stop=stop)
+
+    def _answer(self, job: Job, report: Report, *, stop: bool) -> None:
+        if report.resource in job.decide_at:
+            if stop:
+                self._stopped.add(job.trial.id)
+            self._executor.decide(job.trial.id, stop=stop)
+
+    def _on_result(self, job: Job, result: Result) -> None:
+        del self._jobs[job.trial.id]
+        if result.outcome is Outcome.STOPPED:
+            self._stopped.discard(job.trial.id)
+            return
+        failed = result.outcome is Outcome.FAILED
+        record = {
+            "event": "result",
+            "trial": result.trial_id,
+            "outcome": result.outcome.value,
+            "error": result.error,
+            "traceback": result.traceback,
+            "time": result.time,
+        }
+        verdicts = self._settle(job, failed=failed)
+        self._record(record, *(_decision(verdict, result.time) for verdict in verdicts))
+
+    def _resubmit(self) -> None:
+        """Hands out again what was in flight when the last session ended."""
+        for job in list(self._jobs.values()):
+            recorded = self._view.trials[job.trial.id].resource
+            if recorded >= job.resource:  # the session died between the last report and the result that follows it
+                self._on_result(job, Result(job.trial.id, Outcome.DONE, self._clock()))
+            else:
+                self._executor.submit(job, recorded)
+
+    # -- what the scheduler makes of it: shared with `replay` ----------------------------------------------------
+
+    def _decide(
+        self, job: Job, resource: int, metrics: Mapping[str, float], now: float = 0.0
+    ) -> tuple[bool, list[Record]]:
+        """Asks the scheduler about a report; returns whether to stop, and what to record of it."""
+        value = metrics[self._view.metric]
+        reached = score(value, self._view.mode)
+        decision = self._scheduler.on_report(job, resource, reached)
+        records: list[Record] = []
+        if decision.rung is not None:
+            self._trials.observe(job.trial, resource, reached)
+            records.append(
+                {
+                    "event": "rung",
+                    "trial": job.trial.id,
+                    "rung": decision.rung,
+                    "bracket": job.bracket,
+                    "resource": resource,
+                    "value": value,
+                    "time": now,
+                }
+            )
+        if decision.stop:
+            records.append(_decision(Verdict(job.trial.id, State.STOPPED, decision.reason), now))
+        return decision.stop, records
+
+    def _settle(self, job: Job, *, failed: bool) -> Sequence[Verdict]:
+        """Tells the scheduler that a job ended."""
+        if failed:
+            self._trials.observe(job.trial, job.resource, WORST)
+            return self._scheduler.on_result(job, WORST, failed=True)
+        last = self._view.trials[job.trial.id].latest(self._view.metric)
+        return self._scheduler.on_result(job, score(math.nan if last is None else last, self._view.mode), failed=False)
+
+    # -- records, budget, checkpoints ----------------------------------------------------------------------------
+
+    def _record(self, *records: Record) -> None:
+        self._journal.append(*records)
+        for record in records:
+            self._view.apply(record)
+            for listener in self._listeners:
+                listener.update(record)
+            if record["event"] == "decision" and State(record["state"]) in FINAL:
+                self._tidy(record["trial"])
+
+    def _tidy(self, trial_id: int) -> None:
+        """Drops the checkpoint of a trial that is through, unless it is the best, and of a former best."""
+        best = self._view.best.id if self._view.best else None
+        for other in {trial_id, self._kept} - {best, None}:
+            if self._view.trials[other].state in FINAL:
+                self._executor.discard(other)
+        self._kept = best
+
+    def _over(self) -> End | None:
+        budget, view = self._budget, self._view
+        if view.failures > self._failures_allowed():
+            last = next(trial for trial in reversed(view.trials.values()) if trial.error)
+            return End("failed", f"{view.failures} trials failed; the last error: {last.error}")
+        if budget.max_total_resource is not None and view.total_resource >= budget.max_total_resource:
+            return End("completed", f"max_total_resource={budget.max_total_resource} is spent")
+        left = self._seconds_left()
+        if left is not None and left <= 0:
+            return End("completed", f"max_seconds={budget.max_seconds:g} are over")
+        best = view.best
+        if budget.target is not None and best and best.best_score <= score(budget.target, view.mode):
+            return End("completed", f"target={budget.target:g} is reached")
+        return None
+
+    def _failures_allowed(self) -> int:
+        if self._max_failures is not None:
+            return self._max_failures
+        return max(10, max(self._budget.n_trials or 0, len(self._view.trials)) // 4)
+
+    def _seconds_left(self) -> float | None:
+        if self._budget.max_seconds is None:
+            return None
+        return max(0.0, self._budget.max_seconds - self._seconds_before - (self._clock() - self._began))
+
+
+def _decision(verdict: Verdict, now: float) -> Record:
+    return {
+        "event": "decision",
+        "trial": verdict.trial_id,
+        "state": verdict.state.value,
+        "reason": verdict.reason,
+        "time": now,
+    }
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM, which clusters send before they kill, ends a study as Ctrl-C does (in the main thread alone)."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
