@@ -33,7 +33,9 @@ class SobolSearch:
         engine = qmc.Sobol(max(self._space.dim, 1), scramble=True, rng=generator(self._seed, "sobol"))
         while True:
             for point in engine.random(BLOCK):
-                yield self._space.from_unit(point[: self._space.dim])
+                config = self._space.from_unit(point[: self._space.dim])
+                if self._space.allows(config):
+                    yield config
 
     def suggest(self, trial_id: int) -> Config | None:
         # Both what is passed over (it has been seen for good) and how far is looked follow from what was seen alone.

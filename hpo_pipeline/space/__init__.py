@@ -35,12 +35,22 @@ The sub-space of an option exists only while the option is chosen:
           2: ...
 
 For anything else there is `when`. A path may be declared under several options, with another domain in each.
+
+Any leaf may have `prior: {center: 1.0e-3, confidence: medium}` (low, medium, high): where its best value is believed
+to lie. Only searchers that say so use it.
+
+The key `constraints` at the root is a list of expressions that every configuration must meet (constraint.py has the
+language):
+
+    constraints: [model.n_units_2 <= model.n_units_1]
 """
 
 from __future__ import annotations
 
+from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.distribution import Scipy
 from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal
+from hpo_pipeline.space.prior import Prior
 from hpo_pipeline.space.ranges import Float, Int
 from hpo_pipeline.space.space import Condition, Parameter, SearchSpace
 
@@ -48,11 +58,13 @@ __all__ = [
     "Choice",
     "Condition",
     "Constant",
+    "Constraint",
     "Domain",
     "Float",
     "Int",
     "Ordinal",
     "Parameter",
+    "Prior",
     "Scipy",
     "SearchSpace",
 ]

@@ -10,8 +10,10 @@ from itertools import combinations
 from typing import Any
 
 from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.distribution import Scipy
 from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal, identity, is_number
+from hpo_pipeline.space.prior import Prior
 from hpo_pipeline.space.ranges import Float, Int
 from hpo_pipeline.space.space import Condition, Parameter, SearchSpace
 from hpo_pipeline.trial import Value
@@ -24,7 +26,7 @@ _TYPES: dict[str, tuple[Callable[..., Domain], tuple[str, ...], tuple[str, ...]]
     "ordinal": (Ordinal, ("choices",), ("encoding", "log")),
     "scipy": (Scipy, ("distribution",), ()),
 }
-_COMMON = ("type", "when")
+_COMMON = ("type", "when", "prior")
 _TELLTALE = ("low", "high", "choices", "distribution")
 """Keys that only a leaf has."""
 
@@ -34,13 +36,17 @@ def parse(tree: Mapping[str, Any], prefix: str) -> SearchSpace:
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{prefix}: must be a mapping that mirrors the config it tunes, got {tree!r}")
     parser = _Parser(prefix)
-    parser.branch(tree, "", ())
+    parser.branch({key: node for key, node in tree.items() if key != "constraints"}, "", ())
     parameters = parser.parameters
+    constraints = parser.constraints(tree.get("constraints") or [])
     parser.problems += [f"{prefix}.{problem}" for problem in _condition_problems(parameters)]
     parameters = _in_order(parameters, prefix, parser.problems)
     if parser.problems:
         raise ConfigError(parser.problems)
-    return SearchSpace(tuple(parameters))
+    space = SearchSpace(tuple(parameters), tuple(constraints))
+    if problems := space.check_constraints():
+        raise ConfigError(problems).under(prefix)
+    return space
 
 
 class _Parser:
@@ -101,7 +107,8 @@ class _Parser:
         when = (*when, *self.conditions(node.get("when"), path))
         domain = self.domain(node, path) if len(self.problems) == before else None
         # what is wrong here is known by now: no further problems because others depend on it
-        self.parameters.append(Parameter(path, domain or Constant(None), when))
+        prior = self.prior(node["prior"], domain, path) if "prior" in node and domain else None
+        self.parameters.append(Parameter(path, domain or Constant(None), when, prior))
         if kind == "choice" and isinstance(node.get("choices"), Mapping):
             self.options(node["choices"], path, when)
 
@@ -117,6 +124,36 @@ class _Parser:
         except ConfigError as error:
             self.problems += error.under(f"{self.prefix}.{path}").problems
             return None
+
+    def prior(self, node: Any, domain: Domain, path: str) -> Prior | None:
+        keys = ("center", "confidence")
+        if not isinstance(node, Mapping) or "center" not in node or any(key not in keys for key in node):
+            self.problem(path, f".prior: must be a mapping with center and confidence, got {node!r}")
+            return None
+        if not domain.contains(node["center"]):
+            self.problem(path, f".prior.center: {node['center']!r} is not in the search space ({domain})")
+            return None
+        try:
+            return Prior(**node)
+        except ConfigError as error:
+            self.problems += error.under(f"{self.prefix}.{path}.prior").problems
+            return None
+
+    def constraints(self, node: Any) -> list[Constraint]:
+        if not isinstance(node, Sequence) or isinstance(node, str):
+            self.problem("constraints", f": must be a list of expressions, got {node!r}")
+            return []
+        found = []
+        known = {p.path for p in self.parameters}
+        for i, source in enumerate(node):
+            try:
+                found.append(Constraint(source))
+            except ConfigError as error:
+                self.problems += [f"{self.prefix}.constraints[{i}]: {problem}" for problem in error.problems]
+                continue
+            for path in sorted(found[-1].paths - known):
+                self.problem("constraints", f"[{i}]: {path} is not in the search space{nearest(path, known)}")
+        return found
 
     def options(self, choices: Mapping[Value, Any], path: str, when: tuple[Condition, ...]) -> None:
         parent, _, _ = path.rpartition(".")

@@ -8,19 +8,26 @@ for sgd and for adam) has one for each. Inactive dimensions are encoded as 0.5 a
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hpo_pipeline.errors import nearest
+from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal, identity, text
+from hpo_pipeline.space.prior import Prior
 from hpo_pipeline.space.ranges import Float, Int
 from hpo_pipeline.trial import Config, Value
 
 _ABSENT = object()
+RAREST = 10_000
+"""At least one in so many samples must meet the constraints."""
+_MAX_COUNTED = 100_000
+"""A space with constraints is counted by enumeration, if it isn't larger than this without them."""
 
 
 class Condition(NamedTuple):
@@ -47,11 +54,13 @@ class Parameter:
         path: where it stands in the composed config.
         domain: its values.
         when: conditions that must all hold for it to be active.
+        prior: where its best value is believed to lie; for searchers that use it.
     """
 
     path: str
     domain: Domain
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
 
     def is_active(self, config: Config) -> bool:
         return all(condition.holds(config) for condition in self.when)
@@ -66,9 +75,11 @@ class SearchSpace:
 
     Attributes:
         parameters: parents before children; a path occurs again only under conditions that exclude each other.
+        constraints: what a configuration must meet besides.
     """
 
     parameters: tuple[Parameter, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     @staticmethod
     def parse(tree: Mapping[str, Any], prefix: str = "search_space") -> SearchSpace:
@@ -109,14 +120,53 @@ class SearchSpace:
         return {p.path: p.domain.value for p in self.parameters if isinstance(p.domain, Constant) and not p.when}
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
-        return self.from_unit(rng.random(self.dim))
+        """A configuration, uniform in the unit cube as far as the constraints allow."""
+        return self._first_allowed(lambda: rng.random(self.dim))
+
+    def sample_prior(self, rng: np.random.Generator) -> dict[str, Value]:
+        """A configuration with each hyperparameter drawn from its prior, or uniformly where it has none."""
+        return self._first_allowed(
+            lambda: [p.prior.sample(p.domain, rng) if p.prior else rng.random() for p in self._tuned]
+        )
+
+    def _first_allowed(self, draw: Callable[[], npt.ArrayLike]) -> dict[str, Value]:
+        for _ in range(100 * RAREST):
+            config = self.from_unit(draw())
+            if self.allows(config):
+                return config
+        raise ConfigError(f"constraints: none of {100 * RAREST} samples meets them; loosen them, or the ranges")
+
+    def check_constraints(self) -> list[str]:
+        """Why samples can't be drawn: a constraint doesn't fit the values, or fewer than 1 in 10,000 samples meet all.
+
+        Draws until ten samples have passed, at most 100,000.
+        """
+        if not self.constraints:
+            return []
+        rng = np.random.default_rng(0)
+        passes = (self.allows(self.from_unit(rng.random(self.dim))) for _ in range(10 * RAREST))
+        try:
+            allowed = sum(1 for _ in itertools.islice(filter(None, passes), 10))
+        except ConfigError as error:
+            return [f"constraints: {problem}" for problem in error.problems]
+        if allowed == 10:
+            return []
+        listed = "; ".join(constraint.source for constraint in self.constraints)
+        return [
+            f"constraints: only {allowed} of {10 * RAREST} samples meet them ({listed}), fewer than 1 in {RAREST}; "
+            "loosen them, or the ranges"
+        ]
+
+    def allows(self, config: Config) -> bool:
+        """Whether a configuration of this space meets the constraints."""
+        return all(constraint.holds(config) for constraint in self.constraints)
 
     def to_unit(self, config: Config) -> npt.NDArray[np.float64]:
         """The point `(dim,)` of the unit cube that encodes `config`; 0.5 where a parameter is inactive."""
         return np.array([p.domain.to_unit(config[p.path]) if p.is_active(config) else 0.5 for p in self._tuned])
 
     def from_unit(self, point: npt.ArrayLike) -> dict[str, Value]:
-        """The configuration at a point `(dim,)` of the unit cube."""
+        """The configuration at a point `(dim,)` of the unit cube, whether the constraints allow it or not."""
         coordinates = iter(np.asarray(point, dtype=float).tolist())
         config: dict[str, Value] = {}
         for p in self.parameters:
@@ -154,6 +204,10 @@ class SearchSpace:
                     " and ".join(map(str, p.when)) for p in self.parameters if p.path == path and p.when
                 )
                 problems.append(f"{path}: given, but it exists only when {needed}; leave it out")
+        if not problems:
+            for broken in (c for c in self.constraints if not c.holds(config)):
+                values = ", ".join(f"{path} {text(config[path])}" for path in self.paths if path in broken.paths)
+                problems.append(f"constraints: {broken.source!r} does not hold for {values}")
         return problems
 
     def key(self, config: Config) -> Hashable:
@@ -162,10 +216,13 @@ class SearchSpace:
 
     @functools.cached_property
     def size(self) -> int | None:
-        """Number of configurations; None if there is no end to them."""
+        """Number of configurations; None if there is no end to them, or there are constraints and very many."""
         if any(p.domain.size is None for p in self.parameters):
             return None
-        return self._count(0, {})
+        count = self._count(0, {})
+        if not self.constraints:
+            return count
+        return sum(1 for _ in self.grid()) if count <= _MAX_COUNTED else None
 
     def _count(self, index: int, config: dict[str, Value]) -> int:
         """Configurations from parameter `index` on; only parents' values are gone through one by one."""
@@ -179,7 +236,7 @@ class SearchSpace:
         return (p.domain.size or 0) * self._count(index + 1, config)
 
     def grid(self, n: int | None = None, points: Mapping[str, int] | None = None) -> Iterator[dict[str, Value]]:
-        """All combinations of the parameters' grid points, one at a time; the last parameter varies fastest.
+        """All allowed combinations of grid points, one at a time; the last parameter varies fastest.
 
         Args:
             n: points of each range; None is all values. What lists its values (choices, and ranges with `step`, `n`
@@ -192,7 +249,7 @@ class SearchSpace:
         values = {
             id(p): p.domain.grid((points or {}).get(p.path, None if _is_listed(p) else n)) for p in self.parameters
         }
-        return self._combinations(0, {}, values)
+        return filter(self.allows, self._combinations(0, {}, values))
 
     def _combinations(
         self, index: int, config: dict[str, Value], values: dict[int, list[Value]]
@@ -239,9 +296,10 @@ class SearchSpace:
         return problems
 
     def describe(self) -> str:
-        """One line for each parameter, and the number of configurations."""
+        """One line for each parameter and constraint, and the number of configurations."""
         width = max((len(p.path) for p in self.parameters), default=0)
         lines = [f"{p.path:<{width}}{str(p)[len(p.path) :]}" for p in self.parameters]
+        lines += [f"such that {constraint.source}" for constraint in self.constraints]
         return "\n".join([*lines, f"{self.size} configurations"] if self.size is not None else lines)
 
 
