@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +25,10 @@ from hpo_pipeline.tracker.writer import Writer
 _log = logging.getLogger(__name__)
 _PAGE = 1000
 _ENVIRONMENT = {
-    # The client's own retries would hold a call for minutes; the writer retries itself.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    # The client's own retries hold a call for minutes and may make a run twice; the writer retries itself.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
 }
 
 
@@ -111,17 +111,8 @@ class Store:
                 with sqlite.creation(self.database):
                     self._client = MlflowClient(uri)
                     self._client.search_experiments(max_results=1)
-        except ImportError as error:
-            raise UnusableStoreError(
-                f"mlflow can't be imported ({error}); pip install mlflow, or tracker=none"
-            ) from error
         except Exception as error:
-            if "schema" in str(error) or "Can't locate revision" in str(error):
-                raise UnusableStoreError(
-                    f"{uris.shown(uri)} was made by another version of MLflow; "
-                    f"back it up and run `mlflow db upgrade {uris.shown(uri)}`, or choose another tracker.uri"
-                ) from error
-            raise StoreDownError(str(error)) from error
+            raise _opening_error(error, uris.shown(uri)) from error
 
     def experiment(self, name: str) -> str:
         """Id of the experiment, which is made if there is none.
@@ -222,6 +213,7 @@ class Store:
                 metrics=[Metric(*point) for point in metrics],
                 params=[Param(*item) for item in params.items()],
                 tags=[RunTag(*item) for item in tags.items()],
+                synchronous=True,
             )
 
     def set_status(self, run_id: str, status: str, time: int) -> None:
@@ -243,6 +235,22 @@ class Store:
         """Keeps sorting by metric fast (SQLite only)."""
         if self.database is not None:
             sqlite.analyze(self.database)
+
+
+def _opening_error(error: Exception, uri: str) -> Exception:
+    """What went wrong when the store was opened, and what to do if no later try can succeed."""
+    told = str(error)
+    if "out-of-date database schema" in told or "Can't locate revision" in told:
+        return UnusableStoreError(
+            f"{uri} was made by another version of MLflow; back it up and run `mlflow db upgrade {uri}`, "
+            "or choose another tracker.uri"
+        )
+    if isinstance(error, ImportError):
+        return UnusableStoreError(f"{told}; install what is missing, or use tracker=none")
+    hopeless = isinstance(error, (PermissionError, NotADirectoryError, FileExistsError, sqlite3.DatabaseError))
+    if hopeless and "locked" not in told:
+        return UnusableStoreError(f"{uri} can't be opened ({told}); choose another tracker.uri")
+    return StoreDownError(told)
 
 
 @contextlib.contextmanager

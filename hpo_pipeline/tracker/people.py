@@ -10,22 +10,29 @@ from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.tracker import uri as uris
 from hpo_pipeline.tracker.naming import TAG_LENGTH, clipped
 from hpo_pipeline.tracker.progress import Progress
+from hpo_pipeline.tracker.schema import study_state
+from hpo_pipeline.trial import State
 
 _BEST = 5
+# Without it MLflow 3 opens an empty page on generative models.
+_WORKFLOW = {"workflowType": "machine_learning"}
 
 
 def runs_link(experiment_id: str, view: str = "") -> str:
     """Route of the UI to an experiment's runs, through a saved view if there is one."""
-    # Without the workflow type MLflow 3 opens an empty page on generative models.
-    query = {"workflowType": "machine_learning"}
+    query = dict(_WORKFLOW)
     if view:
         query |= {"viewStateShareKey": view, "compareRunsMode": "CHART"}
     return f"#/experiments/{experiment_id}/runs?{urlencode(query)}"
 
 
-def how_to_look(uri: str, experiment_id: str, experiment: str, view: str) -> str:
-    """The command that opens the UI on this store, and where to look there."""
-    route = runs_link(experiment_id, view)
+def run_link(experiment_id: str, run_id: str) -> str:
+    """Route of the UI to one run."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{urlencode(_WORKFLOW)}"
+
+
+def how_to_look(uri: str, experiment: str, route: str) -> str:
+    """The command that opens the UI on this store, and where (`route`) to look there."""
     name = uris.scheme(uri)
     if name == "databricks":
         return f"MLflow: experiment {experiment!r} on Databricks"
@@ -53,10 +60,10 @@ def note(view: StudyView, progress: Progress, commands: Mapping[str, str]) -> st
         for trial in best:
             run = progress.trials.get(trial.id)
             title = f"trial-{trial.id:04d}"
-            link = f"[{title}](#/experiments/{progress.experiment_id}/runs/{run})" if run else title
+            link = f"[{title}]({run_link(progress.experiment_id, run)})" if run else title
             values = " | ".join(_short(trial.config.get(name)) for name in names)
             lines.append(f"| {link} | {_short(trial.best(view.metric))} | {trial.best_resource} | {values} |")
-    if commands.get("resume"):
+    if commands.get("resume") and (view.end is None or study_state(view.end) is not State.COMPLETED):
         lines += ["", f"Resume: `{commands['resume']}`"]
     return clipped("\n".join(lines), TAG_LENGTH)
 

@@ -16,6 +16,19 @@ from hpo_pipeline.tracker.naming import dimensions
 from hpo_pipeline.tracker.schema import milliseconds
 
 _SECTION = "study"
+_LINE: dict[str, Any] = {
+    "lineSmoothness": 0,
+    "xAxisScaleType": "linear",
+    "scaleType": "linear",
+    "range": {},
+    "xAxisKey": "step",
+    "selectedXAxisMetricKey": "",
+    "yAxisKey": "metric",
+    "yAxisExpressions": [],
+    "ignoreOutliers": False,
+    "useGlobalXaxisKey": True,
+    "useGlobalLineSmoothing": True,
+}
 
 
 def view_key(study: str) -> str:
@@ -50,10 +63,12 @@ def _state(view: StudyView, config: Mapping[str, Any], study: str) -> dict[str, 
 
 def _charts(metric: str, best: str, axes: list[str]) -> list[dict[str, Any]]:
     charts: list[dict[str, Any]] = [
-        {"type": "LINE", "metricKey": metric, "selectedMetricKeys": [metric], "xAxisKey": "step", "lineSmoothness": 0},
+        {"type": "LINE", **_LINE, "metricKey": metric, "selectedMetricKeys": [metric]},
         {"type": "PARALLEL", "selectedParams": axes, "selectedMetrics": [best], "showAllRuns": True},
     ]
     if axes:
+        # What is searched on a logarithmic scale (learning rates) tends to matter most.
+        axes = sorted(axes, key=lambda axis: not axis.startswith("log10."))
         x = {"key": axes[0], "type": "PARAM"}
         y = {"key": best, "type": "METRIC"}
         charts.append({"type": "SCATTER", "xaxis": x, "yaxis": y})

@@ -111,6 +111,10 @@ class Schema:
                 yield record["trial"], self._suggested(self.view.trials[record["trial"]], now)
             case "submitted" | "report" | "rung" | "result" | "decision" as event:
                 trial = self.view.trials[record["trial"]]
+                if event in ("submitted", "report") and trial.id in self._terminated:
+                    # An interrupted job goes on in the next session, with its next report.
+                    self._terminated.discard(trial.id)
+                    yield trial.id, Update(tags=self._standing(trial), status=("RUNNING", now))
                 yield trial.id, getattr(self, f"_{event}")(trial, record, now)
         for resource, value, time, _ in self.view.improvements[improvements:]:
             point = Point(self._keys(f"best.{self.view.metric}"), value, milliseconds(time), resource)
@@ -156,9 +160,10 @@ class Schema:
         return Update(created=(f"trial-{trial.id:04d}", now), params=params, tags=tags)
 
     def _standing(self, trial: TrialView) -> dict[str, str]:
+        goes_on = trial.state is State.INTERRUPTED and trial.id not in self._terminated
         words = trial_overrides(trial.id, trial.resource or trial.target_resource or 1, trial.config)
         return {
-            "hpo.state": trial.state.value,
+            "hpo.state": State.RUNNING.value if goes_on else trial.state.value,
             "hpo.stop_reason": clipped(trial.reason, TAG_LENGTH),
             "hpo.bracket": str(trial.bracket),
             "hpo.rung": str(trial.rung),
@@ -166,11 +171,7 @@ class Schema:
         }
 
     def _submitted(self, trial: TrialView, record: Record, now: int) -> Update:
-        update = Update(tags=self._standing(trial))
-        if trial.id in self._terminated:
-            self._terminated.discard(trial.id)
-            update.status = ("RUNNING", now)
-        return update
+        return Update(tags=self._standing(trial))
 
     def _report(self, trial: TrialView, record: Record, now: int) -> Update:
         update = Update()

@@ -43,13 +43,16 @@ def creation(path: Path) -> Iterator[None]:
 
     Raises:
         filelock.Timeout: another process has held the lock for two minutes.
-        OSError, sqlite3.Error: the file can't be made.
+        OSError, sqlite3.DatabaseError: the file can't be made, or is no database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{path}.lock", timeout=_LOCK_SECONDS):
-        if not _on_network(path.parent):
-            with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
+        with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA schema_version")
+            if not _on_network(path.parent):
+                # Refused while somebody else is at work on the file: the next study will do it.
+                with contextlib.suppress(sqlite3.OperationalError):
+                    connection.execute("PRAGMA journal_mode=WAL")
         yield
 
 

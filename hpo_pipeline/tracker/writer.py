@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from hpo_pipeline.journal import Record, read
 from hpo_pipeline.tracker import uri as uris
-from hpo_pipeline.tracker.people import how_to_look, note
+from hpo_pipeline.tracker.people import how_to_look, note, runs_link
 from hpo_pipeline.tracker.progress import Progress
 from hpo_pipeline.tracker.saved_view import saved_view, view_key
 from hpo_pipeline.tracker.schema import RunKey, Schema, Update
@@ -83,7 +83,7 @@ class Writer:
         try:
             self._follow()
         except _DeadlineError:
-            pass
+            self._progress.save()
         except UnusableStoreError as error:
             self.trouble = str(error)
             _log.warning("MLflow is off, the study goes on: %s", error)
@@ -185,6 +185,8 @@ class Writer:
         self._create(None)
         # The study comes last: its note links to the trials.
         for key in [*(key for key in self._pending if key is not None), None]:
+            if self.abandoned.is_set():
+                raise _DeadlineError
             if key in self._pending:
                 if key is None:
                     self._renew_note(self._pending[key])
@@ -288,7 +290,7 @@ class Writer:
         """For people, when it is over: how to look at the runs, or what is missing."""
         if self._finished:
             view = view_key(self._progress.study) if self.saved_view else ""
-            return how_to_look(self._uri, self._progress.experiment_id, self._progress.experiment, view)
+            return how_to_look(self._uri, self._progress.experiment, runs_link(self._progress.experiment_id, view))
         missing = sum(1 for _ in read(self._journal, self._progress.offset)) if self._journal.exists() else 0
         why = f" ({self.trouble})" if self.trouble else ""
         return f"{missing} records not yet in MLflow{why}; they are written at the next resume."
