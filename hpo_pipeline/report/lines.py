@@ -48,6 +48,7 @@ class Lines:
         self._view, self._unit, self._file = view, unit, file
         self._throttle = Throttle(clock)
         self._improvements = len(view.improvements)
+        self._best_trial: int | None = None
 
     def update(self, record: Record) -> None:
         """Takes in a record that the view has applied already."""
@@ -72,7 +73,10 @@ class Lines:
         return f"trial {trial.id}{rung}  {self._unit} {resource_text(trial)}"
 
     def _say_value(self, trial: TrialView, value: float, is_best: bool, rung: str = "") -> None:
-        best = f"  best  {config_text(trial.config, short_names(trial.config))}" if is_best else ""
+        best = "  best" if is_best else ""
+        if is_best and trial.id != self._best_trial:
+            self._best_trial = trial.id
+            best += f"  {config_text(trial.config, short_names(trial.config))}"
         self._say(f"{self._where(trial, rung)}  {self._view.metric} {metric_text(value)}{best}")
 
     def _say(self, line: str) -> None:

@@ -29,6 +29,7 @@ MAX_ROWS = 15
 LATEST = 3
 _AROUND = 8  # lines of the screen that aren't rows: title, head, rules, progress, counts, the prompt
 _SHARE = 0.02  # of the time may go into drawing
+_MAX_REST = 5.0  # seconds
 
 
 class LiveTable:
@@ -53,13 +54,14 @@ class LiveTable:
         """Set for the last picture: drawn in any case."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        began = time.perf_counter()
         size = (options.max_width, console.height)
-        if began >= self._next or size != self._drawn_for or self.final:
+        if time.monotonic() >= self._next or size != self._drawn_for or self.final:
+            began = time.thread_time()  # processor time of this thread: what the study has lost by it
             self._drawn = list(console.render(self.render(console.height), options))
+            rest = (time.thread_time() - began) / _SHARE
+            # The first time includes imports and says nothing.
+            self._next = time.monotonic() + min(_MAX_REST, rest) if any(self._drawn_for) else 0.0
             self._drawn_for = size
-            now = time.perf_counter()
-            self._next = now + min(10.0, max(0.2, (now - began) / _SHARE))
         yield from self._drawn
 
     def render(self, height: int = 24) -> RenderableType:

@@ -13,7 +13,7 @@ BEST = 5
 FILES = {
     "best.yaml": "the best trial's values: copy to conf/experiment/, then train.py experiment=best",
     "leaderboard.csv": "all trials, best first",
-    "study.png": "best so far, and all learning curves",
+    "plots/study.png": "best so far, and all learning curves",
     "journal.jsonl": "everything that happened",
 }
 

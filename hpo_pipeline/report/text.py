@@ -87,8 +87,8 @@ def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:
     """The share of the budget that is used up, by whichever limit is furthest along; None where there is no limit.
 
     Of `n_trials`, a trial counts when it is final. A paused one counts half as long as it may well be promoted (a
-    synchronous scheduler promotes only when the whole rung is there), and fully under a scheduler that has promoted
-    others before all trials had begun: there most paused trials stay where they are.
+    synchronous scheduler promotes only when the whole rung is there), and fully under a scheduler that goes on
+    beginning trials after it has promoted some: there most paused trials stay where they are.
 
     Args:
         elapsed: wall-clock seconds of the study.
@@ -96,7 +96,8 @@ def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:
     shares = []
     if budget.n_trials:
         trials = list(view.trials.values())
-        promotes_early = len(trials) < budget.n_trials and any(trial.rung > 0 for trial in trials)
+        newest = trials[-1].started if trials else 0.0
+        promotes_early = any(len(trial.rungs) > 1 and trial.rungs[1].time < newest for trial in trials)
         found = counts(trials)
         done = sum(found.get(state, 0) for state in FINAL)
         done_in_part = found.get(State.PAUSED, 0) * (1.0 if promotes_early else 0.5)
