@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import importlib.util
 import inspect
 import os
 import pkgutil
@@ -53,7 +54,7 @@ def locate(target: str) -> Callable[..., Any]:
             f"HPO_TRUST='{top}.*'"
         )
     try:
-        found = pkgutil.resolve_name(target)
+        found = _resolve(target)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"_target_: cannot import {target!r} ({error}){_near_target(target)}") from None
     origin = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
@@ -62,6 +63,14 @@ def locate(target: str) -> Callable[..., Any]:
     if not callable(found):
         raise ConfigError(f"_target_: {target!r} is not a class or a function")
     return found  # type: ignore[no-any-return]
+
+
+def _resolve(target: str) -> Any:
+    """The object at a dotted path; an ImportError tells why a module on the way can't be imported."""
+    module, _, name = target.rpartition(".")
+    if module and importlib.util.find_spec(module) is not None:
+        importlib.import_module(module)
+    return pkgutil.resolve_name(target)
 
 
 def _near_target(target: str) -> str:

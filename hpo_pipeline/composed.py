@@ -8,10 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.report.command import command_line, overrides
+from hpo_pipeline.report.command import command_line, overrides, trial_overrides
 from hpo_pipeline.trial import Config
 
-TRAINING_KEYS = ("model", "dataset", "optimizer", "objective", "metric", "mode", "seed", "trial", "max_resource")
+TRAINING_KEYS = (
+    "model",
+    "dataset",
+    "optimizer",
+    "objective",
+    "metric",
+    "mode",
+    "seed",
+    "trial",
+    "max_resource",
+    "threads",
+)
 """Root keys that a training depends on: what a sample may set, and what re-running a trial needs."""
 
 
@@ -50,19 +61,22 @@ class Composed:
 
     def train_command(self) -> str:
         """The beginning of the command that re-runs a trial of this study."""
-        words = ["python", "train.py"] if Path(sys.argv[0]).name == "tune.py" else ["hpo-train"]
-        if self.config_dir:
-            words += ["--config-dir", self.config_dir]
-        defaults = {"model": "mlp", "dataset": "fashion_mnist", "optimizer": "adam", "objective": "training"}
-        groups = {group: option for group, option in self.training_choices.items() if defaults.get(group) != option}
         changes = {path: value for path, value in self.changes.items() if path not in ("trial", "max_resource")}
-        return command_line([*words, *overrides(groups), *overrides(changes)])
+        return command_line([*self._program("train"), *overrides(self.training_choices), *overrides(changes)])
+
+    def rerun_command(self, trial_id: int, resource: int, sample: Config) -> str:
+        """The command that trains a trial again, to the same numbers."""
+        return f"{self.train_command()} {command_line(trial_overrides(trial_id, resource, sample))}"
 
     def resume_command(self) -> str:
-        words = ["python", "tune.py"] if Path(sys.argv[0]).name == "tune.py" else ["hpo-tune"]
-        if self.config_dir:
-            words += ["--config-dir", self.config_dir]
-        return command_line([*words, *overrides({"name": self.config["name"]}), "resume=true"])
+        """The command that goes on with this study."""
+        return command_line([*self._program("tune"), *overrides({"name": self.config["name"]}), "resume=true"])
+
+    def _program(self, name: str) -> list[str]:
+        """`python tune.py` in a checkout; `hpo-tune` where the package is installed."""
+        own = Path(sys.argv[0]).name in ("tune.py", "train.py")
+        words = ["python", f"{name}.py"] if own else [f"hpo-{name}"]
+        return [*words, "--config-dir", self.config_dir] if self.config_dir else words
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

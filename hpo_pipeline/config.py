@@ -24,6 +24,7 @@ from hpo_pipeline.errors import ConfigError, StudyError
 
 CONF = "hpo_pipeline.conf"
 
+
 @dataclass
 class _Shared:
     """Root keys of every config; anything else at the root is refused. What they mean is told in conf/*.yaml."""
@@ -35,6 +36,7 @@ class _Shared:
     metric: str = "???"
     mode: str = "min"
     max_resource: int = 1
+    threads: int = 1
     choices: Any = None
     model: Any = None
     dataset: Any = None
@@ -114,21 +116,26 @@ def _command(config_name: str, task: Callable[[DictConfig], int]) -> None:
         _restore("HYDRA_FULL_ERROR", shown_before)
         from hpo_pipeline.diagnosis import diagnose
 
-        sys.exit(_guarded(lambda: diagnose(config_name, sys.argv[1:], error)))
+        sys.exit(_fail(ConfigError(diagnose(CONF, config_name, sys.argv[1:], error))))
 
 
 def _guarded(task: Callable[[], int]) -> int:
     try:
         return task()
-    except ConfigError as error:
-        count = len(error.problems)
-        print(f"{count} problem{'s' if count != 1 else ''} in the configuration:", file=sys.stderr)
-        for problem in error.problems:
-            print(f"  {problem}", file=sys.stderr)
-        return 2
-    except StudyError as error:
+    except (ConfigError, StudyError) as error:
+        return _fail(error)
+
+
+def _fail(error: ConfigError | StudyError) -> int:
+    """Says what is wrong; returns the exit code."""
+    if isinstance(error, StudyError):
         print(error, file=sys.stderr)
         return 2
+    count = len(error.problems)
+    print(f"{count} problem{'s' if count != 1 else ''} in the configuration:", file=sys.stderr)
+    for problem in error.problems:
+        print(f"  {problem}", file=sys.stderr)
+    return 2
 
 
 def _restore(name: str, value: str | None) -> None:
@@ -142,7 +149,8 @@ def _hydra_main(config_name: str) -> Callable[[Callable[[DictConfig], None]], Ca
     """`hydra.main` on both of the versions that we support: 1.3 needs version_base, 1.4 deprecates it."""
     if hydra.__version__.startswith("1.3"):
         return hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)
-    return hydra.main(execution_whitelist=("hpo_pipeline.*",), config_path=f"pkg://{CONF}", config_name=config_name)
+    versioned: Any = {"execution_whitelist": ("hpo_pipeline.*",)}
+    return hydra.main(**versioned, config_path=f"pkg://{CONF}", config_name=config_name)
 
 
 def _compose(cfg: DictConfig) -> Composed:
@@ -152,6 +160,9 @@ def _compose(cfg: DictConfig) -> Composed:
     if runtime.mode == RunMode.MULTIRUN:  # all jobs of a multirun have the same time stamp
         for key in ("name", "folder"):
             config[key] = f"{config[key]}-{runtime.job.num}"
+    executor = config.get("executor")
+    if isinstance(executor, dict):  # what was set there is what trials run with, and what re-running one needs
+        config["threads"] = executor.get("threads_per_worker", executor.get("threads", config["threads"]))
     choices = config["choices"] or {
         group: option for group, option in runtime.runtime.choices.items() if "/" not in group and option is not None
     }
@@ -166,7 +177,7 @@ def _compose(cfg: DictConfig) -> Composed:
     )
 
 
-def _plain(cfg: DictConfig) -> dict[str, Any]:
+def _plain(cfg: Any) -> dict[str, Any]:
     plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     return {str(key): value for key, value in plain.items()}  # type: ignore[union-attr]
 
@@ -199,9 +210,9 @@ def _changes(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
     return {path: value for path, value in now.items() if path not in plain or plain[path] != value}
 
 
-MAY_CHANGE = frozenset(
-    "name folder resume n_trials max_total_resource max_seconds target max_failures executor tracker".split()
-)
+MAY_CHANGE = frozenset({"name", "folder", "resume", "max_failures", "executor", "tracker"}) | {
+    *("n_trials", "max_total_resource", "max_seconds", "target")
+}
 """Root keys that a resumed study may be given anew."""
 
 
@@ -219,9 +230,8 @@ def _resumed(composed: Composed) -> Composed:
             f"{folder}: there is no study to resume; "
             + (f"studies here: {', '.join(there)}" if there else f"none in {folder.parent} yet")
         )
-    stored = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    assert isinstance(stored, dict)  # we wrote it
-    config: dict[str, Any] = {str(key): value for key, value in stored.items() if key not in ("defaults", "hydra")}
+    stored = _plain(OmegaConf.load(folder / "config.yaml"))
+    config: dict[str, Any] = {key: value for key, value in stored.items() if key not in ("defaults", "hydra")}
     problems = []
     for override in composed.typed:
         path = override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")

@@ -2,7 +2,7 @@
 
     event      further keys (each also has `time`, seconds since the epoch)
     study      version, id, name, seed, metric, mode, unit       once, first
-    session    pid                                               a tuner began or resumed; older jobs are in flight
+    session    pid, n_trials                                     a tuner began or resumed; older jobs are in flight
     suggested  trial, config                                     a trial and its sample
     submitted  trial, resource, rung, bracket                    a job
     report     trial, resource, metrics                          each unit of resource, once

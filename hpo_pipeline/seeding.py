@@ -23,3 +23,8 @@ def derived_seed(seed: int, *key: int | str) -> int:
     """A 63-bit seed for libraries that take a number, e.g. `torch.manual_seed(derived_seed(seed, "epoch", 3))`."""
     state = np.random.SeedSequence(_entropy(seed, key)).generate_state(1, np.uint64)
     return int(state[0]) >> 1
+
+
+def trial_seed(seed: int, trial_id: int) -> int:
+    """The seed of one trial's initial weights and dropout, in a study with this seed."""
+    return derived_seed(seed, "trial", trial_id)

@@ -90,22 +90,29 @@ class Tuner:
         Raises:
             StudyError: the scheduler would have acted otherwise; the configuration or the program has changed.
         """
-        records = list(records)
-        for record in records:
-            if record["event"] == "suggested":
-                self._trials.replay(record["config"])
-        for record in records:
-            self._view.apply(record)
-            match record["event"]:
-                case "submitted":
-                    self._replay_submitted(record)
-                case "report":
-                    self._decide(self._jobs[record["trial"]], record["resource"], record["metrics"])
-                case "result" if record["outcome"] in ("done", "failed"):
-                    self._settle(self._jobs.pop(record["trial"]), failed=record["outcome"] == "failed")
-                case "decision" if record["state"] == State.STOPPED.value:
-                    self._jobs.pop(record["trial"], None)
+        allowed_now = self._trials.n_trials
+        for session in _sessions(records):
+            # What the scheduler could ask for then is what it can ask for now.
+            self._trials.n_trials = session[0].get("n_trials", allowed_now)
+            for record in session:
+                if record["event"] == "suggested":
+                    self._trials.replay(record["config"])
+            for record in session:
+                self._view.apply(record)
+                self._replay(record)
+        self._trials.n_trials = allowed_now
         self._seconds_before = self._view.seconds
+
+    def _replay(self, record: Record) -> None:
+        match record["event"]:
+            case "submitted":
+                self._replay_submitted(record)
+            case "report":
+                self._decide(self._jobs[record["trial"]], record["resource"], record["metrics"])
+            case "result" if record["outcome"] in ("done", "failed"):
+                self._settle(self._jobs.pop(record["trial"]), failed=record["outcome"] == "failed")
+            case "decision" if record["state"] == State.STOPPED.value:
+                self._jobs.pop(record["trial"], None)
 
     def _replay_submitted(self, record: Record) -> None:
         job = self._scheduler.next_job()
@@ -139,7 +146,7 @@ class Tuner:
 
     def _loop(self) -> End:
         self._began = self._clock()
-        self._record({"event": "session", "pid": os.getpid(), "time": self._began})
+        self._record({"event": "session", "pid": os.getpid(), "n_trials": self._budget.n_trials, "time": self._began})
         self._resubmit()
         while (end := self._over()) is None:
             self._fill()
@@ -275,8 +282,8 @@ class Tuner:
     def _tidy(self, trial_id: int) -> None:
         """Drops the checkpoint of a trial that is through, unless it is the best, and of a former best."""
         best = self._view.best.id if self._view.best else None
-        for other in {trial_id, self._kept} - {best, None}:
-            if self._view.trials[other].state in FINAL:
+        for other in (trial_id, self._kept):
+            if other is not None and other != best and self._view.trials[other].state in FINAL:
                 self._executor.discard(other)
         self._kept = best
 
@@ -304,6 +311,16 @@ class Tuner:
         if self._budget.max_seconds is None:
             return None
         return max(0.0, self._budget.max_seconds - self._seconds_before - (self._clock() - self._began))
+
+
+def _sessions(records: Iterable[Record]) -> list[list[Record]]:
+    """The records, cut before each `session`; the header stands alone."""
+    sessions: list[list[Record]] = []
+    for record in records:
+        if not sessions or record["event"] == "session":
+            sessions.append([])
+        sessions[-1].append(record)
+    return sessions
 
 
 def _decision(verdict: Verdict, now: float) -> Record:

@@ -75,7 +75,7 @@ class IdxImages:
     """What Debian calls its folder in /usr/share/datasets."""
     first_labels: ClassVar[tuple[int, ...]]
     """Of the training images. They tell datasets apart whose files have the same names and sizes."""
-    side: ClassVar[int] = 28
+    input_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
     n_train: ClassVar[int] = 60_000
     n_test: ClassVar[int] = 10_000
     n_classes: ClassVar[int] = 10
@@ -103,10 +103,6 @@ class IdxImages:
         self.split_seed = split_seed
         self.download = download
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (1, self.side, self.side)
-
     def available(self) -> None:
         self._files()
 
@@ -128,7 +124,7 @@ class IdxImages:
         labels = read_idx(path, (n,))
         if part == "train" and tuple(labels[: len(self.first_labels)]) != self.first_labels:
             raise StudyError(f"{path}: not the labels of {self.title}; set dataset.root to a folder of its own")
-        return read_idx(files[f"{part}-images-idx3-ubyte"], (n, self.side, self.side)), labels
+        return read_idx(files[f"{part}-images-idx3-ubyte"], (n, *self.input_shape[1:])), labels
 
     def _folders(self) -> list[Path]:
         made_by_torchvision = self.root / self.title / "raw"

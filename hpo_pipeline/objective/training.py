@@ -198,37 +198,18 @@ def _grad_clip_problem(value: Any) -> str | None:
 
 
 def _problems(config: Mapping[str, Any]) -> Iterator[str]:
-    dataset = config["dataset"]
-    unbuildable = [
-        *check(_without_batch_size(dataset), "dataset"),
-        *check(config["model"], "model", ("input_shape", "n_classes")),
-        *check(config["optimizer"], "optimizer", ("params", "fused")),
-    ]
-    yield from unbuildable
-    batch_size = dataset.get("batch_size")
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        yield f"dataset.batch_size: must be an integer of at least 1, got {batch_size!r}"
-    if not unbuildable:
-        yield from _value_problems(config)
+    dataset, model, optimizer = (config.get(group) for group in ("dataset", "model", "optimizer"))
+    if isinstance(dataset, Mapping):
+        batch_size = dataset.get("batch_size")
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            yield f"dataset.batch_size: must be an integer of at least 1, got {batch_size!r}"
+        dataset = _without_batch_size(dataset)
+    # A dataset class may tell its shape beforehand. Weights on the meta device take no memory.
+    known = locate(dataset["_target_"]) if not check(dataset, "dataset") else None
+    shape = {key: getattr(known, key) for key in ("input_shape", "n_classes") if isinstance(known, type)}
+    yield from _refusals(dataset, "dataset")
+    with torch.device("meta"):
+        yield from _refusals(model, "model", **shape)
+        yield from _refusals(optimizer, "optimizer", params=[nn.Parameter(torch.zeros(1))])
 
 
-def _value_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """What the constructors object to. The model's is called only if the dataset tells its shape beforehand."""
-    shape: dict[str, Any] = {}
-    try:
-        dataset = _dataset(config["dataset"])
-        shape = {key: getattr(dataset, key) for key in ("input_shape", "n_classes") if hasattr(dataset, key)}
-    except ConfigError as error:
-        yield from error.under("dataset").problems
-    if shape:
-        try:
-            with torch.device("meta"):
-                build(config["model"], **shape)
-        except ConfigError as error:
-            yield from error.under("model").problems
-    try:
-        build(config["optimizer"], params=[nn.Parameter(torch.zeros(1))])
-    except ConfigError as error:
-        yield from error.under("optimizer").problems
-    except (ValueError, TypeError, StudyError) as error:
-        yield f"optimizer: {error}"

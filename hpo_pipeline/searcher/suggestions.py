@@ -48,7 +48,7 @@ class Suggestions:
             raise ConfigError(f"points_to_evaluate{problem}" for problem in problems)
         self._searcher = searcher
         self._space = space
-        self._n_trials = n_trials
+        self.n_trials = n_trials
         self._points = {space.key(config): config for config in map(space.midpoint, points)}
         self._recorded: deque[Config] = deque()
         self._started = 0
@@ -60,11 +60,16 @@ class Suggestions:
     @property
     def remaining(self) -> int | None:
         """How many more trials `n_trials` allows; None is no limit."""
-        return None if self._n_trials is None else max(self._n_trials - self._started, 0)
+        return None if self.n_trials is None else max(self.n_trials - self._started, 0)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether `new` would answer None. May cost as much as a suggestion."""
+        return self._next_config(take=False) is None
 
     def new(self) -> Trial | None:
         """The next trial; None if there is none now, which changes nothing. Recorded ones are never held back."""
-        config = self._next_config()
+        config = self._next_config(take=True)
         if config is None:
             return None
         trial = Trial(self._started, config)
@@ -73,9 +78,9 @@ class Suggestions:
         self._searcher.on_trial(trial)
         return trial
 
-    def _next_config(self) -> Config | None:
+    def _next_config(self, *, take: bool) -> Config | None:
         if self._recorded:
-            return self._recorded.popleft()
+            return self._recorded.popleft() if take else self._recorded[0]
         if self.remaining == 0:
             return None
         if self._points:

@@ -50,9 +50,10 @@ from __future__ import annotations
 from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.distribution import Scipy
 from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal
+from hpo_pipeline.space.parameter import Condition, Parameter
 from hpo_pipeline.space.prior import Prior
 from hpo_pipeline.space.ranges import Float, Int
-from hpo_pipeline.space.space import Condition, Parameter, SearchSpace
+from hpo_pipeline.space.space import SearchSpace
 
 __all__ = [
     "Choice",

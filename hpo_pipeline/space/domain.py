@@ -20,8 +20,13 @@ from hpo_pipeline.trial import Value
 
 
 def is_number(value: Any) -> bool:
-    """A finite int or float; a bool is neither."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """An int, or a finite float; a bool is neither."""
+    return is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def is_value(value: Any) -> bool:
+    """What a hyperparameter can be, and a journal can hold."""
+    return value is None or isinstance(value, (bool, str)) or is_number(value)
 
 
 def is_integer(value: Any) -> bool:
@@ -121,10 +126,10 @@ def _choices_problems(choices: Any) -> list[str]:
     if not choices:
         return ["choices: must not be empty"]
     problems = [
-        f"choices: {choice!r} is neither a number, a string, a bool nor null; a choice between structures is a choice "
-        "between config options, by name"
+        f"choices: {choice!r} is neither a finite number, a string, a bool nor null; a choice between structures is a "
+        "choice between config options, by name"
         for choice in choices
-        if not (choice is None or isinstance(choice, (bool, int, float, str)))
+        if not is_value(choice)
     ]
     if not problems:
         known = [identity(choice) for choice in choices]

@@ -12,10 +12,11 @@ from typing import Any
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.distribution import Scipy
-from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal, identity, is_number
+from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal, identity, is_number, is_value
+from hpo_pipeline.space.parameter import Condition, Parameter
 from hpo_pipeline.space.prior import Prior
 from hpo_pipeline.space.ranges import Float, Int
-from hpo_pipeline.space.space import Condition, Parameter, SearchSpace
+from hpo_pipeline.space.space import SearchSpace
 from hpo_pipeline.trial import Value
 
 _TYPES: dict[str, tuple[Callable[..., Domain], tuple[str, ...], tuple[str, ...]]] = {
@@ -35,6 +36,10 @@ def parse(tree: Mapping[str, Any], prefix: str) -> SearchSpace:
     """See SearchSpace.parse."""
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{prefix}: must be a mapping that mirrors the config it tunes, got {tree!r}")
+    if isinstance(tree.get("type"), str):
+        raise ConfigError(
+            f"{prefix}: is a leaf; it must mirror the config: {{optimizer: {{lr: {{type: float, ...}}}}}}"
+        )
     parser = _Parser(prefix)
     parser.branch({key: node for key, node in tree.items() if key != "constraints"}, "", ())
     parameters = parser.parameters
@@ -69,6 +74,8 @@ class _Parser:
                 self.mapping(node, path, when)
             elif isinstance(node, Sequence) and not isinstance(node, str):
                 self.problem(path, f": is a list; write {{type: choice, choices: {list(node)!r}}}")
+            elif not is_value(node):
+                self.problem(path, f": must be a finite number, a string, a bool or null, got {node!r}")
             else:
                 self.parameters.append(Parameter(path, Constant(node), when))
 
@@ -90,13 +97,12 @@ class _Parser:
 
     def leaf(self, node: Mapping[Any, Any], path: str, when: tuple[Condition, ...]) -> None:
         kind = node["type"]
-        if kind not in _TYPES:
+        if not isinstance(kind, str) or kind not in _TYPES:
             near = nearest(str(kind), _TYPES)
             self.problem(path, f".type: must be one of {', '.join(_TYPES)}, got {kind!r}{near}")
             return
         _, needed, optional = _TYPES[kind]
         known = (*_COMMON, *needed, *optional)
-        before = len(self.problems)
         if kind != "scipy":
             for key in [key for key in node if key not in known]:
                 near = nearest(str(key), known)
@@ -105,17 +111,18 @@ class _Parser:
             if key not in node:
                 self.problem(path, f".{key}: missing; type {kind!r} needs it")
         when = (*when, *self.conditions(node.get("when"), path))
-        domain = self.domain(node, path) if len(self.problems) == before else None
+        domain = self.domain(node, path, known) if all(key in node for key in needed) else None
         # what is wrong here is known by now: no further problems because others depend on it
         prior = self.prior(node["prior"], domain, path) if "prior" in node and domain else None
         self.parameters.append(Parameter(path, domain or Constant(None), when, prior))
         if kind == "choice" and isinstance(node.get("choices"), Mapping):
             self.options(node["choices"], path, when)
 
-    def domain(self, node: Mapping[Any, Any], path: str) -> Domain | None:
+    def domain(self, node: Mapping[Any, Any], path: str, known: Sequence[str]) -> Domain | None:
         build = _TYPES[node["type"]][0]
-        arguments = {key: value for key, value in node.items() if key not in _COMMON}
-        if node["type"] == "scipy":
+        scipy = node["type"] == "scipy"
+        arguments = {k: v for k, v in node.items() if k not in _COMMON and (scipy or k in known)}
+        if scipy:
             arguments = {"distribution": arguments.pop("distribution"), "parameters": arguments}
         elif isinstance(node.get("choices"), Mapping) and node["type"] == "choice":
             arguments["choices"] = list(node["choices"])
@@ -159,7 +166,11 @@ class _Parser:
         parent, _, _ = path.rpartition(".")
         inside = parent or path  # a choice at the root selects a config group
         for option, tree in choices.items():
-            if isinstance(tree, Mapping):
+            if isinstance(tree, Mapping) and isinstance(tree.get("type"), str):
+                self.problem(
+                    path, f".choices.{option}: is a leaf; give it a name: {{name: {{type: {tree['type']}, ...}}}}"
+                )
+            elif isinstance(tree, Mapping):
                 self.branch(tree, inside, (*when, Condition(path, (option,))))
             elif tree is not None:
                 self.problem(path, f".choices.{option}: must be a sub-space or {{}}, got {tree!r}")
@@ -172,7 +183,7 @@ class _Parser:
             return
         for parent, values in node.items():
             allowed = values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
-            if not allowed or any(isinstance(value, (Mapping, list)) for value in allowed):
+            if not allowed or not all(map(is_value, allowed)):
                 self.problem(path, f".when.{parent}: must be a value or a list of values, got {values!r}")
             else:
                 yield Condition(str(parent), tuple(allowed))

@@ -31,7 +31,7 @@ class Prior:
     confidence: str = "medium"
 
     def __post_init__(self) -> None:
-        if self.confidence not in DEVIATION:
+        if self.confidence not in list(DEVIATION):
             near = nearest(str(self.confidence), DEVIATION)
             raise ConfigError(f"confidence: must be one of {', '.join(DEVIATION)}, got {self.confidence!r}{near}")
 

@@ -16,6 +16,8 @@ from typing import Any
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.space.domain import Domain, bin_of, is_integer, is_number, text
 
+MAX_INT = 2**53  # the largest that floats can count up to
+MAX_FLOAT = 1e300  # low and high can be subtracted
 MAX_LISTED = 100_000
 """A finite range has at most this many values."""
 
@@ -30,6 +32,8 @@ def _bounds_problems(low: Any, high: Any, log: Any, integer: bool) -> list[str]:
             problems.append(f"{key}: must be a number, got {value!r}")
         elif integer and not is_integer(value):
             problems.append(f"{key}: must be an integer, got {value!r}; use type float for real numbers")
+        elif abs(value) > (MAX_INT if integer else MAX_FLOAT):
+            problems.append(f"{key}: is too large, {value!r}")
     if not isinstance(log, bool):
         problems.append(f"log: must be true or false, got {log!r}")
     if problems:

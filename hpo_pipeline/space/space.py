@@ -11,62 +11,23 @@ import functools
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.space.constraint import Constraint
-from hpo_pipeline.space.domain import Choice, Constant, Domain, Ordinal, identity, text
-from hpo_pipeline.space.prior import Prior
+from hpo_pipeline.space.domain import Choice, Constant, Ordinal, identity, text
+from hpo_pipeline.space.parameter import Parameter
+from hpo_pipeline.space.places import place_problems
 from hpo_pipeline.space.ranges import Float, Int
 from hpo_pipeline.trial import Config, Value
 
-_ABSENT = object()
 RAREST = 10_000
 """At least one in so many samples must meet the constraints."""
 _MAX_COUNTED = 100_000
 """A space with constraints is counted by enumeration, if it isn't larger than this without them."""
-
-
-class Condition(NamedTuple):
-    """Holds if the parent is active and has one of these values."""
-
-    parent: str
-    values: tuple[Value, ...]
-
-    def holds(self, config: Config) -> bool:
-        if self.parent not in config:
-            return False
-        value = identity(config[self.parent])
-        return any(value == identity(allowed) for allowed in self.values)
-
-    def __str__(self) -> str:
-        return f"{self.parent} is {' or '.join(map(text, self.values))}"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One hyperparameter.
-
-    Attributes:
-        path: where it stands in the composed config.
-        domain: its values.
-        when: conditions that must all hold for it to be active.
-        prior: where its best value is believed to lie; for searchers that use it.
-    """
-
-    path: str
-    domain: Domain
-    when: tuple[Condition, ...] = ()
-    prior: Prior | None = None
-
-    def is_active(self, config: Config) -> bool:
-        return all(condition.holds(config) for condition in self.when)
-
-    def __str__(self) -> str:
-        return f"{self.path}  {self.domain}" + (f"  when {' and '.join(map(str, self.when))}" if self.when else "")
 
 
 @dataclass(frozen=True)
@@ -267,40 +228,15 @@ class SearchSpace:
     def check_paths(
         self, config: Mapping[str, Any], options: Mapping[str, Mapping[Value, Mapping[str, Any]]] | None = None
     ) -> list[str]:
-        """Every parameter that has no place in the config that is tuned.
-
-        Args:
-            config: the composed config: nested and plain.
-            options: path of a choice that selects a config group -> its options -> what each is composed to. What
-                exists only under an option that isn't given here is not checked.
-        """
-        problems = []
-        known = list(_paths(config))
-        for p in self.parameters:
-            group = next((c for c in p.when if p.path.startswith(f"{c.parent}.")), None)
-            trees: list[tuple[str, Mapping[str, Any]]] = [("", config)]
-            if group:
-                composed = (options or {}).get(group.parent, {})
-                trees = [
-                    (f" with {group.parent}={text(value)}", _nested(group.parent, composed[value]))
-                    for value in group.values
-                    if value in composed
-                ]
-            for where, tree in trees:
-                found = _lookup(tree, p.path)
-                if found is _ABSENT:
-                    near = nearest(p.path, known if not group else list(_paths(tree)))
-                    problems.append(f"{p.path}: not in the config that is tuned{where}{near}")
-                elif isinstance(found, Mapping) and not isinstance(p.domain, (Choice, Constant)):
-                    problems.append(f"{p.path}: is a group of the config, not a value; tune one of its keys")
-        return problems
+        """Every parameter that has no place in the config that is tuned; see places.py."""
+        return place_problems(self.parameters, config, options or {})
 
     def describe(self) -> str:
         """One line for each parameter and constraint, and the number of configurations."""
         width = max((len(p.path) for p in self.parameters), default=0)
         lines = [f"{p.path:<{width}}{str(p)[len(p.path) :]}" for p in self.parameters]
         lines += [f"such that {constraint.source}" for constraint in self.constraints]
-        return "\n".join([*lines, f"{self.size} configurations"] if self.size is not None else lines)
+        return "\n".join([*lines, f"configurations: {self.size}"] if self.size is not None else lines)
 
 
 def _is_listed(p: Parameter) -> bool:
@@ -308,25 +244,3 @@ def _is_listed(p: Parameter) -> bool:
     if isinstance(p.domain, (Float, Int)):
         return any((p.domain.step, p.domain.n, getattr(p.domain, "base", None)))
     return isinstance(p.domain, (Choice, Ordinal, Constant))
-
-
-def _lookup(tree: Mapping[str, Any], path: str) -> Any:
-    node: Any = tree
-    for key in path.split("."):
-        if not isinstance(node, Mapping) or key not in node:
-            return _ABSENT
-        node = node[key]
-    return node
-
-
-def _nested(path: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
-    for key in reversed(path.split(".")):
-        node = {key: node}
-    return node
-
-
-def _paths(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in tree.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from _paths(value, f"{prefix}{key}.")

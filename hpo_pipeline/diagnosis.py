@@ -1,0 +1,107 @@
+"""What is wrong with a command line that Hydra could not compose: every override looked at, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from hpo_pipeline.composed import flatten
+from hpo_pipeline.errors import nearest
+
+
+def diagnose(config_module: str, config_name: str, arguments: Sequence[str], error: Exception) -> list[str]:
+    """The problems behind `error`, which composing raised.
+
+    Args:
+        config_module: the package of the configs.
+        config_name: the primary config.
+        arguments: the command line, without the program's name.
+        error: said as it is where nothing else is found.
+    """
+    GlobalHydra.instance().clear()
+    typed, config_dir = _split(arguments)
+    with hydra.initialize_config_module(config_module, version_base="1.3"):
+        base = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
+        problems = list(_problems(config_name, base, typed))
+    return problems or [_first_lines(error)]
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """The overrides, and the value of --config-dir."""
+    typed, config_dir = [], None
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in ("--config-dir", "-cd"):
+            config_dir = next(rest, None)
+        elif argument.startswith("--config-dir="):
+            config_dir = argument.partition("=")[2]
+        elif not argument.startswith("-") and ("=" in argument or argument.startswith("~")):
+            typed.append(argument)
+    return typed, config_dir
+
+
+def _problems(config_name: str, base: list[str], typed: list[str]) -> Iterator[str]:
+    parser = OverridesParser.create()
+    values: list[Override] = []
+    good = list(base)
+    for text in typed:
+        try:
+            override = parser.parse_override(text)
+        except Exception as error:  # whatever the grammar's library raises: all of it is a wrong override
+            yield f"{text}: can't be read ({_first_lines(error)}); quote values with special characters"
+            continue
+        options = _options(override)
+        if not options or "," in str(override.value()):
+            values.append(override)
+        elif override.value() in options or override.value() is None:
+            good.append(text)
+        else:
+            value = str(override.value())
+            yield (
+                f"{override.key_or_group}: there is no {value!r}{nearest(value, options)}; "
+                f"there are {', '.join(sorted(options))}"
+            )
+    try:
+        config = hydra.compose(config_name, overrides=good)
+    except Exception as error:
+        yield _first_lines(error)
+        return
+    for override in values:
+        yield from _value_problems(config_name, good, config, override)
+
+
+def _options(override: Override) -> list[str]:
+    """The options of the config group that is named on the left, [] if that is no group."""
+    options: list[str] = GlobalHydra.instance().config_loader().get_group_options(override.key_or_group)
+    return options if isinstance(override.value(), str) or override.value() is None else []
+
+
+def _value_problems(config_name: str, good: list[str], config: DictConfig, override: Override) -> Iterator[str]:
+    path, text = override.key_or_group, str(override.input_line)
+    if not override.is_add() and not _is_in(config, path):
+        known = flatten(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
+        inner = {".".join(key.split(".")[:n]) for key in known for n in range(1, key.count(".") + 2)}
+        near = nearest(path, inner) or nearest(path.rpartition(".")[2], inner)
+        yield f"{path}: there is no such key{near}; to add one, write +{text.lstrip('~')}"
+        return
+    try:
+        hydra.compose(config_name, overrides=[*good, text])
+    except Exception as error:
+        yield f"{path}: {_first_lines(error)}"
+
+
+def _is_in(config: DictConfig, path: str) -> bool:
+    parent, _, key = path.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    return isinstance(node, DictConfig) and key in node
+
+
+def _first_lines(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("full_key:", "object_type=", "Set the environment"))]
+    return "; ".join(told[:3]) or type(error).__name__

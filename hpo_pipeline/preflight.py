@@ -1,0 +1,187 @@
+"""Checks a whole config before anything starts, and builds its components: every error at once, or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpo_pipeline.build import build, check
+from hpo_pipeline.composed import Composed
+from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.executor import Executor
+from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.objective import Objective
+from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.score import MODES
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.seeding import trial_seed
+from hpo_pipeline.space import SearchSpace
+from hpo_pipeline.tracker import Tracker
+from hpo_pipeline.trial import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """A study's parts, built and ready; none of them has started anything."""
+
+    space: SearchSpace
+    trials: Suggestions
+    scheduler: Scheduler
+    objective: Objective
+    executor: Executor
+    tracker: Tracker
+    budget: Budget
+
+
+@dataclass
+class Preflight:
+    """Collects problems while it builds; `problems` is empty if the config can be run."""
+
+    config: dict[str, Any]
+    problems: list[str] = field(default_factory=list)
+
+    def build(self, group: str, **supplied: Any) -> Any:
+        """The component of a group, or None after noting what is wrong with it."""
+        node = self.config.get(group)
+        found = check(node, group, supplied)
+        if not found:
+            try:
+                return build(node, **supplied)  # type: ignore[arg-type]
+            except ConfigError as error:
+                found = error.under(group).problems
+        self.problems += found
+        return None
+
+    def attempt(self, make: Callable[[], Any]) -> Any:
+        """What `make` makes, or None after noting its problems."""
+        try:
+            return make()
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
+
+    def numbers(self, *, least: int, keys: tuple[str, ...]) -> None:
+        for key in keys:
+            value = self.config[key]
+            if value is not None and value < least:
+                self.problems.append(f"{key}: must be at least {least}, got {value!r}")
+
+    def raise_problems(self) -> None:
+        if self.problems:
+            raise ConfigError(dict.fromkeys(self.problems))
+
+
+def check_training(composed: Composed) -> Objective:
+    """What train.py needs to be right.
+
+    Raises:
+        ConfigError: with every problem.
+        StudyError: the data isn't there.
+    """
+    flight = Preflight(composed.config)
+    objective = _training_part(flight, composed)
+    flight.build("tracker")
+    flight.raise_problems()
+    assert objective is not None
+    _make_data_available(objective, composed)
+    return objective
+
+
+def check_study(composed: Composed) -> Components:
+    """Builds a study's parts.
+
+    Raises:
+        ConfigError: with every problem.
+        StudyError: the data isn't there.
+    """
+    config = composed.config
+    flight = Preflight(config)
+    objective = _training_part(flight, composed)
+    flight.numbers(least=1, keys=("n_trials", "max_total_resource", "max_seconds"))
+    flight.numbers(least=0, keys=("max_failures",))
+    budget = Budget(**{key: config[key] for key in ("n_trials", "max_total_resource", "max_seconds", "target")})
+    space = _space(flight, composed)
+    searcher = flight.build("searcher", space=space, seed=config["seed"]) if space else None
+    points = config["points_to_evaluate"]
+    trials: Suggestions | None = None
+    if space and searcher:
+        trials = flight.attempt(lambda: Suggestions(searcher, space, budget.n_trials, points))
+    limits = (budget.n_trials, budget.max_total_resource, budget.max_seconds, budget.target)
+    if all(limit is None for limit in limits) and not getattr(searcher, "finite", False):
+        flight.problems.append("n_trials: no limit is set; give n_trials, max_total_resource, max_seconds or target")
+    scheduler = flight.build("scheduler", trials=trials, seed=config["seed"])
+    executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))
+    tracker = flight.build("tracker")
+    flight.raise_problems()
+    assert space is not None
+    assert trials is not None
+    assert objective is not None
+    _make_data_available(objective, composed)
+    return Components(space, trials, scheduler, objective, executor, tracker, budget)
+
+
+def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
+    config = composed.config
+    if not re.fullmatch(r"\w[\w.-]*", config["name"]):
+        flight.problems.append(f"name: must be letters, digits, '.', '_' and '-', got {config['name']!r}")
+    flight.numbers(least=0, keys=("seed", "trial"))
+    flight.numbers(least=1, keys=("max_resource", "threads"))
+    if config["mode"] not in MODES:
+        near = nearest(str(config["mode"]), MODES)
+        flight.problems.append(f"mode: must be one of {', '.join(MODES)}, got {config['mode']!r}{near}")
+    made = flight.build("objective", threads=config["threads"], final=config.get("final", False))
+    objective: Objective | None = made
+    if objective is None:
+        return None
+    metric, known = config["metric"], objective.metrics
+    if known and metric not in known and not config.get("final", False):
+        flight.problems.append(
+            f"metric: the objective reports no {metric!r}, only {', '.join(known)}{nearest(metric, known)}"
+        )
+    if hasattr(objective, "problems"):
+        flight.problems += objective.problems(composed.training)
+    return objective
+
+
+def _space(flight: Preflight, composed: Composed) -> SearchSpace | None:
+    tree = composed.config["search_space"]
+    if not tree:
+        model = composed.training_choices.get("model", "the model")
+        flight.problems.append(
+            f"search_space: there is none for {model}; add a file search_space/{model}.yaml to your --config-dir, "
+            "or name one: search_space=…"
+        )
+        return None
+    space = flight.attempt(lambda: SearchSpace.parse(tree))
+    if space is not None:
+        flight.problems += [f"search_space.{problem}" for problem in space.check_paths(composed.training)]
+    return space  # type: ignore[no-any-return]
+
+
+def _setup(composed: Composed) -> Setup:
+    config = composed.config
+    return Setup(
+        objective=config["objective"],
+        metric=config["metric"],
+        folder=Path(config["folder"]) / "trials",
+        merge=composed.trial_config,
+        trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),
+    )
+
+
+def _devices(objective: Any) -> list[str]:
+    """The GPUs to spread workers over, if the objective uses any."""
+    if getattr(getattr(objective, "device", None), "type", "cpu") != "cuda":
+        return []
+    from hpo_pipeline.objective.device import visible_devices
+
+    return visible_devices()
+
+
+def _make_data_available(objective: Any, composed: Composed) -> None:
+    """Once, here, before several workers ask for the data at the same time. May download."""
+    if hasattr(objective, "available"):
+        objective.available(composed.training)

@@ -1,0 +1,69 @@
+"""One training, as train.py does it: the default configuration, or a trial of a study to the same numbers again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from hpo_pipeline.build import build
+from hpo_pipeline.composed import Composed
+from hpo_pipeline.errors import StudyError
+from hpo_pipeline.objective import Objective
+from hpo_pipeline.preflight import check_training
+from hpo_pipeline.report.text import metric_text
+from hpo_pipeline.seeding import trial_seed
+from hpo_pipeline.study import write_configs
+from hpo_pipeline.tracker.training import log_training
+
+MODEL = "model.ckpt"
+
+
+def run_training(composed: Composed) -> int:
+    """Trains once, shows each unit of resource, saves the model, logs the run; returns the exit code.
+
+    Raises:
+        ConfigError: the config is wrong; nothing was started.
+        StudyError: the run exists, or the data isn't there.
+    """
+    config = composed.config
+    folder = Path(config["folder"])
+    if folder.exists():
+        raise StudyError(f"{folder}: this run exists; choose another name=…")
+    objective = check_training(composed)
+    folder.mkdir(parents=True)
+    write_configs(composed, folder, command="train.py", schema="train_schema")
+    state = objective.start(composed.training, trial_seed(config["seed"], config["trial"]))
+    curve: list[tuple[int, dict[str, float], float]] = []
+    for resource in range(1, config["max_resource"] + 1):
+        metrics = _advance(objective, state)
+        curve.append((resource, metrics, time.time()))
+        _show(f"{objective.unit} {resource}/{config['max_resource']}", metrics)
+    objective.save(state, folder / MODEL)
+    final = _test(objective, state) if config["final"] else {}
+    print(f"The model is in {folder / MODEL}")
+    tags = {"hpo.command": composed.rerun_command(config["trial"], config["max_resource"], {})}
+    where = log_training(
+        build(config["tracker"]), folder, composed.training, config["name"], curve, tags, folder / MODEL, final
+    )
+    if where:
+        print(where)
+    return 0
+
+
+def _advance(objective: Objective, state: Any) -> dict[str, float]:
+    began = time.perf_counter()
+    metrics = {name: float(value) for name, value in objective.advance(state).items()}
+    return {**metrics, "seconds": time.perf_counter() - began}
+
+
+def _test(objective: Any, state: Any) -> dict[str, float]:
+    if not hasattr(objective, "test"):
+        raise StudyError(f"final: {type(objective).__name__} has no test set to score")
+    metrics: dict[str, float] = objective.test(state)
+    _show("test set", metrics)
+    return metrics
+
+
+def _show(what: str, metrics: dict[str, float]) -> None:
+    print(f"{what}  " + "  ".join(f"{name} {metric_text(value)}" for name, value in metrics.items()), flush=True)

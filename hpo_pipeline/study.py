@@ -1,0 +1,166 @@
+"""A study from its composed config to its summary: the folder, the journal, the tuner, the views."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from hpo_pipeline.composed import Composed
+from hpo_pipeline.errors import StudyError
+from hpo_pipeline.journal import VERSION, Journal, Record, read
+from hpo_pipeline.preflight import Components, check_study
+from hpo_pipeline.report.console import Console
+from hpo_pipeline.report.files import replacing, write_best, write_leaderboard
+from hpo_pipeline.report.summary import summary
+from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.tuner import End, Tuner
+
+EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
+_DRAIN_SECONDS = 60.0
+
+
+def run_study(composed: Composed) -> int:
+    """Runs a study, or goes on with it; returns the exit code.
+
+    Raises:
+        ConfigError: the config is wrong; nothing was started.
+        StudyError: the study is there already, or at work, or can't be resumed.
+    """
+    folder = Path(composed.config["folder"])
+    _refuse_existing(composed, folder)
+    parts = check_study(composed)
+    folder.mkdir(parents=True, exist_ok=True)
+    with Journal(folder / "journal.jsonl") as journal:
+        records = [record for record, _ in read(journal.path)]
+        if records and not composed.config["resume"]:
+            raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
+        write_configs(composed, folder)
+        view = StudyView()
+        if not records:
+            header = _header(composed, parts)
+            journal.append(header)
+            records = [header]
+        console = Console(view, parts.budget, parts.objective.unit)
+        tuner = Tuner(
+            parts.scheduler,
+            parts.trials,
+            parts.executor,
+            journal,
+            view,
+            parts.budget,
+            composed.config["max_failures"],
+            listeners=[console],
+        )
+        tuner.replay(records)
+        print(_opening(composed, parts, folder), flush=True)
+        commands = {"resume": composed.resume_command(), "train": composed.train_command()}
+        parts.tracker.start(folder, composed.config, commands)
+        console.start()
+        try:
+            end = tuner.run()
+        finally:
+            console.close()
+        _write_views(composed, view, folder, parts)
+        lines = [*_closing(composed, view, end), *parts.tracker.close(_DRAIN_SECONDS).splitlines()]
+        summary(view, folder, lines, parts.objective.unit)
+    return EXIT_CODES[end.state]
+
+
+def _refuse_existing(composed: Composed, folder: Path) -> None:
+    if not composed.config["resume"] and (folder / "journal.jsonl").exists():
+        raise StudyError(
+            f"{folder}: this study exists; go on with it: {composed.resume_command()}; or choose another name=…"
+        )
+
+
+def _header(composed: Composed, parts: Components) -> Record:
+    config = composed.config
+    return {
+        "event": "study",
+        "version": VERSION,
+        "id": uuid.uuid4().hex,
+        "name": config["name"],
+        "seed": config["seed"],
+        "metric": config["metric"],
+        "mode": config["mode"],
+        "unit": parts.objective.unit,
+        "time": time.time(),
+    }
+
+
+_HYDRA = {
+    "searchpath": ["pkg://hpo_pipeline.conf"],
+    "run": {"dir": "."},
+    "sweep": {"dir": ".", "subdir": "."},
+    "output_subdir": None,
+}
+
+
+def write_configs(composed: Composed, folder: Path, command: str = "tune.py", schema: str = "tune_schema") -> None:
+    """config.yaml, which runs again by itself, and overrides.yaml, what was typed."""
+    config = {key: value for key, value in composed.config.items() if key not in ("resume", "folder")}
+    content = {
+        "defaults": [schema, "_self_", {"override hydra/job_logging": "none"}],
+        "hydra": _HYDRA,
+        **config,
+        "folder": str(Path(composed.config["folder"]).parent) + "/${name}",
+    }
+    head = (
+        "# The composed config. Run it again under another name:\n"
+        f"#   python {command} --config-path {os.path.abspath(folder)} --config-name config name=another\n"
+    )
+    _write(folder / "config.yaml", head + _yaml(content))
+    if not composed.config.get("resume"):
+        _write(folder / "overrides.yaml", _yaml(composed.typed))
+
+
+def _yaml(content: dict[str, Any] | list[str]) -> str:
+    from omegaconf import OmegaConf
+
+    # OmegaConf's dumper: it knows which strings OmegaConf would read as numbers.
+    return OmegaConf.to_yaml(OmegaConf.create(content))
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _opening(composed: Composed, parts: Components, folder: Path) -> str:
+    config = composed.config
+    group = config["choices"]
+    resumed = "resumed: " if config["resume"] else ""
+    return (
+        f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
+        f"{group.get('model', 'model')} on {group.get('dataset', 'data')}, "
+        f"{parts.executor.capacity} job{'s' if parts.executor.capacity > 1 else ''} at a time, in {folder}\n"
+        f"{parts.scheduler.describe()}"
+    )
+
+
+def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Components) -> None:
+    from hpo_pipeline.report.plot import study_picture
+
+    group = composed.config["choices"]
+    write_leaderboard(view, folder)
+    write_best(view, folder, composed.training_choices, composed.changes)
+    (folder / "plots").mkdir(exist_ok=True)
+    study_picture(
+        view,
+        folder / "plots" / "study.png",
+        parts.objective.unit,
+        f"{group.get('scheduler', '')}, {group.get('searcher', '')} search",
+    )
+
+
+def _closing(composed: Composed, view: StudyView, end: End) -> list[str]:
+    lines = []
+    if view.best is not None:
+        best = view.best
+        lines += ["Train the best one again:", f"  {composed.rerun_command(best.id, best.best_resource, best.config)}"]
+    if end.state == "interrupted":
+        lines += ["Go on with this study:", f"  {composed.resume_command()}"]
+    return lines
