@@ -125,6 +125,19 @@ def test_d2l_space_has_the_size_of_a_geometric_sum():
     assert sum(1 for _ in space.grid()) == 19_530
 
 
+def test_size_of_many_independent_conditions_is_their_product():
+    """Fifty flags, each with three values under true: (1 + 3) ** 50."""
+    leaf = {"type": "choice", "choices": {True: {"x": {"type": "int", "low": 1, "high": 3}}, False: {}}}
+    assert SearchSpace.parse({f"flag_{i}": leaf for i in range(50)}).size == 4**50
+
+
+def test_size_with_a_wide_parent():
+    """One of 10**9 values has two children."""
+    wide = {"type": "int", "low": 1, "high": 10**9}
+    child = {"type": "int", "low": 1, "high": 2, "when": {"a": 7}}
+    assert SearchSpace.parse({"a": wide, "b": child}).size == 10**9 + 1
+
+
 def test_optunas_mlp():
     tree = {
         "model": {
@@ -271,7 +284,7 @@ def test_paths_under_an_option_are_checked_against_what_the_option_is_composed_t
 
 def test_describe_is_one_line_a_parameter():
     assert SearchSpace.parse({"a": {"type": "choice", "choices": {"x": {"b": 1}, "y": None}}}).describe() == (
-        "a    one of x, y\na.b  always 1  when a is x\n2 configurations"
+        "a    one of x, y\na.b  always 1  when a is x\nconfigurations: 2"
     )
 
 
@@ -304,6 +317,11 @@ def test_describe_is_one_line_a_parameter():
             {"optimizer": {"type": "choice", "choices": {"sgd": {"lr": {**LR, "low": 0}}, "adam": {}}}},
             "optimizer.lr.low",
         ),
+        ({"a": {"type": "choice", "choices": {"x": LR}}}, "a.choices.x: is a leaf; give it a name"),
+        ({"a": {"type": ["float"]}}, "a.type: must be one of float, int, choice, ordinal, scipy, got ['float']"),
+        ({"a": float("nan")}, "search_space.a: must be a finite number, a string, a bool or null, got nan"),
+        ({"a": {"type": "int", "low": 0, "high": 2**60}}, "search_space.a.high: is too large"),
+        (LR, "search_space: is a leaf"),
         ("mlp", "search_space: must be a mapping"),
     ],
     ids=str,

@@ -61,10 +61,6 @@ class SearchSpace:
     def _tuned(self) -> tuple[Parameter, ...]:
         return tuple(p for p in self.parameters if not isinstance(p.domain, Constant))
 
-    @functools.cached_property
-    def _parents(self) -> frozenset[str]:
-        return frozenset(condition.parent for p in self.parameters for condition in p.when)
-
     @property
     def dim(self) -> int:
         """Dimensions of the unit cube."""
@@ -180,21 +176,32 @@ class SearchSpace:
         """Number of configurations; None if there is no end to them, or there are constraints and very many."""
         if any(p.domain.size is None for p in self.parameters):
             return None
-        count = self._count(0, {})
+        count = self._count(0, {}, {})
         if not self.constraints:
             return count
         return sum(1 for _ in self.grid()) if count <= _MAX_COUNTED else None
 
-    def _count(self, index: int, config: dict[str, Value]) -> int:
-        """Configurations from parameter `index` on; only parents' values are gone through one by one."""
+    def _count(self, index: int, config: Config, known: dict[Hashable, int]) -> int:
+        """Configurations from parameter `index` on, given the values of earlier parents in `config`.
+
+        Of a parent's values, only those that a condition names are looked at one by one; the others all lead to the
+        same number. `known` holds what was counted, by what still matters, so that independent choices add up only.
+        """
         if index == len(self.parameters):
             return 1
-        p = self.parameters[index]
-        if not p.is_active(config):
-            return self._count(index + 1, config)
-        if p.path in self._parents:
-            return sum(self._count(index + 1, {**config, p.path: value}) for value in p.domain.values())
-        return (p.domain.size or 0) * self._count(index + 1, config)
+        matters = {condition.parent for p in self.parameters[index:] for condition in p.when}
+        config = {path: value for path, value in config.items() if path in matters}
+        key = (index, self.key(config))
+        if key not in known:
+            p = self.parameters[index]
+            total, others = 0, 1
+            if p.is_active(config):
+                conditions = [c for child in self.parameters[index:] for c in child.when if c.parent == p.path]
+                named = {identity(value): value for c in conditions for value in c.values if p.domain.contains(value)}
+                total = sum(self._count(index + 1, {**config, p.path: value}, known) for value in named.values())
+                others = (p.domain.size or 0) - len(named)
+            known[key] = total + (others * self._count(index + 1, config, known) if others else 0)
+        return known[key]
 
     def grid(self, n: int | None = None, points: Mapping[str, int] | None = None) -> Iterator[dict[str, Value]]:
         """All allowed combinations of grid points, one at a time; the last parameter varies fastest.
