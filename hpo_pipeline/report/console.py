@@ -13,6 +13,7 @@ from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.trial import Budget
 
 if TYPE_CHECKING:
+    from rich.console import Console as Terminal
     from rich.live import Live
 
     from hpo_pipeline.report.lines import Lines
@@ -65,13 +66,11 @@ class Console:
 
             self._lines = Lines(self._view, self._unit, self._file or sys.stdout, self._clock)
 
-    def _start_live(self, terminal: object) -> None:
-        from rich.console import Console as Terminal
+    def _start_live(self, terminal: Terminal) -> None:
         from rich.live import Live
 
         from hpo_pipeline.report.live import LiveTable
 
-        assert isinstance(terminal, Terminal)
         self._table = LiveTable(self._view, self._budget, self._unit, self.elapsed)
         written_to = {id(sys.stdout): "stdout", id(sys.stderr): "stderr"}
         self._live = Live(self._table, console=terminal, refresh_per_second=REFRESH_PER_SECOND)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 15
 LATEST = 3
-_AROUND = 8  # lines of the screen that aren't rows: title, head, rules, progress, counts, the prompt
+_AROUND = 9  # lines of the screen that aren't rows: title, head (two lines), rules, progress, counts, the prompt
 _SHARE = 0.02  # of the time may go into drawing
 _MAX_REST = 5.0  # seconds
 
@@ -87,11 +87,11 @@ class LiveTable:
 
         running, others = self._chosen(trials, rows)
         brackets = any(trial.bracket for trial in trials)
-        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1), show_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
         table.add_column("trial", justify="right", no_wrap=True)
         table.add_column("state", no_wrap=True)
         table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
-        table.add_column("bracket/rung" if brackets else "rung", justify="right", no_wrap=True)
+        table.add_column("bracket\n/rung" if brackets else "rung", justify="right", no_wrap=True)
         for name in (self._unit, "latest", "best", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
         self._paths |= dict.fromkeys(path for trial in [*running, *others] for path in trial.config)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from hpo_pipeline.report.text import STATE_STYLE, counts, counts_text, duration, metric_text, plural, short
 from hpo_pipeline.report.view import StudyView, TrialView
+
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
 
 BEST = 5
 FILES = {
@@ -65,14 +68,12 @@ def summary(
         say(line)
 
 
-def _print_best(terminal: object, view: StudyView, best: list[TrialView], unit: str) -> None:
+def _print_best(terminal: Terminal, view: StudyView, best: list[TrialView], unit: str) -> None:
     """One column a trial, one row a hyperparameter: full paths fit and values can be compared."""
     from rich import box
-    from rich.console import Console as Terminal
     from rich.table import Table
     from rich.text import Text
 
-    assert isinstance(terminal, Terminal)
     name = str(view.header.get("name", "study"))
     table = Table(
         title=f"{name}: the best of {len(view.trials)}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0)

@@ -95,8 +95,9 @@ def test_best_loads_back_to_the_same_values_and_types(study: StudyBuilder, tmp_p
 
 
 def test_hydra_composes_best_to_the_same_values(study: StudyBuilder, tmp_path: Path) -> None:
+    groups = "[_self_, model: mlp, optimizer: adam, experiment: null]"
     files = {
-        "train.yaml": "{defaults: [_self_, model: mlp, optimizer: adam, experiment: null], seed: 0, trial: 0, max_resource: 9}",
+        "train.yaml": f"{{defaults: {groups}, seed: 0, trial: 0, max_resource: 1}}",
         "model/mlp.yaml": "{n_units: 1, name: a, bias: true, norm: x, scale: a}",
         "model/other.yaml": "{n_units: 2, name: a, bias: true, norm: x, scale: a}",
         "optimizer/adam.yaml": "{lr: 0.1, weight_decay: 0.1, momentum: 0.1}",
