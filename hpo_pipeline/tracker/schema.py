@@ -104,7 +104,7 @@ class Schema:
             case "study":
                 yield None, self._study(record, now)
             case "session":
-                yield None, Update(tags={"hpo.state": "RUNNING"}, status=("RUNNING", now))
+                yield None, Update(tags={"hpo.state": "RUNNING", "hpo.end_reason": ""}, status=("RUNNING", now))
             case "end":
                 yield from self._end(record, now)
             case "suggested":

@@ -1,0 +1,279 @@
+"""Against MLflow itself, with a SQLite store that the tests of this file share."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studies import COMMANDS, CONFIG, Faulty, Killed, Study
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.tracker import mlflow as tracker_module
+from hpo_pipeline.tracker.mlflow import MLflowTracker, Store
+from hpo_pipeline.tracker.none import NoTracker
+from hpo_pipeline.tracker.schema import Update
+from hpo_pipeline.tracker.store import StoreDownError
+from hpo_pipeline.tracker.training import log_training
+from hpo_pipeline.tracker.writer import Writer
+
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture
+def experiment(request: pytest.FixtureRequest) -> str:
+    return str(request.node.name)
+
+
+class Runs:
+    """What an experiment holds, by the names of its runs."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        from mlflow import MlflowClient
+
+        self.client = MlflowClient(uri)
+        self.experiment = self.client.get_experiment_by_name(experiment)
+        found = self.client.search_runs([self.experiment.experiment_id])
+        self.by_name: dict[str, Any] = {run.info.run_name: run for run in found}
+        assert len(self.by_name) == len(found)
+
+    def history(self, name: str, metric: str) -> list[tuple[int, float]]:
+        records = self.client.get_metric_history(self.by_name[name].info.run_id, metric)
+        return sorted((record.step, record.value) for record in records)
+
+    def rung_records(self) -> int:
+        return sum(len(self.history(name, "rung/error")) for name in self.by_name)
+
+
+def track(study: Study, tracker: MLflowTracker) -> str:
+    tracker.start(study.folder, CONFIG, COMMANDS)
+    return tracker.close(120)
+
+
+@slow
+def test_31_rung_evaluations_of_16_trials_are_31_records_in_16_runs_under_one(study: Study, uri: str, experiment: str):
+    study.successive_halving()
+    track(study, MLflowTracker(uri, experiment))
+    runs = Runs(uri, experiment)
+    parent = runs.by_name.pop("s").info
+    assert len(runs.by_name) == 16
+    assert runs.rung_records() == 31
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.by_name.values()} == {parent.run_id}
+    assert parent.status == "FINISHED"
+    assert runs.history("trial-0000", "error") == [(epoch, 0.1) for epoch in range(1, 17)]
+    listed = {file.path for file in runs.client.list_artifacts(parent.run_id)}
+    assert listed == {"journal.jsonl"}
+
+
+@slow
+def test_nan_states_and_params_come_back_as_they_were_written(study: Study, uri: str, experiment: str):
+    study.eventful()
+    told = track(study, MLflowTracker(uri, experiment))
+    runs = Runs(uri, experiment)
+    assert {name: run.info.status for name, run in runs.by_name.items()} == {
+        "s": "FINISHED",
+        "trial-0000": "FINISHED",
+        "trial-0001": "FINISHED",
+        "trial-0002": "FAILED",
+    }
+    ((step, value),) = runs.history("trial-0001", "rung/error")
+    assert step == 1
+    assert math.isnan(value)
+    assert runs.history("trial-0000", "error") == [(1, 0.5), (2, 0.4), (3, 0.3)]
+    assert runs.by_name["trial-0001"].data.params["optimizer.lr"] == "0.01"
+    assert f"mlflow ui --workers 1 --backend-store-uri {uri}" in told
+    assert f"#/experiments/{runs.experiment.experiment_id}/runs?workflowType=machine_learning" in told
+    assert [tag for tag in runs.experiment.tags if tag.startswith("mlflow.sharedViewState.hpo")]
+
+
+@slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_in_between_and_resumed_each_record_is_there_once(study: Study, uri: str, experiment: str, after: bool):
+    study.eventful()
+    store = Store(uri)
+    # Killed in the first session's calls: 4 is a trial's creation, 6 a status, 9 the study's metrics.
+    for at in (4, 6, 9):
+        doomed = Faulty(store, at, after)
+        writer = Writer(lambda doomed=doomed: doomed, uri, experiment, study.folder, CONFIG, COMMANDS)
+        writer.closing.set()
+        with pytest.raises(Killed):
+            writer.run()
+    track(study, MLflowTracker(uri, experiment))
+    runs = Runs(uri, experiment)
+    assert sorted(runs.by_name) == ["s", "trial-0000", "trial-0001", "trial-0002"]
+    assert runs.rung_records() == 3
+    assert runs.history("trial-0000", "error") == [(1, 0.5), (2, 0.4), (3, 0.3)]
+    assert runs.history("trial-0000", "best.error") == [(2, 0.4), (3, 0.3)]  # at the interruption, at the end
+    assert runs.history("s", "best.error") == [(1, 0.5), (3, 0.4), (4, 0.3)]
+
+
+@slow
+def test_what_mlflow_refuses_does_not_hold_up_what_it_takes(study: Study, uri: str, experiment: str):
+    store = Store(uri)
+    run = store.create(store.experiment(experiment), "r", {}, 0)
+    assert store.log(run, Update(params={"a": "1"})) == []
+    (line,) = store.log(run, Update(params={"a": "2", "b": "1"}, tags={"t": "u"}))
+    assert line.startswith("{'a': '2'}")
+    found = Runs(uri, experiment).by_name["r"].data
+    assert found.params == {"a": "1", "b": "1"}
+    assert found.tags["t"] == "u"
+
+
+@slow
+def test_the_database_is_in_wal_mode_and_has_statistics(study: Study, uri: str, experiment: str):
+    study.eventful()
+    track(study, MLflowTracker(uri, experiment))
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("SELECT count(*) FROM sqlite_stat1").fetchone()[0] > 0
+
+
+@slow
+def test_artifacts_lie_beside_the_database_whatever_the_current_directory_is(uri: str, experiment: str):
+    store = Store(uri)
+    store.experiment(experiment)
+    beside = Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts"
+    assert Runs(uri, experiment).experiment.artifact_location == beside.as_uri()
+
+
+@slow
+def test_a_database_of_another_mlflow_turns_tracking_off_and_says_what_to_do(
+    study: Study, uri: str, tmp_path: Path, experiment: str
+):
+    Store(uri)
+    old = tmp_path / "old.db"
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as source, sqlite3.connect(old) as copy:
+        source.backup(copy)
+        copy.execute("UPDATE alembic_version SET version_num = '90e64c465722'")
+    study.eventful()
+    told = track(study, MLflowTracker(f"sqlite:///{old}", experiment))
+    assert f"mlflow db upgrade sqlite:///{old}" in told
+
+
+@slow
+def test_a_training_is_one_run_with_its_curve_its_config_and_its_model(tmp_path: Path, uri: str, experiment: str):
+    (tmp_path / "config.yaml").write_text("seed: 7\n", encoding="utf-8")
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    curve = [(1, {"error": 0.5, "seconds": 2.0}, 100.0), (2, {"error": math.nan, "seconds": 2.0}, 102.0)]
+    told = log_training(
+        MLflowTracker(uri, experiment),
+        tmp_path,
+        CONFIG,
+        "mlp",
+        curve,
+        {"hpo.trial": "3"},
+        tmp_path / "model.pt",
+        {"test_error": 0.25},
+    )
+    runs = Runs(uri, experiment)
+    run = runs.by_name["mlp"]
+    assert run.info.run_id in told
+    assert (run.info.status, run.info.start_time, run.info.end_time) == ("FINISHED", 98_000, 102_000)
+    assert runs.history("mlp", "error")[0] == (1, 0.5)
+    assert runs.history("mlp", "test_error") == [(2, 0.25)]
+    assert run.data.params["scheduler.eta"] == "2"
+    assert run.data.tags["hpo.trial"] == "3"
+    assert {file.path for file in runs.client.list_artifacts(run.info.run_id)} == {"config.yaml", "model.pt"}
+
+
+@slow
+def test_a_training_is_not_disturbed_by_a_store_that_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    tracker = MLflowTracker(f"sqlite:///{tmp_path}/file/mlflow.db")
+    assert log_training(tracker, tmp_path, {}, "x", [], {}, None, {}) == ""
+    assert "MLflow has not taken this training" in caplog.text
+
+
+def test_without_a_tracker_nothing_is_written_or_said(tmp_path: Path):
+    tracker = NoTracker()
+    tracker.start(tmp_path, {}, {})
+    assert tracker.close(1) == ""
+    assert log_training(tracker, tmp_path, {}, "x", [], {}, None, {}) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A store that hangs until the test is over."""
+    over = threading.Event()
+
+    class Hanging:
+        def __init__(self, uri: str) -> None:
+            over.wait()
+            raise StoreDownError("too late")
+
+    monkeypatch.setattr(tracker_module, "Store", Hanging)
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("held_up")
+def test_a_study_never_waits_for_a_store_that_hangs(study: Study):
+    study.eventful()
+    tracker = MLflowTracker("http://localhost:1")
+    began = time.perf_counter()
+    tracker.start(study.folder, CONFIG, COMMANDS)
+    told = tracker.close(0.01)
+    assert time.perf_counter() - began < 1
+    records = len((study.folder / "journal.jsonl").read_text().splitlines())
+    assert told.startswith(f"{records} records not yet in MLflow")
+
+
+def test_mlflow_is_not_imported_before_a_store_is_opened():
+    code = "import sys, hpo_pipeline.tracker.mlflow as m; m.MLflowTracker('sqlite:///x.db'); print('mlflow' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_relative_databases_are_made_absolute_where_the_study_was_composed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert MLflowTracker().uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert MLflowTracker("sqlite:///a/b.db").uri == f"sqlite:///{tmp_path}/a/b.db"
+    assert MLflowTracker("http://host:5000").uri == "http://host:5000"
+    assert MLflowTracker("postgresql+psycopg2://u:p@host/db").uri == "postgresql+psycopg2://u:p@host/db"
+
+
+def test_the_environment_chooses_the_store_if_the_config_does_not(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert MLflowTracker().uri == "http://host:5000"
+    assert MLflowTracker("https://other").uri == "https://other"
+
+
+@pytest.mark.parametrize("uri", ["file:./mlruns", "file:///mlruns", "mlruns"])
+def test_a_plain_folder_is_refused_with_what_to_write_instead(uri: str):
+    with pytest.raises(ConfigError, match=r"^uri: .*use sqlite:///.*mlruns/mlflow\.db"):
+        MLflowTracker(uri)
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    with pytest.raises(ConfigError) as error:
+        MLflowTracker("sqlit:///x.db", experiment="", window=0)
+    first, second, third = error.value.problems
+    assert "did you mean 'sqlite'?" in first
+    assert second.startswith("experiment: ")
+    assert third.startswith("window: ")
+
+
+def test_passwords_are_not_shown_or_kept(study: Study):
+    study.begin()
+    uri = "postgresql://user:secret@host/db"
+    writer = Writer(lambda: pytest.fail("not opened"), uri, "e", study.folder, {}, {})
+    writer._finished = True
+    assert "user:***@host" in writer.text()
+    writer._progress.save()
+    assert "secret" not in (study.folder / "mlflow.json").read_text()
