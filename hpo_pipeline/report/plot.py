@@ -33,6 +33,16 @@ FATES = {
 }
 BEST = "#000000"
 MAX_RUNGS = 12
+# Below the axes: within them there is no corner that is free in every study.
+LEGEND: dict[str, Any] = {
+    "loc": "upper left",
+    "bbox_to_anchor": (0, -0.13),
+    "ncols": 4,
+    "fontsize": "small",
+    "frameon": False,
+    "columnspacing": 1.4,
+    "handlelength": 1.6,
+}
 DPI = 150
 
 
@@ -61,7 +71,7 @@ def draw(view: StudyView, unit: str, subtitle: str = "") -> Figure | None:
         return None
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    figure = Figure(figsize=(11, 5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     title = str(view.header.get("name", "study"))
     figure.suptitle(f"{title}   {subtitle}" if subtitle else title, x=0.012, ha="left", fontweight="bold")
@@ -74,11 +84,6 @@ def draw(view: StudyView, unit: str, subtitle: str = "") -> Figure | None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#eeeeee", zorder=0)
     return figure
-
-
-def _legend(view: StudyView) -> dict[str, Any]:
-    corner = "upper right" if view.mode == "min" else "lower right"
-    return {"loc": corner, "fontsize": "small", "framealpha": 0.85, "edgecolor": "none"}
 
 
 def _curve(trial: TrialView, metric: str) -> Array:
@@ -113,7 +118,7 @@ def _draw_best_so_far(axes: Axes, view: StudyView, trials: Sequence[TrialView], 
     axes.plot(at, [*best, best[-1]], drawstyle="steps-post", color=FATES[State.COMPLETED][1], lw=2, label="best so far")
     label = f"trial {view.best.id}: {metric_text(best[-1])}"
     axes.plot(at[-2], best[-1], marker="*", ms=13, color=BEST, ls="", label=label, zorder=5)
-    axes.legend(**_legend(view))
+    axes.legend(**LEGEND)
 
 
 def _draw_curves(axes: Axes, view: StudyView, trials: Sequence[TrialView], curves: Sequence[Array], unit: str) -> None:
@@ -138,7 +143,7 @@ def _draw_curves(axes: Axes, view: StudyView, trials: Sequence[TrialView], curve
     axes.set_title("learning curves", loc="left", fontsize="medium")
     axes.set_xlabel(f"{unit}s (dotted: rungs)")
     _set_resource_axis(axes, view, trials)
-    axes.legend(**_legend(view))
+    axes.legend(**LEGEND)
 
 
 def _set_resource_axis(axes: Axes, view: StudyView, trials: Sequence[TrialView]) -> None:

@@ -63,7 +63,7 @@ def summary(
     say(f"Everything is in {folder}")
     for name, meaning in FILES.items():
         if (folder / name).exists():
-            say(f"  {name:<16} {meaning}")
+            say(f"  {name:<17} {meaning}")
     for line in lines:
         say(line)
 

@@ -209,6 +209,8 @@ def test_the_summary_shows_the_best_five_and_where_everything_is(four_trials: St
         four_trials.trial(trial, [0.3 + trial], "STOPPED")
     four_trials.end("n_trials=8 reached")
     (tmp_path / "best.yaml").touch()
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "study.png").touch()
     out = io.StringIO()
     command = "python train.py " + " ".join(f"a.very.long.path_{i}=0.123456789" for i in range(20))
     summary(four_trials.view, tmp_path, ["mlflow ui", command], file=out)
@@ -222,6 +224,7 @@ def test_the_summary_shows_the_best_five_and_where_everything_is(four_trials: St
     assert "Ended: COMPLETED: n_trials=8 reached" in text
     assert "8 trials (1 completed, 6 stopped, 1 failed), 7 rung evaluations, 9 epochs" in text
     assert f"{tmp_path}\n  best.yaml" in text
+    assert "plots/study.png" in text
     assert "leaderboard.csv" not in text
     assert text.endswith(f"mlflow ui\n{command}\n")
 
