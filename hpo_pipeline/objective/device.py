@@ -24,17 +24,17 @@ def visible_devices() -> list[str]:
 
 
 def resolve(device: str) -> torch.device:
-    """`auto` is the first visible GPU, or the CPU where there is none.
+    """`auto` is the first visible GPU, or the CPU where there is none. Nothing is started on it.
 
     Raises:
         ConfigError: torch knows no such device, or it isn't there.
     """
     if device == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda:0" if torch.cuda.device_count() else "cpu")
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, TypeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"device: can't use {device!r} ({reason}); use auto, cpu, cuda or cuda:0") from None
+    except (RuntimeError, TypeError):
+        raise ConfigError(f"device: unknown device {device!r}; use auto, cpu, cuda or cuda:0") from None
+    if found.type == "cuda" and (found.index or 0) >= (count := torch.cuda.device_count()):
+        raise ConfigError(f"device: {device!r} is not among the {count} GPUs that are visible; use auto or cpu")
     return found

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from hpo_pipeline.build import build, check
+from hpo_pipeline.build import build, check, locate
 from hpo_pipeline.dataset import Dataset, Splits
-from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.objective import Metrics, checkpoint
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate, train
@@ -57,6 +57,7 @@ class Training:
         device: `auto`, or what `torch.device` takes.
         grad_clip: largest norm of a step's gradient; None is no limit. A trial's `objective.grad_clip` goes before.
         final: train on the training and validation data together; there are no validation metrics then.
+        threads: CPU threads of this process's torch, supplied by whoever runs the trial; None leaves them alone.
 
     Raises:
         ConfigError: an argument is wrong.
@@ -64,9 +65,17 @@ class Training:
 
     unit = "epoch"
 
-    def __init__(self, device: str = "auto", grad_clip: float | None = None, final: bool = False) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        grad_clip: float | None = None,
+        final: bool = False,
+        threads: int | None = None,
+    ) -> None:
         if problem := _grad_clip_problem(grad_clip):
             raise ConfigError(problem)
+        if threads is not None:
+            torch.set_num_threads(threads)
         self.device = resolve(device)
         self.grad_clip = grad_clip
         self.final = final
@@ -204,12 +213,31 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             yield f"dataset.batch_size: must be an integer of at least 1, got {batch_size!r}"
         dataset = _without_batch_size(dataset)
-    # A dataset class may tell its shape beforehand. Weights on the meta device take no memory.
-    known = locate(dataset["_target_"]) if not check(dataset, "dataset") else None
-    shape = {key: getattr(known, key) for key in ("input_shape", "n_classes") if isinstance(known, type)}
-    yield from _refusals(dataset, "dataset")
-    with torch.device("meta"):
-        yield from _refusals(model, "model", **shape)
-        yield from _refusals(optimizer, "optimizer", params=[nn.Parameter(torch.zeros(1))])
+    yield from _refusals(dataset, "dataset", {})
+    yield from _refusals(model, "model", _shape(dataset))
+    yield from _refusals(optimizer, "optimizer", {"params": [nn.Parameter(torch.zeros(1))], "fused": None})
 
 
+def _shape(dataset: Any) -> dict[str, Any]:
+    """What the model will be told about the data; None for what is only known once they are loaded."""
+    names = ("input_shape", "n_classes")
+    try:
+        known = locate(dataset["_target_"])
+    except (ConfigError, TypeError, KeyError):  # reported where the dataset is checked
+        known = None
+    return {name: getattr(known, name, None) for name in names}
+
+
+def _refusals(node: Any, path: str, supplied: dict[str, Any]) -> Iterator[str]:
+    """Why `node` can't be built: by its signature, else by what its constructor says of the values."""
+    unbuildable = check(node, path, tuple(supplied))
+    yield from unbuildable
+    if unbuildable or (path == "model" and None in supplied.values()):
+        return
+    try:
+        with torch.device("meta"):  # weights that take no memory
+            build(node, **supplied)
+    except ConfigError as error:
+        yield from error.under(path).problems
+    except (ValueError, TypeError, RuntimeError) as error:
+        yield f"{path}: {error}"
