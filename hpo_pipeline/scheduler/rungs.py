@@ -60,6 +60,7 @@ class Rung:
         self._eta = eta
         self._members: SortedList[tuple[float, int]] = SortedList()
         self._waiting: SortedList[tuple[float, int]] = SortedList()
+        self._promoted = 0
 
     def __len__(self) -> int:
         return len(self._members)
@@ -78,7 +79,13 @@ class Rung:
         return None
 
     def pop_promotable(self) -> int | None:
-        """The best trial not yet promoted, if it is within the top 1/eta; it counts as promoted from now on."""
-        if self._waiting and self._members.bisect_left(self._waiting[0]) < len(self._members) // self._eta:
-            return int(self._waiting.pop(0)[1])
-        return None
+        """The best trial not yet promoted, if it is within the top 1/eta; it counts as promoted from now on.
+
+        No more than 1/eta of the members are ever promoted, even where later ones were better than those promoted
+        before them (Li et al. 2022, "Hyper-Tune", call this delayed promotion).
+        """
+        allowed = len(self._members) // self._eta
+        if self._promoted >= allowed or not self._waiting or self._members.bisect_left(self._waiting[0]) >= allowed:
+            return None
+        self._promoted += 1
+        return int(self._waiting.pop(0)[1])

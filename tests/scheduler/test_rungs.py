@@ -1,0 +1,64 @@
+import math
+
+import pytest
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.scheduler.rungs import Rung, halving_sizes, levels
+
+
+@pytest.mark.parametrize(
+    ("r", "resource", "eta", "expected"),
+    [
+        (1, 16, 2, (1, 2, 4, 8, 16)),
+        (1, 81, 3, (1, 3, 9, 27, 81)),
+        (1, 243, 3, (1, 3, 9, 27, 81, 243)),
+        (1, 1000, 10, (1, 10, 100, 1000)),
+        (4, 100, 3, (4, 12, 36, 100)),
+        (1, 10, 3, (1, 3, 10)),
+        (1, 50, 3, (1, 3, 9, 27, 50)),
+        (5, 5, 3, (5,)),
+    ],
+)
+def test_rungs_rise_by_eta_and_end_at_the_maximum(r, resource, eta, expected):
+    assert levels(r, resource, eta) == expected
+
+
+def test_every_wrong_key_is_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        levels(0, 0, 1)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["eta", "min_resource", "max_resource"]
+
+
+def test_halving_sizes_are_floors_and_one_trial_always_reaches_the_top():
+    assert halving_sizes(16, 5, 2) == (16, 8, 4, 2, 1)
+    assert halving_sizes(34, 4, 3) == (34, 11, 3, 1)
+    assert halving_sizes(5, 4, 3) == (5, 1, 1, 1)
+
+
+def test_a_rung_promotes_the_best_third_and_never_more():
+    rung = Rung(3)
+    for trial_id, score in enumerate([5.0, 4.0, 3.0, 2.0, 1.0]):
+        rung.add(score, trial_id)
+    assert rung.pop_promotable() == 4  # 5 // 3 = 1
+    assert rung.pop_promotable() is None
+    rung.add(0.5, 5)  # 6 // 3 = 2, and trial 4 is promoted already
+    assert rung.pop_promotable() == 5
+    assert rung.pop_promotable() is None
+
+
+def test_of_three_equal_values_the_earliest_trial_is_promoted_and_no_other():
+    rung = Rung(3)
+    for trial_id in (2, 0, 1):
+        rung.add(0.5, trial_id)
+    assert rung.pop_promotable() == 0
+    assert rung.pop_promotable() is None
+
+
+def test_what_is_not_finite_counts_as_a_member_and_is_never_promoted():
+    rung = Rung(2)
+    rung.add(math.inf, 0)
+    rung.add(math.inf, 1)
+    assert rung.pop_promotable() is None
+    rung.add(3.0, 2)
+    rung.add(4.0, 3)
+    assert [rung.pop_promotable() for _ in range(3)] == [2, 3, None]
