@@ -134,7 +134,8 @@ class Schema:
         keys = Keys()
         for path, domain in dimensions(self._config.get("search_space")):
             params[keys(f"space.{path}")] = domain_text(domain)
-        rest = {key: value for key, value in self._config.items() if key != "search_space"}
+        # The tracker's own settings may hold a password, and the search space is told above.
+        rest = {key: value for key, value in self._config.items() if key not in ("search_space", "tracker")}
         plain = [(path, value) for path, value in scalars(rest) if not path.endswith(("_target_", "_partial_"))]
         for path, value in plain[:_CONFIG_PARAMS]:
             params.setdefault(keys(path), text(value))

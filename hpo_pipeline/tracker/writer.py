@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from hpo_pipeline.journal import Record, read
 from hpo_pipeline.tracker import uri as uris
+from hpo_pipeline.tracker.naming import clipped
 from hpo_pipeline.tracker.people import how_to_look, note, runs_link
 from hpo_pipeline.tracker.progress import Progress
 from hpo_pipeline.tracker.saved_view import saved_view, view_key
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 _RECORDS_AT_ONCE = 5000
 _BACKOFF_SECONDS = (0.2, 5.0)
 _ANALYZE_AT = 60
+_TROUBLE_LENGTH = 200
 _ARTIFACTS = ("config.yaml", "overrides.yaml", "best.yaml", "leaderboard.csv", "journal.jsonl")
 _REJECTED = "mlflow-rejected.jsonl"
 T = TypeVar("T")
@@ -127,9 +129,9 @@ class Writer:
             try:
                 result = action()
             except StoreDownError as error:
-                self.trouble = str(error)
+                self.trouble = clipped(str(error), _TROUBLE_LENGTH)
                 if not warned:
-                    _log.warning("MLflow does not answer (%s); the study goes on, and it is tried again", error)
+                    _log.warning("MLflow does not answer (%s); the study goes on, and it is tried again", self.trouble)
                     warned = True
                 # While the study runs its end cuts the pause short; after that only the deadline does.
                 (self.abandoned if self.closing.is_set() else self.closing).wait(pause)
