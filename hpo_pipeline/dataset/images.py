@@ -146,7 +146,8 @@ class IdxImages:
             try:
                 files = self._downloaded()
             except (OSError, RuntimeError, ImportError) as error:
-                failure = f"download failed: {str(error) or type(error).__name__}"
+                reason = " ".join(str(error).split()) or type(error).__name__
+                failure = f"the download failed ({reason})"
         if files is None:
             raise StudyError(
                 f"{self.title}: no data.\n"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gzip
 import sys
+import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -160,6 +162,26 @@ def test_what_was_downloaded_is_found_again_without_a_download(tmp_path: Path, t
     torchvision.Tiny = downloads  # type: ignore[attr-defined]
     tiny(tmp_path, download=True).available()
     assert len(tiny(tmp_path, download=True).load().y_train) == 4
+    assert len(calls) == 1
+
+
+def test_of_two_that_ask_at_once_one_downloads_and_both_find_the_data(tmp_path: Path, torchvision: types.ModuleType):
+    calls, second_is_asking = [], threading.Event()
+
+    def downloads(root: str, download: bool) -> None:
+        calls.append(root)
+        second_is_asking.wait(timeout=10)
+        put(Path(root, "Tiny", "raw"))
+
+    def asks_second() -> int:
+        second_is_asking.set()
+        return len(tiny(tmp_path, download=True).load().y_train)
+
+    torchvision.Tiny = downloads  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lambda: len(tiny(tmp_path, download=True).load().y_train))
+        second = pool.submit(asks_second)
+        assert (first.result(), second.result()) == (4, 4)
     assert len(calls) == 1
 
 
