@@ -67,7 +67,7 @@ def locate(target: str) -> Callable[..., Any]:
 
 def _resolve(target: str) -> Any:
     """The object at a dotted path; an ImportError tells why a module on the way can't be imported."""
-    module, _, name = target.rpartition(".")
+    module = target.rpartition(".")[0]
     if module and importlib.util.find_spec(module) is not None:
         importlib.import_module(module)
     return pkgutil.resolve_name(target)

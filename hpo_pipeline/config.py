@@ -116,7 +116,20 @@ def _command(config_name: str, task: Callable[[DictConfig], int]) -> None:
         _restore("HYDRA_FULL_ERROR", shown_before)
         from hpo_pipeline.diagnosis import diagnose
 
-        sys.exit(_fail(ConfigError(diagnose(CONF, config_name, sys.argv[1:], error))))
+        sys.exit(_fail(ConfigError(diagnose(CONF, config_name, sys.argv[1:], error, _preflight_problems))))
+
+
+def _preflight_problems(cfg: DictConfig) -> list[str]:
+    from hpo_pipeline.preflight import check_study, check_training
+
+    try:
+        composed = _compose(cfg)
+        check_study(composed) if "scheduler" in composed.config else check_training(composed)
+    except ConfigError as error:
+        return error.problems
+    except StudyError as error:
+        return [str(error)]
+    return []
 
 
 def _guarded(task: Callable[[], int]) -> int:
@@ -178,7 +191,8 @@ def _compose(cfg: DictConfig) -> Composed:
 
 
 def _plain(cfg: Any) -> dict[str, Any]:
-    plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    keys = [key for key in cfg if key != "hydra"]
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, keys), resolve=True, throw_on_missing=True)
     return {str(key): value for key, value in plain.items()}  # type: ignore[union-attr]
 
 

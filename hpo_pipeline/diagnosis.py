@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
@@ -14,7 +15,13 @@ from hpo_pipeline.composed import flatten
 from hpo_pipeline.errors import nearest
 
 
-def diagnose(config_module: str, config_name: str, arguments: Sequence[str], error: Exception) -> list[str]:
+def diagnose(
+    config_module: str,
+    config_name: str,
+    arguments: Sequence[str],
+    error: Exception,
+    further: Callable[[DictConfig], list[str]],
+) -> list[str]:
     """The problems behind `error`, which composing raised.
 
     Args:
@@ -22,13 +29,18 @@ def diagnose(config_module: str, config_name: str, arguments: Sequence[str], err
         config_name: the primary config.
         arguments: the command line, without the program's name.
         error: said as it is where nothing else is found.
+        further: what is wrong with the config that the other overrides compose to.
     """
     GlobalHydra.instance().clear()
     typed, config_dir = _split(arguments)
+    good = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
     with hydra.initialize_config_module(config_module, version_base="1.3"):
-        base = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
-        problems = list(_problems(config_name, base, typed))
-    return problems or [_first_lines(error)]
+        problems = list(_problems(config_name, good, typed))
+        if not problems:
+            return [_told(error)]
+        config = hydra.compose(config_name, overrides=good, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        return [*problems, *further(config)]
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], str | None]:
@@ -45,34 +57,38 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], str | None]:
     return typed, config_dir
 
 
-def _problems(config_name: str, base: list[str], typed: list[str]) -> Iterator[str]:
+def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[str]:
+    """What is wrong with each override; those that are right are added to `good`."""
     parser = OverridesParser.create()
-    values: list[Override] = []
-    good = list(base)
+    values: list[tuple[str, Override]] = []
     for text in typed:
         try:
             override = parser.parse_override(text)
         except Exception as error:  # whatever the grammar's library raises: all of it is a wrong override
-            yield f"{text}: can't be read ({_first_lines(error)}); quote values with special characters"
+            yield f"{text}: can't be read ({_told(error)}); quote values with special characters"
             continue
         options = _options(override)
-        if not options or "," in str(override.value()):
-            values.append(override)
-        elif override.value() in options or override.value() is None:
+        value = override.value()
+        if not options or override.is_sweep_override():
+            values.append((text, override))
+        elif value in options:
             good.append(text)
         else:
-            value = str(override.value())
             yield (
-                f"{override.key_or_group}: there is no {value!r}{nearest(value, options)}; "
+                f"{override.key_or_group}: there is no {value!r}{nearest(str(value), options)}; "
                 f"there are {', '.join(sorted(options))}"
             )
     try:
         config = hydra.compose(config_name, overrides=good)
     except Exception as error:
-        yield _first_lines(error)
+        yield _told(error)
         return
-    for override in values:
-        yield from _value_problems(config_name, good, config, override)
+    for text, override in values:
+        problem = _value_problem(config_name, good, config, text, override)
+        if problem:
+            yield problem
+        else:
+            good.append(text)
 
 
 def _options(override: Override) -> list[str]:
@@ -81,18 +97,18 @@ def _options(override: Override) -> list[str]:
     return options if isinstance(override.value(), str) or override.value() is None else []
 
 
-def _value_problems(config_name: str, good: list[str], config: DictConfig, override: Override) -> Iterator[str]:
-    path, text = override.key_or_group, str(override.input_line)
+def _value_problem(config_name: str, good: list[str], config: DictConfig, text: str, override: Override) -> str | None:
+    path = override.key_or_group
     if not override.is_add() and not _is_in(config, path):
         known = flatten(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
         inner = {".".join(key.split(".")[:n]) for key in known for n in range(1, key.count(".") + 2)}
-        near = nearest(path, inner) or nearest(path.rpartition(".")[2], inner)
-        yield f"{path}: there is no such key{near}; to add one, write +{text.lstrip('~')}"
-        return
+        near = nearest(path, inner)
+        return f"{path}: there is no such key{near or f'; to add one, write +{text.lstrip(chr(126))}'}"
     try:
         hydra.compose(config_name, overrides=[*good, text])
     except Exception as error:
-        yield f"{path}: {_first_lines(error)}"
+        return f"{path}: {_told(error.__cause__ or error)}"
+    return None
 
 
 def _is_in(config: DictConfig, path: str) -> bool:
@@ -101,7 +117,8 @@ def _is_in(config: DictConfig, path: str) -> bool:
     return isinstance(node, DictConfig) and key in node
 
 
-def _first_lines(error: Exception) -> str:
+def _told(error: BaseException) -> str:
+    """The part of Hydra's message that is about what was typed."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("full_key:", "object_type=", "Set the environment"))]
     return "; ".join(told[:3]) or type(error).__name__

@@ -22,6 +22,9 @@ from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.tracker import Tracker
 from hpo_pipeline.trial import Budget
 
+_NO_SPACE = SearchSpace(())
+"""Stands in for a space that is wrong, so that the rest is checked as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Components:
@@ -104,7 +107,7 @@ def check_study(composed: Composed) -> Components:
     flight.numbers(least=0, keys=("max_failures",))
     budget = Budget(**{key: config[key] for key in ("n_trials", "max_total_resource", "max_seconds", "target")})
     space = _space(flight, composed)
-    searcher = flight.build("searcher", space=space, seed=config["seed"]) if space else None
+    searcher = flight.build("searcher", space=space or _NO_SPACE, seed=config["seed"])
     points = config["points_to_evaluate"]
     trials: Suggestions | None = None
     if space and searcher:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
-from hpo_pipeline.scheduler.rungs import Rung, levels
+from hpo_pipeline.scheduler.rungs import Rung, check_geometry, levels
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Trial, Verdict
 
@@ -39,8 +39,11 @@ class ASHA:
     def __init__(
         self, trials: Suggestions, eta: int, min_resource: int, max_resource: int, type: str = "promotion"
     ) -> None:
+        problems = check_geometry(min_resource, max_resource, eta)
         if type not in TYPES:
-            raise ConfigError(f"type: must be one of {', '.join(TYPES)}, got {type!r}{nearest(str(type), TYPES)}")
+            problems.append(f"type: must be one of {', '.join(TYPES)}, got {type!r}{nearest(str(type), TYPES)}")
+        if problems:
+            raise ConfigError(problems)
         self._trials = trials
         self._eta = eta
         self._stopping = type == "stopping"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler import Done, Wait
-from hpo_pipeline.scheduler.rungs import halving_sizes, levels
+from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes, levels
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.trial import Decision, Job, Verdict
@@ -35,9 +35,12 @@ class SuccessiveHalving:
     def __init__(
         self, trials: Suggestions, eta: int, min_resource: int, max_resource: int, bracket_size: int | None = None
     ) -> None:
-        resources = levels(min_resource, max_resource, eta)
+        problems = check_geometry(min_resource, max_resource, eta)
         if bracket_size is not None and (not isinstance(bracket_size, int) or bracket_size < 1):
-            raise ConfigError(f"bracket_size: must be an integer of at least 1, or null, got {bracket_size!r}")
+            problems.append(f"bracket_size: must be an integer of at least 1, or null, got {bracket_size!r}")
+        if problems:
+            raise ConfigError(problems)
+        resources = levels(min_resource, max_resource, eta)
         size = bracket_size or eta ** (len(resources) - 1)
         self._size, self._resources = size, resources
         sizes = halving_sizes(size, len(resources), eta)
