@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hpo_pipeline.composed import TRAINING_KEYS, Composed, flatten
 from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.report.command import overrides
 
 CONF = "hpo_pipeline.conf"
 
@@ -67,6 +68,10 @@ class TuneSchema(_Shared):
 
 ConfigStore.instance().store("train_schema", TrainSchema, provider=__name__)
 ConfigStore.instance().store("tune_schema", TuneSchema, provider=__name__)
+
+# `train`, found also where the primary config is a saved one or another project's, with no `train` beside it.
+_PLAIN_TRAIN = "plain_train"
+ConfigStore.instance().store(_PLAIN_TRAIN, {"defaults": ["train"]}, provider=__name__)
 
 
 def tune() -> None:
@@ -218,8 +223,10 @@ def _merger(cfg: DictConfig, config: dict[str, Any]) -> Callable[[dict[str, Any]
 
 def _changes(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
     """What was set besides the choice of groups, as far as a training is concerned: path -> value."""
-    groups = [f"{group}={option}" for group, option in choices.items() if group in TRAINING_KEYS]
-    plain = flatten(_plain(hydra.compose("train", overrides=[*groups, f"name={config['name']}"])))
+    groups = {group: option for group, option in choices.items() if group in TRAINING_KEYS}
+    searchpath = [*HydraConfig.get().searchpath, f"pkg://{CONF}"]
+    base = overrides({"hydra.searchpath": searchpath, **groups, "name": config["name"]})
+    plain = flatten(_plain(hydra.compose(_PLAIN_TRAIN, overrides=base)))
     now = flatten({key: config[key] for key in TRAINING_KEYS})
     return {path: value for path, value in now.items() if path not in plain or plain[path] != value}
 
