@@ -4,7 +4,8 @@
     study      version, id, name, seed, metric, mode, unit       once, first
     session    pid, n_trials                                     a tuner began or resumed; older jobs are in flight
     suggested  trial, config                                     a trial and its sample
-    submitted  trial, resource, rung, bracket                    a job
+    submitted  trial, resource, rung, bracket                    a job; where the trial goes on from another's
+               source [trial, resource], config                  checkpoint, and as what: these two as well
     report     trial, resource, metrics                          each unit of resource, once
     rung       trial, rung, bracket, resource, value             a rung evaluation, once
     result     trial, outcome, error, traceback                  the job ended

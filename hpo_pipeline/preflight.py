@@ -115,7 +115,7 @@ def check_study(composed: Composed) -> Components:
     limits = (budget.n_trials, budget.max_total_resource, budget.max_seconds, budget.target)
     if all(limit is None for limit in limits) and not getattr(searcher, "finite", False):
         flight.problems.append("n_trials: no limit is set; give n_trials, max_total_resource, max_seconds or target")
-    scheduler = flight.build("scheduler", trials=trials, seed=config["seed"])
+    scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
     executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))
     tracker = flight.build("tracker")
     flight.raise_problems()

@@ -160,7 +160,11 @@ def _closing(composed: Composed, view: StudyView, end: End) -> list[str]:
     lines = []
     if view.best is not None:
         best = view.best
-        lines += ["Train the best one again:", f"  {composed.rerun_command(best.id, best.best_resource, best.config)}"]
+        command = composed.rerun_command(best.id, best.best_resource, best.best_config)
+        note = (
+            " (its hyperparameters changed on the way: this has the last ones from the start)" if best.changes else ""
+        )
+        lines += [f"Train the best one again{note}:", f"  {command}"]
     if end.state == "interrupted":
         lines += ["Go on with this study:", f"  {composed.resume_command()}"]
     return lines

@@ -48,6 +48,8 @@ class Job:
         bracket: which bracket the rung belongs to.
         decide_at: the resources on the way at which the scheduler may stop the trial. The worker waits for the
             answer there and nowhere else.
+        source: (trial id, resource) of the checkpoint to go on from instead of the trial's own; its weights become
+            this trial's, whose own count of resource goes on (population-based training).
     """
 
     trial: Trial
@@ -55,6 +57,7 @@ class Job:
     rung: int = 0
     bracket: int = 0
     decide_at: Sequence[int] = ()
+    source: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,10 @@ class Tuner:
                     "time": now,
                 }
             ]
+            if job.source is not None:
+                records[0]["source"] = list(job.source)
+            if trial.id in self._view.trials and trial.config != self._view.trials[trial.id].config:
+                records[0]["config"] = dict(trial.config)
             if trial.id not in self._view.trials:
                 records.insert(0, {"event": "suggested", "trial": trial.id, "config": dict(trial.config), "time": now})
             self._record(*records)

@@ -5,6 +5,8 @@ Every executor on this machine uses it: in the tuner's own process (serial) or i
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,13 +37,17 @@ class Setup:
     trial_seed: Callable[[int], int]
 
     def task(self, job: Job, recorded: int) -> Task:
-        config = self.merge(job.trial.id, job.trial.config)
-        return Task(job.trial.id, config, self.trial_seed(job.trial.id), job.resource, recorded, job.decide_at)
+        """The job as a worker gets it. A checkpoint that it takes over from another trial is copied here, once."""
+        if job.source is not None:
+            _adopt_checkpoint(self.folder, job.trial.id, recorded, job.source)
+        config, seed = self.merge(job.trial.id, job.trial.config), self.trial_seed(job.trial.id)
+        adopted = job.source is not None
+        return Task(job.trial.id, config, seed, job.resource, recorded, job.decide_at, adopted)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A job as it crosses the process border: plain data."""
+    """A job as it crosses the process border: plain data. `adopted`: it goes on with another trial's weights."""
 
     trial_id: int
     config: dict[str, Any]
@@ -49,6 +55,7 @@ class Task:
     resource: int
     recorded: int
     decide_at: Sequence[int]
+    adopted: bool = False
 
 
 def trial_folder(folder: Path, trial_id: int) -> Path:
@@ -58,6 +65,22 @@ def trial_folder(folder: Path, trial_id: int) -> Path:
 def discard_checkpoints(folder: Path, trial_id: int) -> None:
     for path in _checkpoints(trial_folder(folder, trial_id)).values():
         path.unlink(missing_ok=True)
+
+
+def _adopt_checkpoint(folder: Path, trial_id: int, at: int, source: tuple[int, int]) -> None:
+    """Copies the checkpoint `source` (trial, resource) to be `trial_id`'s own at `at`.
+
+    A mark says that it was done: the source may have gone on, and dropped it, when the job is handed out again.
+    """
+    own = trial_folder(folder, trial_id)
+    mark = own / f"{at}.adopted-{source[0]}-{source[1]}"
+    if any(own.glob(f"*.adopted-{source[0]}-{source[1]}")):
+        return
+    own.mkdir(parents=True, exist_ok=True)
+    aside = own / f".{at}.adopting"
+    shutil.copyfile(trial_folder(folder, source[0]) / f"{source[1]}.ckpt", aside)
+    os.replace(aside, own / f"{at}.ckpt")
+    mark.touch()
 
 
 def _checkpoints(folder: Path) -> dict[int, Path]:
@@ -125,7 +148,7 @@ class JobRunner:
 
     def _begin(self, objective: Objective, task: Task, folder: Path) -> _Held:
         """The trial where its records end: held in memory, else its newest checkpoint up to there, else from zero."""
-        held = self._held
+        held = None if task.adopted else self._held
         if held is not None and (held.trial_id, held.resource) == (task.trial_id, task.recorded):
             return held
         self._held = None  # let go of its memory before the next one is built

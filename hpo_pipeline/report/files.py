@@ -65,7 +65,7 @@ def best_text(view: StudyView, choices: Mapping[str, str], changes: Mapping[str,
     best = view.best
     if best is None:
         raise ValueError("no trial has a finite value")
-    values = {**changes, **best.config, "trial": best.id, "max_resource": best.best_resource}
+    values = {**changes, **best.best_config, "trial": best.id, "max_resource": best.best_resource}
     options = {group: values.pop(group, option) for group, option in choices.items()}
     content: dict[str, Any] = {}
     if options:
@@ -74,12 +74,13 @@ def best_text(view: StudyView, choices: Mapping[str, str], changes: Mapping[str,
         _put(content, name.split("."), value)
     study = " ".join(str(view.header.get("name", "study")).split())
     value_text = repr(best.best(view.metric))
+    changed = "# Its hyperparameters changed while it trained; these are the last ones before its best value.\n"
     head = [
         "# @package _global_",
         f"# study {study}: {view.metric} {value_text} (trial {best.id}, resource {best.best_resource})",
     ]
     # OmegaConf's dumper, not PyYAML's: OmegaConf reads 1e5 as a float, so the string "1e5" needs quotes.
-    return "\n".join(head) + "\n" + OmegaConf.to_yaml(OmegaConf.create(content))
+    return "\n".join(head) + "\n" + (changed if best.changes else "") + OmegaConf.to_yaml(OmegaConf.create(content))
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Value) -> None:

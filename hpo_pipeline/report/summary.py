@@ -88,7 +88,7 @@ def _print_best(terminal: Terminal, view: StudyView, best: list[TrialView], unit
     table.add_row(Text(f"at {unit}"), *(str(trial.best_resource) for trial in best))
     table.add_row("state", *(Text(trial.state.value.lower(), style=STATE_STYLE[trial.state]) for trial in best))
     table.add_section()
-    for path in dict.fromkeys(path for trial in best for path in trial.config):
-        cells = (Text(short(trial.config[path], 4)) if path in trial.config else Text("–") for trial in best)
+    for path in dict.fromkeys(path for trial in best for path in trial.best_config):
+        cells = (Text(short(trial.best_config[path], 4)) if path in trial.best_config else Text("–") for trial in best)
         table.add_row(Text(path), *cells)
     terminal.print(table)

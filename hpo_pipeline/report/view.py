@@ -22,10 +22,20 @@ class RungEvaluation:
 
 
 @dataclass(slots=True)
+class Change:
+    """From `resource` on the trial had another configuration, and the weights of (trial, resource) `source`."""
+
+    resource: int
+    source: tuple[int, int] | None
+    config: dict[str, Value]
+
+
+@dataclass(slots=True)
 class TrialView:
     """What is known of one trial.
 
     Attributes:
+        config, first_config: what the trial has now, and what it began with (they differ in population-based training).
         curve: (resource, metrics, time) of each report, in order.
         best_score, best_resource: the best report so far (minimised; the earlier one of equals), +inf and 0 if none.
         seconds: spent in training, the sum over its reports' `seconds`.
@@ -33,6 +43,7 @@ class TrialView:
 
     id: int
     config: dict[str, Value]
+    first_config: dict[str, Value]
     started: float
     state: State = State.RUNNING
     reason: str = ""
@@ -48,6 +59,13 @@ class TrialView:
     ended: float | None = None
     curve: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
     rungs: list[RungEvaluation] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def best_config(self) -> dict[str, Value]:
+        """The configuration that the best report was made with: `config`, unless it has changed since."""
+        configs = [change.config for change in self.changes if change.resource < self.best_resource]
+        return configs[-1] if configs else self.first_config
 
     def latest(self, metric: str) -> float | None:
         return self.curve[-1][1].get(metric) if self.curve else None
@@ -102,11 +120,14 @@ class StudyView:
         self.end = record
 
     def _on_suggested(self, record: Record, time: float) -> None:
-        self.trials[record["trial"]] = TrialView(record["trial"], record["config"], started=time)
+        self.trials[record["trial"]] = TrialView(record["trial"], record["config"], record["config"], started=time)
 
     def _on_submitted(self, record: Record, time: float) -> None:
         trial = self.trials[record["trial"]]
         trial.state, trial.reason = State.RUNNING, ""
+        if "source" in record:
+            trial.config = record.get("config", trial.config)
+            trial.changes.append(Change(trial.resource, tuple(record["source"]), trial.config))
         trial.bracket, trial.rung, trial.target_resource = record["bracket"], record["rung"], record["resource"]
 
     def _on_report(self, record: Record, time: float) -> None:
@@ -160,7 +181,7 @@ class StudyView:
                 "bracket": trial.bracket,
                 "rung": trial.rung,
                 "seconds": round(trial.seconds, 3),
-                **trial.config,
+                **trial.best_config,
             }
             for rank, trial in enumerate(self.ranking(), start=1)
         ]

@@ -5,6 +5,9 @@ one within the top 1/eta, else a new trial at the bottom. `type: stopping` is th
 trains on towards the top and is stopped at the first rung at which it is not within the top 1/eta of those that came
 there before it (the first one always goes on).
 
+With `brackets` above 1 it is asynchronous Hyperband: bracket b leaves out the lowest b rungs, and each new trial is
+drawn into one of them, as often as gives every bracket the share of the budget that Hyperband gives it.
+
     r = min_resource    R = max_resource    eta = eta    rung k = resources[k]
 """
 
@@ -15,11 +18,29 @@ from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
+from hpo_pipeline.scheduler.hyperband import bracket_size
 from hpo_pipeline.scheduler.rungs import Rung, check_geometry, levels
 from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.seeding import generator
 from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Trial, Verdict
 
 TYPES = ("promotion", "stopping")
+
+
+class Ladder:
+    """One bracket: its rungs, from the bottom up."""
+
+    def __init__(self, resources: tuple[int, ...], eta: int) -> None:
+        self.resources = resources
+        self.rungs = [Rung(eta) for _ in resources]
+        self.top = len(resources) - 1
+
+    def pop_promotable(self, limit: int) -> tuple[int, int] | None:
+        """(trial id, rung to go to) of the highest rung below `limit` that has somebody to promote."""
+        for rung in range(min(limit, self.top) - 1, -1, -1):
+            if (trial_id := self.rungs[rung].pop_promotable()) is not None:
+                return trial_id, rung + 1
+        return None
 
 
 class ASHA:
@@ -31,50 +52,75 @@ class ASHA:
         min_resource: resource of the first rung.
         max_resource: resource of the last rung.
         type: "promotion" or "stopping".
+        brackets: how many brackets; 1 is ASHA, more is asynchronous Hyperband.
+        seed: of the study; trial i's bracket follows from (seed, i).
 
     Raises:
         ConfigError: naming the keys.
     """
 
     def __init__(
-        self, trials: Suggestions, eta: int, min_resource: int, max_resource: int, type: str = "promotion"
+        self,
+        trials: Suggestions,
+        eta: int,
+        min_resource: int,
+        max_resource: int,
+        type: str = "promotion",
+        brackets: int = 1,
+        seed: int = 0,
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
+        resources = () if problems else levels(min_resource, max_resource, eta)
         if type not in TYPES:
             problems.append(f"type: must be one of {', '.join(TYPES)}, got {type!r}{nearest(str(type), TYPES)}")
+        if not isinstance(brackets, int) or not 1 <= brackets <= max(1, len(resources)):
+            most = f"to {len(resources)}, the number of rungs," if resources else "on,"
+            problems.append(f"brackets: must be an integer from 1 {most} got {brackets!r}")
         if problems:
             raise ConfigError(problems)
         self._trials = trials
         self._eta = eta
+        self._seed = seed
         self._stopping = type == "stopping"
-        self._resources = levels(min_resource, max_resource, eta)
-        self._top = len(self._resources) - 1
-        self._rungs = [Rung(eta) for _ in self._resources]
-        self._by_id: dict[int, Trial] = {}
+        self._ladders = [Ladder(resources[b:], eta) for b in range(brackets)]
+        top = len(resources) - 1
+        sizes = [bracket_size(top - b, top, eta) for b in range(brackets)]
+        self._shares = [size / sum(sizes) for size in sizes]
+        self._limit = len(resources)
+        self._trial: dict[int, Trial] = {}
         self._running = 0
 
     def next_job(self) -> Job | Wait | Done:
-        for rung in range(self._top - 1, -1, -1):
-            if not self._stopping and (trial_id := self._rungs[rung].pop_promotable()) is not None:
-                return self._job(self._by_id[trial_id], rung + 1)
+        if not self._stopping:
+            for bracket, ladder in enumerate(self._ladders):
+                if (promoted := ladder.pop_promotable(self._limit)) is not None:
+                    return self._job(self._trial[promoted[0]], bracket, promoted[1])
         trial = self._trials.new()
         if trial is None:
             return WAIT if self._running else DONE
-        return self._job(trial, self._top if self._stopping else 0)
+        bracket = self._drawn_bracket(trial)
+        return self._job(trial, bracket, self._ladders[bracket].top if self._stopping else 0)
 
-    def _job(self, trial: Trial, rung: int) -> Job:
+    def _drawn_bracket(self, trial: Trial) -> int:
+        if len(self._ladders) == 1:
+            return 0
+        return int(generator(self._seed, "bracket", trial.id).choice(len(self._shares), p=self._shares))
+
+    def _job(self, trial: Trial, bracket: int, rung: int) -> Job:
         self._running += 1
-        self._by_id[trial.id] = trial
-        return Job(trial, self._resources[rung], rung, decide_at=self._resources[:-1] if self._stopping else ())
+        self._trial[trial.id] = trial
+        resources = self._ladders[bracket].resources
+        return Job(trial, resources[rung], rung, bracket, decide_at=resources[:-1] if self._stopping else ())
 
     def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        if resource not in self._resources or (resource != job.resource and not self._stopping):
+        ladder = self._ladders[job.bracket]
+        if resource == job.resource:
+            return Decision(rung=job.rung)
+        if resource not in job.decide_at:
             return CONTINUE
-        rung = self._resources.index(resource)
-        if not self._stopping or rung == self._top:
-            return Decision(rung=rung)
-        rank = self._rungs[rung].add(score, job.trial.id)
-        n = len(self._rungs[rung])
+        rung = ladder.resources.index(resource)
+        rank = ladder.rungs[rung].add(score, job.trial.id)
+        n = len(ladder.rungs[rung])
         kept = max(1, n // self._eta)
         if rank < kept and score < math.inf:
             return Decision(rung=rung)
@@ -83,14 +129,13 @@ class ASHA:
 
     def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
         self._running -= 1
-        at_top = job.rung == self._top
+        ladder = self._ladders[job.bracket]
+        at_top = job.rung == ladder.top
         own = Verdict(job.trial.id, State.FAILED if failed else State.COMPLETED if at_top else State.PAUSED)
-        if self._stopping or at_top:
+        if self._stopping:
             return [own]
-        rank = self._rungs[job.rung].add(score, job.trial.id)
-        if failed:
-            return [own]
-        hopeless = self._hopeless(job, rank, score)
+        rank = ladder.rungs[job.rung].add(score, job.trial.id)
+        hopeless = None if failed or at_top else self._hopeless(job, rank, score)
         return [hopeless] if hopeless and hopeless.trial_id == job.trial.id else [own, *filter(None, [hopeless])]
 
     def _hopeless(self, job: Job, rank: int, score: float) -> Verdict | None:
@@ -99,7 +144,7 @@ class ASHA:
             return Verdict(job.trial.id, State.STOPPED, f"rung {job.rung}: the metric is not finite")
         if self._trials.n_trials is None:
             return None
-        rung = self._rungs[job.rung]
+        rung = self._ladders[job.bracket].rungs[job.rung]
         # A rung never holds more than n_trials / eta^k trials, so ranks beyond a fixed one have no hope.
         hope = self._trials.n_trials // self._eta ** (job.rung + 1)
         beyond = rung.at(max(rank, hope))
@@ -110,4 +155,9 @@ class ASHA:
 
     def describe(self) -> str:
         what = "stopped unless" if self._stopping else "promoted if"
-        return f"rungs at {', '.join(map(str, self._resources))}; {what} within the top 1/{self._eta}"
+        lines = [f"rungs at {', '.join(map(str, ladder.resources))}" for ladder in self._ladders]
+        if len(lines) > 1:
+            shares = zip(lines, self._shares, strict=True)
+            lines = [f"bracket {b}: {line}; {share:.0%} of the trials" for b, (line, share) in enumerate(shares)]
+        lines[-1] += f"; {what} within the top 1/{self._eta}"
+        return "\n".join(lines)

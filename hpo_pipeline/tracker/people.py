@@ -54,14 +54,14 @@ def note(view: StudyView, progress: Progress, commands: Mapping[str, str]) -> st
     ]
     best = [trial for trial in view.ranking()[:_BEST] if trial.best_resource]
     if best:
-        names = list(best[0].config)
+        names = list(best[0].best_config)
         lines.append(f"| trial | {view.metric} | {unit} | {' | '.join(names)} |")
         lines.append("|" + "---|" * (3 + len(names)))
         for trial in best:
             run = progress.trials.get(trial.id)
             title = f"trial-{trial.id:04d}"
             link = f"[{title}]({run_link(progress.experiment_id, run)})" if run else title
-            values = " | ".join(_short(trial.config.get(name)) for name in names)
+            values = " | ".join(_short(trial.best_config.get(name)) for name in names)
             lines.append(f"| {link} | {_short(trial.best(view.metric))} | {trial.best_resource} | {values} |")
     if commands.get("resume") and (view.end is None or study_state(view.end) is not State.COMPLETED):
         lines += ["", f"Resume: `{commands['resume']}`"]

@@ -172,7 +172,19 @@ class Schema:
         }
 
     def _submitted(self, trial: TrialView, record: Record, now: int) -> Update:
-        return Update(tags=self._standing(trial))
+        update = Update(tags=self._standing(trial))
+        if "source" in record:
+            # An MLflow parameter can't change; what does is a metric over the steps that it holds from.
+            update.metrics += self._hyperparameters(trial.config, now, trial.resource)
+            if len(trial.changes) == 1:
+                update.metrics += self._hyperparameters(trial.first_config, milliseconds(trial.started), 0)
+            origins = [f"{c.resource}: trial {c.source[0]} at {c.source[1]}" for c in trial.changes if c.source]
+            update.tags["hpo.lineage"] = clipped("; ".join(origins), TAG_LENGTH)
+        return update
+
+    def _hyperparameters(self, config: Mapping[str, Any], now: int, step: int) -> list[Point]:
+        numbers = {path: value for path, value in config.items() if isinstance(value, (int, float))}
+        return [self._point(f"hyperparameter/{path}", float(value), now, step) for path, value in numbers.items()]
 
     def _report(self, trial: TrialView, record: Record, now: int) -> Update:
         update = Update()

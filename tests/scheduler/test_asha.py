@@ -51,7 +51,7 @@ def test_a_diverged_trial_is_stopped_and_never_promoted():
 
 def test_who_can_not_be_promoted_any_more_is_stopped_and_the_others_stay_paused():
     # By hand: each trial is better than those before. Of 3, 6 and 9 trials the newest is promoted (2, 5, 8), of the
-    # three at 3 epochs the newest again. 0, 1, 3, 4 fall behind rank 3 of at most 9; 2 and 5 behind rank 1 of at most 3.
+    # three at 3 epochs the newest again. 0, 1, 3, 4 fall behind rank 3 of at most 9; 2 and 5 behind rank 1 of 3.
     outcome = simulate(promotion, lambda i, _c, _r: float(-i), budget=Budget(n_trials=9))
     states = {state: [i for i, t in outcome.view.trials.items() if t.state is state] for state in State}
     assert states[State.COMPLETED] == [8]
@@ -75,3 +75,26 @@ def test_stopping_stops_a_diverged_trial_even_if_it_comes_first():
 def test_an_unknown_type_is_refused_with_the_nearest_name():
     with pytest.raises(ConfigError, match="did you mean 'stopping'"):
         ASHA(None, 3, 1, 9, type="stoping")
+
+
+def test_brackets_leave_out_the_lowest_rungs_and_share_the_budget_as_hyperband_does():
+    # n of Hyperband's brackets for R = 9, eta = 3: 9, 5 and 3 trials.
+    scheduler = ASHA(None, 3, 1, 9, brackets=3)
+    assert scheduler.describe().splitlines()[0].startswith("bracket 0: rungs at 1, 3, 9; 53% of the trials")
+    outcome = simulate(
+        lambda trials: ASHA(trials, 3, 1, 9, brackets=3), lambda i, _c, _r: float(i), budget=Budget(n_trials=600)
+    )
+    first = {}
+    for job in outcome.jobs:
+        first.setdefault(job.trial.id, (job.bracket, job.resource))
+    counts = Counter(first.values())
+    assert set(counts) == {(0, 1), (1, 3), (2, 9)}
+    # 600 draws with probabilities 9/17, 5/17, 3/17: five standard deviations are 61, 56 and 47.
+    assert abs(counts[0, 1] - 600 * 9 / 17) < 61
+    assert abs(counts[1, 3] - 600 * 5 / 17) < 56
+    assert abs(counts[2, 9] - 600 * 3 / 17) < 47
+
+
+def test_more_brackets_than_rungs_are_refused():
+    with pytest.raises(ConfigError, match="brackets: must be an integer from 1 to 3"):
+        ASHA(None, 3, 1, 9, brackets=4)

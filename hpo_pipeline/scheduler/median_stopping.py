@@ -1,0 +1,115 @@
+"""The median stopping rule (Golovin et al. 2017, "Google Vizier", section 3.2.2).
+
+A trial is stopped at step s if its best value so far is strictly worse than the median, over the other trials that
+have come to s, of their average over the steps 1 … s. The paper takes that median over completed trials only, which
+(`completed_only: true`) leaves the first trials alone; by default all that have been at s count, as in Ray Tune.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sortedcontainers import SortedList
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Verdict
+
+
+class MedianStopping:
+    """Every trial towards max_resource, unless it is worse than half of the others.
+
+    Args:
+        trials: where new trials come from.
+        max_resource: what a trial is trained to.
+        grace_period: no trial is stopped before it has this resource.
+        min_samples: no trial is stopped at a step that fewer other trials have come to.
+        completed_only: compare with completed trials alone, as the paper does.
+
+    Raises:
+        ConfigError: naming the keys.
+    """
+
+    def __init__(
+        self,
+        trials: Suggestions,
+        max_resource: int,
+        grace_period: int = 1,
+        min_samples: int = 3,
+        completed_only: bool = False,
+    ) -> None:
+        numbers = {"max_resource": max_resource, "grace_period": grace_period, "min_samples": min_samples}
+        problems = [
+            f"{key}: must be an integer of at least 1, got {value!r}"
+            for key, value in numbers.items()
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ]
+        if problems:
+            raise ConfigError(problems)
+        self._trials = trials
+        self._resource = max_resource
+        self._decide_at = range(grace_period, max_resource)
+        self._min_samples = min_samples
+        self._completed_only = completed_only
+        self._averages: defaultdict[int, SortedList[float]] = defaultdict(SortedList)
+        self._own: dict[int, list[float]] = {}
+        self._best: dict[int, float] = {}
+        self._running = 0
+
+    def next_job(self) -> Job | Wait | Done:
+        trial = self._trials.new()
+        if trial is None:
+            return WAIT if self._running else DONE
+        self._running += 1
+        return Job(trial, self._resource, decide_at=self._decide_at)
+
+    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+        trial_id = job.trial.id
+        averages = self._own.setdefault(trial_id, [])
+        # The average over 1 … s from the one over 1 … s-1; one infinite score makes it infinite for good.
+        before = averages[-1] * (resource - 1) if averages else 0.0
+        averages.append((before + score) / resource)
+        self._best[trial_id] = min(score, self._best.get(trial_id, math.inf))
+        if resource == self._resource:
+            self._count(resource, averages[-1])
+            return Decision(rung=0)
+        reason = self._worse(resource, self._best[trial_id]) if resource in self._decide_at else ""
+        self._count(resource, averages[-1])
+        if not reason:
+            return CONTINUE
+        self._running -= 1
+        del self._own[trial_id], self._best[trial_id]
+        return Decision(stop=True, rung=0, reason=reason)
+
+    def _count(self, resource: int, average: float) -> None:
+        if not self._completed_only:
+            self._averages[resource].add(average)
+
+    def _worse(self, resource: int, best: float) -> str:
+        """Why a trial is stopped here; empty if it isn't."""
+        if best == math.inf:
+            return f"no finite value up to {resource}"
+        others = self._averages[resource]
+        n = len(others)
+        if n < self._min_samples:
+            return ""
+        median = (others[(n - 1) // 2] + others[n // 2]) / 2
+        if best <= median:
+            return ""
+        return f"at {resource}: worse than the median of {n} trials"
+
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+        self._running -= 1
+        averages = self._own.pop(job.trial.id, [])
+        self._best.pop(job.trial.id, None)
+        if self._completed_only and not failed:
+            for resource, average in enumerate(averages, start=1):
+                self._averages[resource].add(average)
+        return [Verdict(job.trial.id, State.FAILED if failed else State.COMPLETED)]
+
+    def describe(self) -> str:
+        others = "completed trials" if self._completed_only else "the others"
+        return f"every trial to {self._resource}, unless it is worse than the median of {others}"

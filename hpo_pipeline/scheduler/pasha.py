@@ -1,0 +1,113 @@
+"""PASHA, progressive ASHA (Bohdal et al. 2023, "PASHA: Efficient HPO and NAS with Progressive Resource Allocation").
+
+ASHA that begins with two rungs and adds one on top only while the ranking of the trials on the top rung differs from
+their ranking on the rung below. Two trials count as equal (soft ranking) if they differ by at most ε on the rung below;
+ε is the noise of the learning curves themselves: the 90th percentile of |f(c) - f(c')| over the pairs of trials on the
+top rung whose curves cross and cross back (section 4.3).
+
+    r = min_resource    R = max_resource    eta = eta    K_t = the top rung now
+
+The paper compares all trials of the two rungs. Here it is the best `RANKED` of the top rung, so that a decision doesn't
+cost more the longer a study runs.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Sequence
+from itertools import pairwise
+
+from hpo_pipeline.scheduler.asha import ASHA
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.trial import Decision, Job, Verdict
+
+RANKED = 32
+PERCENTILE = 0.9
+
+
+class PASHA(ASHA):
+    """Promotion ASHA whose highest rung rises as long as rankings are unstable.
+
+    Args:
+        trials: where new trials come from.
+        eta: reduction factor.
+        min_resource: resource of the first rung.
+        max_resource: the most resource that a trial can get.
+
+    Raises:
+        ConfigError: naming the keys.
+    """
+
+    def __init__(self, trials: Suggestions, eta: int, min_resource: int, max_resource: int) -> None:
+        super().__init__(trials, eta, min_resource, max_resource)
+        self._limit = min(1, self._ladders[0].top)
+        self._curves: dict[int, list[float]] = {}
+        self._on_top: list[tuple[float, int]] = []
+        self._noise: dict[tuple[int, int], float | None] = {}
+
+    @property
+    def top_rung(self) -> int:
+        """K_t: the highest rung that trials are promoted to now."""
+        return self._limit
+
+    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+        self._curves.setdefault(job.trial.id, []).append(score)
+        return super().on_report(job, resource, score)
+
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+        verdicts = super().on_result(job, score, failed=failed)
+        if job.rung == self._limit and score < math.inf:
+            insort(self._on_top, (score, job.trial.id))
+            del self._on_top[RANKED:]
+            if self._limit < self._ladders[0].top and not self._is_stable():
+                self._limit += 1
+                self._on_top = []
+                self._noise = {}
+        return verdicts
+
+    def _is_stable(self) -> bool:
+        """Whether each trial of the top rung's ranking is, on the rung below, within ε of the one of that place."""
+        at = self._ladders[0].resources[self._limit - 1] - 1
+        below = {trial_id: self._curves[trial_id][at] for _, trial_id in self._on_top}
+        places = sorted((score, trial_id) for trial_id, score in below.items())
+        epsilon = self._epsilon()
+        return all(
+            trial_id == there or abs(below[trial_id] - score) <= epsilon
+            for (_, trial_id), (score, there) in zip(self._on_top, places, strict=True)
+        )
+
+    def _epsilon(self) -> float:
+        """The 90th percentile of the pairs' noise; 0 while no pair has crossed and crossed back."""
+        ids = sorted(trial_id for _, trial_id in self._on_top)
+        noise = []
+        for i, first in enumerate(ids):
+            for second in ids[i + 1 :]:
+                if (first, second) not in self._noise:
+                    self._noise[first, second] = crossing_noise(self._curves[first], self._curves[second])
+                if (value := self._noise[first, second]) is not None:
+                    noise.append(value)
+        return percentile(sorted(noise), PERCENTILE) if noise else 0.0
+
+    def describe(self) -> str:
+        resources = self._ladders[0].resources
+        now = ", ".join(map(str, resources[: self._limit + 1]))
+        return f"rungs at {now}, up to {resources[-1]} while the ranking is unstable; {super().describe()}"
+
+
+def crossing_noise(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """How far apart two curves are at their last common point, if they cross and cross back before it; else None."""
+    signs = [1 if a > b else -1 for a, b in zip(first, second, strict=False) if a != b]
+    crossings = sum(a != b for a, b in pairwise(signs))
+    if crossings < 2:
+        return None
+    last = min(len(first), len(second)) - 1
+    return abs(first[last] - second[last])
+
+
+def percentile(ordered: Sequence[float], q: float) -> float:
+    """The `q`-quantile of ordered values, with linear interpolation between them."""
+    place = q * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])

@@ -1,0 +1,197 @@
+"""Population-based training (Jaderberg et al. 2017, arXiv:1711.09846).
+
+A population is trained side by side, `interval` at a time. Before a member goes on it may *exploit*: if it is among the
+worst `quantile`, it takes over the weights and hyperparameters of one of the best `quantile` (truncation selection);
+then it *explores*: each hyperparameter is drawn afresh with probability `resample`, else perturbed, times 1.2 or 0.8.
+
+A member is one trial from beginning to end, and its count of resource its own; what changes are its weights and its
+configuration. Hyperparameters that a network's shape depends on can't change with the weights of another: `keep` names
+those that are only ever copied, not explored.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import heapq
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.seeding import generator
+from hpo_pipeline.space import Choice, Float, Int, Parameter, SearchSpace
+from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Trial, Value, Verdict
+
+FACTORS = (0.8, 1.2)
+
+
+@dataclass(slots=True)
+class _Member:
+    """`score` is that of its last interval, which ended at `resource`."""
+
+    trial: Trial
+    resource: int = 0
+    score: float = math.inf
+
+
+class PBT:
+    """A population that copies its best members.
+
+    Args:
+        trials: where the members come from.
+        space: what is explored.
+        seed: of the study.
+        max_resource: what each member is trained to.
+        population: number of members.
+        interval: resource between two chances to exploit.
+        quantile: share of the population that copies, and that is copied; at most 0.5.
+        resample: probability of drawing a hyperparameter afresh instead of perturbing it.
+        keep: patterns of paths that are copied but never explored.
+
+    Raises:
+        ConfigError: naming the keys.
+    """
+
+    def __init__(
+        self,
+        trials: Suggestions,
+        space: SearchSpace,
+        seed: int,
+        max_resource: int,
+        population: int = 8,
+        interval: int = 1,
+        quantile: float = 0.25,
+        resample: float = 0.25,
+        keep: Sequence[str] = (),
+    ) -> None:
+        numbers = {"max_resource": max_resource, "population": population, "interval": interval}
+        problems = [
+            f"{key}: must be an integer of at least 1, got {value!r}"
+            for key, value in numbers.items()
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ]
+        problems += [
+            f"{key}: must be a number from 0 to {most}, got {value!r}"
+            for key, value, most in (("quantile", quantile, 0.5), ("resample", resample, 1))
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= most
+        ]
+        if problems:
+            raise ConfigError(problems)
+        self._trials = trials
+        self._space = space
+        self._seed = seed
+        self._resource = max_resource
+        self._population = population
+        self._interval = interval
+        self._quantile = quantile
+        self._resample = resample
+        self._keep = list(keep)
+        self._members: dict[int, _Member] = {}
+        self._ready: list[tuple[int, int]] = []  # (resource, trial id): who is furthest behind goes on first
+        self._running = 0
+        self._complete: list[int] = []
+
+    def next_job(self) -> Job | Wait | Done:
+        if len(self._members) < self._population and (trial := self._trials.new()) is not None:
+            self._members[trial.id] = _Member(trial)
+            return self._job(self._members[trial.id], None)
+        if not self._ready:
+            return WAIT if self._running else DONE
+        _, trial_id = heapq.heappop(self._ready)
+        member = self._members[trial_id]
+        return self._job(member, self._exploit(member))
+
+    def _job(self, member: _Member, source: tuple[int, int] | None) -> Job:
+        self._running += 1
+        end = min(member.resource + self._interval, self._resource)
+        return Job(member.trial, end, rung=-(-end // self._interval) - 1, source=source)
+
+    def _exploit(self, member: _Member) -> tuple[int, int] | None:
+        """Makes a bad member a variation of a good one; returns whose checkpoint it goes on from, None for its own."""
+        ranked = sorted((m for m in self._members.values() if m.resource), key=lambda m: (m.score, m.trial.id))
+        n = int(self._quantile * len(ranked))
+        if member not in ranked[len(ranked) - n :]:
+            return None
+        best = [m for m in ranked[:n] if m.score < math.inf]
+        if not best:
+            return None
+        rng = generator(self._seed, "pbt", member.trial.id, member.resource)
+        source = best[int(rng.integers(len(best)))]
+        config = explore(self._space, source.trial.config, self._keep, self._resample, rng)
+        member.trial = Trial(member.trial.id, config)
+        return source.trial.id, source.resource
+
+    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+        return Decision(rung=job.rung) if resource == job.resource else CONTINUE
+
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+        self._running -= 1
+        member = self._members[job.trial.id]
+        if failed:
+            # Its place in the population stays empty; nobody copies it.
+            member.score, member.resource = math.inf, 0
+            return [Verdict(job.trial.id, State.FAILED), *self._completed()]
+        member.score, member.resource = score, job.resource
+        if job.resource < self._resource:
+            heapq.heappush(self._ready, (job.resource, job.trial.id))
+            return [Verdict(job.trial.id, State.PAUSED)]
+        # The others may still copy it: its checkpoint has to stay until all are through.
+        self._complete.append(job.trial.id)
+        return self._completed() or [Verdict(job.trial.id, State.PAUSED, "through; may still be copied")]
+
+    def _completed(self) -> list[Verdict]:
+        if self._running or self._ready or (len(self._members) < self._population and not self._trials.exhausted):
+            return []
+        through, self._complete = self._complete, []
+        return [Verdict(trial_id, State.COMPLETED) for trial_id in through]
+
+    def describe(self) -> str:
+        return (
+            f"a population of {self._population}, each trained to {self._resource}; every {self._interval} the worst "
+            f"{self._quantile:.0%} copy the best {self._quantile:.0%} and explore"
+        )
+
+
+def explore(
+    space: SearchSpace,
+    config: Mapping[str, Value],
+    keep: Sequence[str],
+    resample: float,
+    rng: np.random.Generator,
+) -> dict[str, Value]:
+    """A variation of `config`: every hyperparameter that isn't kept is drawn afresh or perturbed, within its bounds."""
+    varied: dict[str, Value] = {}
+    for parameter in space.parameters:
+        if not parameter.is_active(varied):
+            continue
+        value = config.get(parameter.path)
+        if parameter.path in config and any(fnmatch.fnmatchcase(parameter.path, pattern) for pattern in keep):
+            varied[parameter.path] = value
+        elif parameter.path not in config or rng.random() < resample:
+            varied[parameter.path] = parameter.domain.from_unit(float(rng.random()))
+        else:
+            varied[parameter.path] = _perturbed(parameter, value, rng)
+    return varied if space.allows(varied) else dict(config)
+
+
+def _perturbed(parameter: Parameter, value: Value, rng: np.random.Generator) -> Value:
+    """A number times 0.8 or 1.2, moved into its domain; of listed values the one before or after; a choice as it is."""
+    domain = parameter.domain
+    up = bool(rng.random() < 0.5)
+    if isinstance(domain, Choice):
+        return value
+    if isinstance(domain, Float) and domain.size is None and isinstance(value, (int, float)):
+        return min(max(float(value) * FACTORS[up], domain.low), domain.high)
+    if isinstance(domain, Int) and isinstance(value, int) and not any((domain.step, domain.n, domain.base)):
+        # At least one step, so that small numbers can move at all.
+        target = round(value * FACTORS[up])
+        target = target if target != value else value + (1 if up else -1)
+        return min(max(target, domain.low), domain.high)
+    values = list(domain.values()) if domain.size is not None else []
+    if value not in values:
+        return domain.from_unit(float(rng.random()))
+    return values[min(max(values.index(value) + (1 if up else -1), 0), len(values) - 1)]
