@@ -1,0 +1,104 @@
+"""Studies as people start them: composed, run in this process, or run as programs of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+
+from hpo_pipeline import config as command
+from hpo_pipeline.composed import Composed
+from hpo_pipeline.journal import Record, read
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+
+FREE = ("objective=function", "executor=serial", "tracker=none")
+"""A study that trains nothing: its curves are a formula of the learning rate."""
+DIGITS = ("dataset=digits", "model=softmax", "executor=serial", "tracker=none")
+"""A study that trains in well under a second a trial."""
+
+RungTable = dict[tuple[int, int, int], dict[int, str]]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def compose(*overrides: str, program: str = "tune") -> Composed:
+    """What config.py makes of a command line."""
+    with hydra.initialize_config_module("hpo_pipeline.conf", version_base="1.3"):
+        cfg = hydra.compose(program, overrides=list(overrides), return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        return command._compose(cfg)
+
+
+def run(*arguments: str, program: str = "tune") -> Ended:
+    """`python tune.py …`, here."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        mock.patch.object(sys, "argv", [f"{program}.py", *arguments]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            getattr(command, program)()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1 if end.code else 0
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def start(*arguments: str, program: str = "tune", **environment: str) -> subprocess.Popen[str]:
+    """`python tune.py …` as a process group of its own, in the current folder."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / f"{program}.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
+
+
+def wait_for(process: subprocess.Popen[str]) -> Ended:
+    out, err = process.communicate(timeout=120)
+    return Ended(process.returncode, out, err)
+
+
+def journal(name: str) -> list[Record]:
+    return [record for record, _ in read(Path("runs", name, "journal.jsonl"))]
+
+
+def rung_table(records: Iterable[Record]) -> RungTable:
+    """(bracket, rung, resource) -> trial -> the value to its last digit; no evaluation may be there twice."""
+    table: RungTable = {}
+    for record in records:
+        if record["event"] == "rung":
+            rung = table.setdefault((record["bracket"], record["rung"], record["resource"]), {})
+            assert record["trial"] not in rung, f"trial {record['trial']} is recorded twice: {record}"
+            rung[record["trial"]] = repr(record["value"])
+    return table
+
+
+def curve(records: Iterable[Record], trial: int) -> list[tuple[int, dict[str, Any]]]:
+    """(resource, metrics without the seconds) of one trial, in order."""
+    return [
+        (record["resource"], {name: value for name, value in record["metrics"].items() if name != "seconds"})
+        for record in records
+        if record["event"] == "report" and record["trial"] == trial
+    ]

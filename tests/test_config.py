@@ -1,0 +1,189 @@
+"""Composing: every file of conf/, a user's own files, and configs that were saved."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commands import CONF, DIGITS, FREE, compose, curve, journal, run, rung_table, start, wait_for
+
+from hpo_pipeline import preflight, single
+from hpo_pipeline.composed import flatten
+from hpo_pipeline.preflight import check_study, check_training
+
+GROUPS = ("model", "dataset", "optimizer", "search_space", "searcher", "scheduler", "objective", "executor", "tracker")
+OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def _rerun_curve(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[tuple[int, dict[str, float]]]:
+    """The curve that train.py hands to its tracker."""
+    curves: list[Any] = []
+    monkeypatch.setattr(single, "log_training", lambda *given: curves.append(given[4]) or "")
+    ended = run(*arguments, program="train")
+    assert ended.code == 0, ended.err
+    (rerun,) = curves
+    return [(at, {name: v for name, v in metrics.items() if name != "seconds"}) for at, metrics, _ in rerun]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_of_every_group_composes_to_a_study_that_could_start(group, option, monkeypatch):
+    monkeypatch.setattr(preflight, "_make_data_available", lambda *_: None)
+    choices = {"dataset": "digits", "tracker": "none", group: option}
+    if group == "search_space" and (CONF / "model" / f"{option}.yaml").exists():
+        choices["model"] = option
+    check_study(compose(*(f"{key}={value}" for key, value in choices.items())))
+
+
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "model"])
+def test_every_model_composes_to_a_training_that_could_start(option):
+    check_training(compose(f"model={option}", "dataset=digits", "tracker=none", program="train"))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_leaf_of_an_experiment_survives_composing(experiment):
+    content = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
+    written = flatten({key: value for key, value in content.items() if key != "defaults"})
+    composed = flatten(compose(f"experiment={experiment}").config)
+    plain = {path: value for path, value in written.items() if "${" not in str(value)}
+    assert {path: composed[path] for path in plain} == pytest.approx(plain)
+    assert written.keys() <= composed.keys()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_runs(experiment):
+    budget = ("n_trials=2", "max_total_resource=3")
+    ended = run(f"experiment={experiment}", "dataset=digits", "executor=serial", "tracker=none", "name=e", *budget)
+    assert ended.code == 0, ended.err
+    assert journal("e")[-1]["state"] == "completed"
+
+
+def test_an_option_on_the_command_line_goes_before_what_a_model_brings_along():
+    assert compose("model=softmax").config["choices"]["optimizer"] == "sgd"
+    assert compose("model=softmax", "optimizer=adamw").config["choices"]["optimizer"] == "adamw"
+
+
+def test_the_search_space_follows_the_model_unless_another_one_is_named():
+    assert "model" not in compose("model=softmax").config["search_space"]
+    named = compose("search_space=softmax")
+    assert named.config["choices"]["model"] == "mlp"
+    assert "model" not in named.config["search_space"]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("search_space.optimizer.lr.low=1e-5", {"type": "float", "low": 1e-5, "high": 1.0, "log": True}),
+        ("search_space.optimizer.lr=0.01", 0.01),
+        ("~search_space.optimizer.lr", None),
+        ("+search_space.optimizer.eps={type: float, low: 0, high: 1}", {"type": "float", "low": 0, "high": 1}),
+    ],
+)
+def test_a_search_space_is_changed_pinned_reduced_and_extended_on_the_command_line(override, expected):
+    key = "eps" if "eps" in override else "lr"
+    assert compose(override).config["search_space"]["optimizer"].get(key) == expected
+
+
+def test_a_reference_between_hyperparameters_follows_the_sample():
+    composed = compose("dataset=digits", "model.n_units_2=${model.n_units_1}", "~search_space.model.n_units_2")
+    trial = composed.trial_config(7, {"model.n_units_1": 33})
+    assert (trial["model"]["n_units_1"], trial["model"]["n_units_2"], trial["trial"]) == (33, 33, 7)
+    assert composed.config["model"]["n_units_2"] == 256
+
+
+def test_a_reference_to_a_root_key_follows_the_command_line():
+    config = compose("max_resource=27", "threads=2").config
+    assert config["scheduler"]["max_resource"] == 27
+    assert config["executor"]["threads_per_worker"] == 2
+
+
+def test_a_samples_values_are_all_that_a_trials_config_changes():
+    composed = compose("dataset=digits")
+    trial = composed.trial_config(3, {"optimizer.lr": 0.5})
+    differences = {path for path, value in flatten(trial).items() if flatten(composed.training).get(path) != value}
+    assert differences == {"optimizer.lr", "trial"}
+    assert composed.config["optimizer"]["lr"] == 0.001
+
+
+def test_a_saved_config_runs_again_to_the_same_numbers():
+    assert run(*FREE, "name=first", "n_trials=4", "seed=5", "scheduler.eta=2").code == 0
+    ended = run("--config-path", os.path.abspath("runs/first"), "--config-name", "config", "name=second")
+    assert ended.code == 0, ended.err
+    assert rung_table(journal("second")) == rung_table(journal("first"))
+    assert rung_table(journal("second"))
+
+
+def test_what_was_typed_is_kept():
+    run(*FREE, "name=s", "n_trials=1", "+optimizer.extra=[1,2]")
+    assert yaml.safe_load(Path("runs/s/overrides.yaml").read_text()) == [
+        *FREE,
+        "name=s",
+        "n_trials=1",
+        "+optimizer.extra=[1,2]",
+    ]
+
+
+def test_best_yaml_trains_the_winner_again_to_the_same_numbers(monkeypatch):
+    assert run(*DIGITS, "name=s", "n_trials=3", "seed=2", "scheduler=fifo", "max_resource=3").code == 0
+    records = journal("s")
+    best = min((r for r in records if r["event"] == "report"), key=lambda r: r["metrics"]["validation_error"])
+    (Path("mine") / "experiment").mkdir(parents=True)
+    shutil.copy("runs/s/best.yaml", "mine/experiment/best.yaml")
+    rerun = _rerun_curve(monkeypatch, "--config-dir", "mine", "experiment=best", "name=again")
+    assert rerun == curve(records, best["trial"])[: best["resource"]]
+
+
+def test_the_printed_command_trains_the_winner_again_to_the_same_numbers(monkeypatch):
+    study = ("dataset.n_validation=200", "objective.grad_clip=0.5", "optimizer=sgd", "optimizer.momentum=0.5")
+    ended = run(*DIGITS, *study, "name=s", "n_trials=2", "scheduler=fifo", "max_resource=2")
+    (line,) = (line for line in ended.out.splitlines() if line.strip().startswith("python train.py"))
+    words = shlex.split(line)
+    trial = int(words[-2].removeprefix("trial="))
+    rerun = _rerun_curve(monkeypatch, *words[2:], "name=again")
+    assert rerun == curve(journal("s"), trial)[: len(rerun)]
+    assert rerun
+
+
+@pytest.mark.slow
+def test_a_users_own_model_is_one_yaml_and_one_class_outside_of_the_project():
+    for path, text in {
+        "my_net.py": (
+            "from torch import nn\n"
+            "class Net(nn.Sequential):\n"
+            "    def __init__(self, input_shape, n_classes, hidden):\n"
+            "        super().__init__(nn.Flatten(), nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, n_classes))\n"
+        ),
+        "mine/model/net.yaml": "_target_: my_net.Net\nhidden: 8\n",
+        "mine/search_space/net.yaml": "model:\n  hidden: {type: int, low: 2, high: 16}\n",
+    }.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+    study = ("dataset=digits", "tracker=none", "executor.n_workers=1", "n_trials=2", "max_resource=1")
+    arguments = ("--config-dir", "mine", "model=net", *study, "scheduler=fifo", "name=s")
+    ended = wait_for(start(*arguments, HPO_TRUST="my_net.*"))
+    assert ended.code == 0, ended.err
+    assert [list(r["config"]) for r in journal("s") if r["event"] == "suggested"] == [["model.hidden"]] * 2
+    assert "python train.py --config-dir" in ended.out
+
+
+def test_another_project_builds_on_ours_with_a_primary_config_of_its_own():
+    Path("theirs").mkdir()
+    Path("theirs/study.yaml").write_text(
+        "defaults: [tune, override objective: function, override executor: serial, override tracker: none, _self_]\n"
+        "n_trials: 2\n"
+        "name: theirs\n"
+        "hydra: {searchpath: [pkg://hpo_pipeline.conf]}\n"
+    )
+    ended = run("--config-path", os.path.abspath("theirs"), "--config-name", "study")
+    assert ended.code == 0, ended.err
+    assert len(rung_table(journal("theirs"))[0, 0, 1]) == 2
+
+
+def test_a_multirun_gives_each_study_a_name_of_its_own():
+    assert run("-m", *FREE, "name=m", "n_trials=1", "seed=0,1").code == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["m-0", "m-1"]
