@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Composed:
         typed: the overrides as they were typed.
         config_dir: the user's own `--config-dir`, absolute.
         changes: what was set besides the choice of groups, as far as training is concerned: path -> value.
+        options: config group that the search space chooses from -> option -> what it composes to.
     """
 
     config: dict[str, Any]
@@ -43,6 +44,7 @@ class Composed:
     typed: list[str]
     config_dir: str | None
     changes: dict[str, Any]
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def training(self) -> dict[str, Any]:
@@ -51,7 +53,10 @@ class Composed:
 
     def trial_config(self, trial_id: int, sample: Config) -> dict[str, Any]:
         """The training config of one trial."""
-        values = {**sample, "trial": trial_id}
+        values: dict[str, Any] = {**sample, "trial": trial_id}
+        for group, options in self.options.items():
+            if group in sample:
+                values[group] = options[str(sample[group])]
         return with_values(self.training, values) if self.merge is None else self.merge(values)
 
     @property
@@ -62,7 +67,8 @@ class Composed:
     def train_command(self) -> str:
         """The beginning of the command that re-runs a trial of this study."""
         changes = {path: value for path, value in self.changes.items() if path not in ("trial", "max_resource")}
-        return command_line([*self._program("train"), *overrides(self.training_choices), *overrides(changes)])
+        fixed = {group: option for group, option in self.training_choices.items() if group not in self.options}
+        return command_line([*self._program("train"), *overrides(fixed), *overrides(changes)])
 
     def rerun_command(self, trial_id: int, resource: int, sample: Config) -> str:
         """The command that trains a trial again, to the same numbers."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -54,6 +55,7 @@ class TrainSchema(_Shared):
 @dataclass
 class TuneSchema(_Shared):
     resume: bool = False
+    dry_run: bool = False
     n_trials: int | None = None
     max_total_resource: int | None = None
     max_seconds: float | None = None
@@ -192,6 +194,7 @@ def _compose(cfg: DictConfig) -> Composed:
         typed=[str(override) for override in runtime.overrides.task],
         config_dir=config_dirs[0] if config_dirs else None,
         changes=_changes(config, choices),
+        options=_group_options(config, choices),
     )
 
 
@@ -231,7 +234,23 @@ def _changes(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
     return {path: value for path, value in now.items() if path not in plain or plain[path] != value}
 
 
-MAY_CHANGE = frozenset({"name", "folder", "resume", "max_failures", "executor", "tracker"}) | {
+def _group_options(config: dict[str, Any], choices: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What the options compose to of each config group that the search space chooses from: composed once, here."""
+    found: dict[str, dict[str, Any]] = {}
+    for group, node in (config.get("search_space") or {}).items():
+        if group not in choices or not isinstance(node, dict) or node.get("type") != "choice":
+            continue
+        there = GlobalHydra.instance().config_loader().get_group_options(group)
+        fixed = [f"{other}={option}" for other, option in choices.items() if other in TRAINING_KEYS and other != group]
+        found[group] = {
+            option: _plain(hydra.compose("train", overrides=[*fixed, f"{group}={option}", "name=option"]))[group]
+            for option in map(str, node.get("choices") or ())
+            if option in there
+        }
+    return found
+
+
+MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "executor", "tracker"}) | {
     *("n_trials", "max_total_resource", "max_seconds", "target")
 }
 """Root keys that a resumed study may be given anew."""
@@ -266,13 +285,14 @@ def _resumed(composed: Composed) -> Composed:
             )
     if problems:
         raise ConfigError(problems)
-    config["resume"] = True
+    config |= {"resume": True, "dry_run": composed.config["dry_run"]}
     return Composed(
         config=config,
         merge=_merger(OmegaConf.create(config), config),
         typed=composed.typed,
         config_dir=composed.config_dir,
         changes=_changes(config, config["choices"]),
+        options=_group_options(config, config["choices"]),
     )
 
 

@@ -145,7 +145,9 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
             f"metric: the objective reports no {metric!r}, only {', '.join(known)}{nearest(metric, known)}"
         )
     if hasattr(objective, "problems"):
-        flight.problems += objective.problems(composed.training)
+        variants = [{group: node} for group, options in composed.options.items() for node in options.values()]
+        for variant in variants or [{}]:
+            flight.problems += objective.problems({**composed.training, **variant})
     return objective
 
 
@@ -160,8 +162,27 @@ def _space(flight: Preflight, composed: Composed) -> SearchSpace | None:
         return None
     space = flight.attempt(lambda: SearchSpace.parse(tree))
     if space is not None:
-        flight.problems += [f"search_space.{problem}" for problem in space.check_paths(composed.training)]
+        problems = space.check_paths(composed.training, composed.options)
+        flight.problems += [f"search_space.{problem}" for problem in problems]
+        _check_options(flight, composed, space)
     return space  # type: ignore[no-any-return]
+
+
+def _check_options(flight: Preflight, composed: Composed, space: SearchSpace) -> None:
+    """A choice that selects a config group: its options must be there, and be right."""
+    for group, options in composed.options.items():
+        chosen = next(p.domain for p in space.parameters if p.path == group)
+        for option in chosen.values():
+            if option not in options:
+                flight.problems.append(
+                    f"search_space.{group}: {option!r} is no option of the group {group}"
+                    f"{nearest(str(option), options)}; add {group}/{option}.yaml to your --config-dir"
+                )
+        flight.problems += [
+            f"{path}: is set, but the search space chooses {group}; set it there for each option that has it"
+            for path in composed.changes
+            if path.startswith(f"{group}.")
+        ]
 
 
 def _setup(composed: Composed) -> Setup:

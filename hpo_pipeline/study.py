@@ -32,6 +32,9 @@ def run_study(composed: Composed) -> int:
     folder = Path(composed.config["folder"])
     _refuse_existing(composed, folder)
     parts = check_study(composed)
+    if composed.config["dry_run"]:
+        print(parts.scheduler.describe())
+        return 0
     folder.mkdir(parents=True, exist_ok=True)
     with Journal(folder / "journal.jsonl") as journal:
         records = [record for record, _ in read(journal.path)]
@@ -101,7 +104,7 @@ _HYDRA = {
 
 def write_configs(composed: Composed, folder: Path, command: str = "tune.py", schema: str = "tune_schema") -> None:
     """config.yaml, which runs again by itself, and overrides.yaml, what was typed."""
-    config = {key: value for key, value in composed.config.items() if key not in ("resume", "folder")}
+    config = {key: value for key, value in composed.config.items() if key not in ("resume", "dry_run", "folder")}
     content = {
         "defaults": [schema, "_self_", {"override hydra/job_logging": "none"}],
         "hydra": _HYDRA,
