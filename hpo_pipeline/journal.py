@@ -107,7 +107,9 @@ class Journal:
 
     def append(self, *records: Record) -> None:
         """Writes `records` in one piece: after a crash, all of them are there or the first few whole ones."""
-        os.write(self._file, b"".join(map(_encode, records)))
+        rest = memoryview(b"".join(map(_encode, records)))
+        while rest:  # a signal or a full disk can cut a write short; the next attempt goes on, or says why it can't
+            rest = rest[os.write(self._file, rest) :]
         self._dirty.set()
 
     def _sync_in_groups(self) -> None:

@@ -8,19 +8,16 @@ recorded calls again (`replay`); the jobs that were in flight are then handed ou
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Protocol
 
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor import Executor
+from hpo_pipeline.interrupt import sigterm_as_interrupt
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler import Scheduler
@@ -81,6 +78,7 @@ class Tuner:
         self._began = clock()
         self._seconds_before = 0.0
         self._kept: int | None = None
+        self._due: list[Record] = []
 
     # -- resuming ------------------------------------------------------------------------------------------------
 
@@ -108,11 +106,24 @@ class Tuner:
             case "submitted":
                 self._replay_submitted(record)
             case "report":
-                self._decide(self._jobs[record["trial"]], record["resource"], record["metrics"])
+                job = self._jobs[record["trial"]]
+                self._due = self._decide(job, record["resource"], record["metrics"], record["time"])[1]
             case "result" if record["outcome"] in ("done", "failed"):
-                self._settle(self._jobs.pop(record["trial"]), failed=record["outcome"] == "failed")
-            case "decision" if record["state"] == State.STOPPED.value:
-                self._jobs.pop(record["trial"], None)
+                verdicts = self._settle(self._jobs.pop(record["trial"]), failed=record["outcome"] == "failed")
+                self._due = [_decision(verdict, record["time"]) for verdict in verdicts]
+            case "rung" | "decision":
+                self._due = self._due[1:]
+                self._free_if_stopped(record)
+
+    def _free_if_stopped(self, record: Record) -> None:
+        if record["event"] == "decision" and record["state"] == State.STOPPED.value:
+            self._jobs.pop(record["trial"], None)
+
+    def _record_due(self) -> None:
+        """Records what the last event led to, where a crash left the event alone in the journal."""
+        self._record(*self._due)
+        for record in self._due:
+            self._free_if_stopped(record)
 
     def _replay_submitted(self, record: Record) -> None:
         job = self._scheduler.next_job()
@@ -128,7 +139,7 @@ class Tuner:
 
     def run(self) -> End:
         """Runs until the budget ends, the search space or the scheduler is exhausted, or Ctrl-C."""
-        with _sigterm_as_interrupt():
+        with sigterm_as_interrupt():
             try:
                 end = self._loop()
             except KeyboardInterrupt:
@@ -146,6 +157,7 @@ class Tuner:
 
     def _loop(self) -> End:
         self._began = self._clock()
+        self._record_due()
         self._record({"event": "session", "pid": os.getpid(), "n_trials": self._budget.n_trials, "time": self._began})
         self._resubmit()
         while (end := self._over()) is None:
@@ -335,20 +347,3 @@ def _decision(verdict: Verdict, now: float) -> Record:
         "reason": verdict.reason,
         "time": now,
     }
-
-
-@contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM, which clusters send before they kill, ends a study as Ctrl-C does (in the main thread alone)."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
