@@ -1,0 +1,352 @@
+"""The loop: when it ends, how it ranks, and that a study cut off anywhere goes on to the same end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo_pipeline.errors import StudyError
+from hpo_pipeline.journal import Journal, Record, read
+from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.scheduler.asha import ASHA
+from hpo_pipeline.scheduler.fifo import FIFO
+from hpo_pipeline.scheduler.hyperband import Hyperband
+from hpo_pipeline.scheduler.median_stopping import MedianStopping
+from hpo_pipeline.scheduler.pasha import PASHA
+from hpo_pipeline.scheduler.pbt import PBT
+from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
+from hpo_pipeline.searcher.random import RandomSearch
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.testing import METRIC, SPACE, Curve, SimulatedExecutor, random_world, simulate
+from hpo_pipeline.trial import Budget, Job, State
+from hpo_pipeline.tuner import End, Tuner
+
+Make = Callable[[Suggestions], Scheduler]
+
+
+def fifo(trials: Suggestions) -> FIFO:
+    return FIFO(trials, max_resource=4)
+
+
+def halving(trials: Suggestions) -> SuccessiveHalving:
+    return SuccessiveHalving(trials, eta=2, min_resource=1, max_resource=4)
+
+
+def promotion(trials: Suggestions) -> ASHA:
+    return ASHA(trials, eta=2, min_resource=1, max_resource=4)
+
+
+def stopping(trials: Suggestions) -> ASHA:
+    return ASHA(trials, eta=2, min_resource=1, max_resource=4, type="stopping")
+
+
+MAKERS: dict[str, Make] = {
+    "fifo": fifo,
+    "successive_halving": halving,
+    "hyperband": lambda trials: Hyperband(trials, eta=2, min_resource=1, max_resource=4),
+    "asha promotion": promotion,
+    "asha stopping": stopping,
+    "median_stopping": lambda trials: MedianStopping(trials, max_resource=4),
+    "pasha": lambda trials: PASHA(trials, eta=2, min_resource=1, max_resource=4),
+    "pbt": lambda trials: PBT(trials, SPACE, seed=0, max_resource=4, population=3),
+}
+
+
+class RecordingExecutor(SimulatedExecutor):
+    """Notes at which resource each job starts, and whose checkpoints are dropped."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.started_at: list[int] = []
+        self.discarded: list[int] = []
+
+    def submit(self, job: Job, recorded: int) -> None:
+        self.started_at.append(recorded)
+        super().submit(job, recorded)
+
+    def discard(self, trial_id: int) -> None:
+        self.discarded.append(trial_id)
+
+
+class Session:
+    """One session of a study in the folder, its parts at hand."""
+
+    def __init__(
+        self,
+        make: Make,
+        curve: Curve,
+        budget: Budget,
+        *,
+        n_workers: int = 1,
+        dies_after: int | None = None,
+        max_failures: int | None = None,
+        points: Sequence[dict[str, float]] = (),
+        mode: str = "min",
+        seed: int = 0,
+    ) -> None:
+        self.path = Path("journal.jsonl")
+        self.view = StudyView()
+        self.executor = RecordingExecutor(n_workers, curve, dies_after=dies_after)
+        trials = Suggestions(RandomSearch(SPACE, seed), SPACE, budget.n_trials, points)
+        with Journal(self.path) as journal:
+            records = [record for record, _ in read(self.path)]
+            if not records:
+                records = [{"event": "study", "name": "s", "metric": METRIC, "mode": mode, "time": 0.0}]
+                journal.append(*records)
+            tuner = Tuner(
+                make(trials), trials, self.executor, journal, self.view, budget, max_failures, clock=self.executor.clock
+            )
+            tuner.replay(records)
+            self.end: End = tuner.run()
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for record, _ in read(self.path)]
+
+    def outcome(self) -> tuple[object, ...]:
+        """What must not depend on breaks: rung evaluations in order, how far and how each trial came, the best."""
+        rungs = [
+            (r["trial"], r["bracket"], r["rung"], r["resource"], repr(r["value"]))
+            for r in self.records
+            if r["event"] == "rung"
+        ]
+        assert len(set(rungs)) == len(rungs), "a rung evaluation was recorded twice"
+        trials = {i: (t.resource, t.state, t.config) for i, t in self.view.trials.items()}
+        return sorted(rungs), trials, self.view.best and self.view.best.id
+
+
+def by_number(trial_id: int, _config: object, resource: int) -> float:
+    return trial_id + 1 / resource
+
+
+# -- when it ends --------------------------------------------------------------------------------------------------
+
+
+def test_a_study_ends_after_n_trials():
+    assert len(Session(fifo, by_number, Budget(n_trials=3)).view.trials) == 3
+
+
+def test_a_study_ends_when_its_total_resource_is_spent():
+    session = Session(fifo, by_number, Budget(max_total_resource=6))
+    assert session.view.total_resource == 6
+    assert session.end == End("completed", "max_total_resource=6 is spent")
+    assert session.view.trials[1].state is State.INTERRUPTED
+
+
+def test_a_study_ends_when_its_seconds_are_over():
+    # Each unit takes one second of the simulated clock.
+    session = Session(fifo, by_number, Budget(max_seconds=10))
+    assert session.view.total_resource == 10
+    assert session.end == End("completed", "max_seconds=10 are over")
+
+
+def test_the_seconds_of_earlier_sessions_count():
+    Session(fifo, by_number, Budget(max_seconds=10), dies_after=4)
+    assert Session(fifo, by_number, Budget(max_seconds=10)).view.total_resource == 10
+
+
+@pytest.mark.parametrize(("mode", "target"), [("min", 0.25), ("max", 1.0)])
+def test_a_study_ends_when_the_target_is_reached(mode, target):
+    # Trial 0 reports 1, 1/2, 1/3, 1/4: the minimum target is met with the last, the maximum one with the first.
+    session = Session(fifo, by_number, Budget(target=target), mode=mode)
+    assert session.end == End("completed", f"target={target:g} is reached")
+    assert session.view.total_resource == {"min": 4, "max": 1}[mode]
+
+
+def test_whichever_criterion_comes_first_ends_it():
+    assert Session(fifo, by_number, Budget(n_trials=100, max_total_resource=5, target=-1)).view.total_resource == 5
+
+
+def test_a_study_ends_when_the_searcher_has_nothing_more():
+    session = Session(fifo, by_number, Budget(n_trials=0))
+    assert session.end == End("completed", "the search is complete")
+
+
+def test_a_larger_n_trials_goes_on_with_a_study_that_was_through():
+    Session(fifo, by_number, Budget(n_trials=2))
+    longer = Session(fifo, by_number, Budget(n_trials=3))
+    assert sorted(longer.view.trials) == [0, 1, 2]
+    assert [job.trial.id for job in longer.executor.jobs] == [2]
+
+
+def test_a_resumed_study_that_has_all_its_trials_starts_no_job():
+    Session(fifo, by_number, Budget(n_trials=2))
+    again = Session(fifo, by_number, Budget(n_trials=2))
+    assert again.executor.jobs == []
+    assert again.end.state == "completed"
+
+
+# -- failures and what isn't finite --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_trials", "allowed", "started"),
+    [(20, None, 11), (80, None, 21), (20, 0, 1), (20, 3, 4)],
+    ids=["ten of few", "a quarter of many", "none", "three"],
+)
+def test_more_failures_than_allowed_end_a_study_with_the_last_error(n_trials, allowed, started):
+    session = Session(fifo, lambda *_: None, Budget(n_trials=n_trials), max_failures=allowed)
+    assert session.end == End("failed", f"{started} trials failed; the last error: simulated failure")
+    assert len(session.view.trials) == started
+
+
+def test_a_failed_trial_does_not_end_the_study():
+    session = Session(fifo, lambda i, _c, r: None if i == 1 else float(r), Budget(n_trials=3))
+    assert session.end.state == "completed"
+    assert [t.state for t in session.view.trials.values()] == [State.COMPLETED, State.FAILED, State.COMPLETED]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_metric_that_is_not_finite_is_no_failure_and_ranks_last(value, mode):
+    session = Session(fifo, lambda i, _c, _r: value if i < 2 else 5.0, Budget(n_trials=3), mode=mode, max_failures=0)
+    assert session.view.failures == 0
+    assert [trial.id for trial in session.view.ranking()] == [2, 0, 1]
+
+
+def test_in_mode_max_the_largest_is_promoted():
+    # Values 0..3 on the first rung: 3 and 2 go on, then 3.
+    session = Session(halving, lambda i, _c, _r: float(i), Budget(n_trials=4), mode="max")
+    assert [job.trial.id for job in session.executor.jobs] == [0, 1, 2, 3, 3, 2, 3]
+
+
+def test_points_to_evaluate_come_first_and_count_as_trials():
+    points = [{"x": 0.125}, {"x": 0.75}]
+    session = Session(fifo, by_number, Budget(n_trials=3), points=points)
+    assert [t.config for t in session.view.trials.values()][:2] == points
+    assert len(session.view.trials) == 3
+
+
+# -- breaks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_study_cut_off_after_any_record_goes_on_to_the_same_end(name, seed):
+    curve, _ = random_world(seed)
+    budget = Budget(n_trials=7)
+    whole = Session(MAKERS[name], curve, budget, max_failures=99)
+    expected, lines = whole.outcome(), whole.path.read_bytes().splitlines(keepends=True)
+    assert expected[0]
+    for k in range(1, len(lines) + 1):
+        whole.path.write_bytes(b"".join(lines[:k]))
+        resumed = Session(MAKERS[name], curve, budget, max_failures=99)
+        assert resumed.outcome() == expected, f"cut after record {k}: {lines[k - 1]!r}"
+        assert resumed.end.state == "completed"
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "pbt"])  # a population has a fixed size
+def test_a_study_cut_off_after_any_record_can_be_given_more_trials(name):
+    curve, _ = random_world(3)
+    Session(MAKERS[name], curve, Budget(n_trials=5), max_failures=99)
+    path = Path("journal.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    for k in range(1, len(lines) + 1):
+        path.write_bytes(b"".join(lines[:k]))
+        longer = Session(MAKERS[name], curve, Budget(n_trials=9), max_failures=99)
+        assert sorted(longer.view.trials) == list(range(9)), f"cut after record {k}"
+        longer.outcome()
+        again = Session(MAKERS[name], curve, Budget(n_trials=9), max_failures=99)
+        assert again.executor.jobs == [], f"cut after record {k}: extended, then resumed with nothing left to do"
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_study_with_several_workers_cut_off_after_any_record_loses_nothing(name):
+    # The order of results may differ after the break, so the ends may; every recorded evaluation must stay.
+    curve, _ = random_world(4)
+    budget = Budget(n_trials=8)
+    Session(MAKERS[name], curve, budget, n_workers=3, max_failures=99)
+    path = Path("journal.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    for k in range(1, len(lines) + 1):
+        path.write_bytes(b"".join(lines[:k]))
+        resumed = Session(MAKERS[name], curve, budget, n_workers=3, max_failures=99)
+        assert resumed.end.state == "completed", f"cut after record {k}"
+        resumed.outcome()
+        resources = {i: [at for at, _, _ in t.curve] for i, t in resumed.view.trials.items()}
+        assert all(at == list(range(1, len(at) + 1)) for at in resources.values()), f"cut after record {k}"
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 5])
+def test_synchronous_rungs_do_not_depend_on_the_number_of_workers(n_workers):
+    curve, seconds = random_world(5)
+    one = simulate(halving, curve, 1, Budget(n_trials=8))
+    many = simulate(halving, curve, n_workers, Budget(n_trials=8), seconds=seconds)
+    assert many.rung_table() == one.rung_table()
+
+
+def test_a_session_that_was_interrupted_says_so_and_frees_its_trials():
+    session = Session(fifo, by_number, Budget(n_trials=4), n_workers=2, dies_after=3)
+    assert session.end == End("interrupted", "stopped by Ctrl-C")
+    *_, first, second, end = session.records
+    assert {(r["event"], r["trial"], r["outcome"]) for r in (first, second)} == {
+        ("result", 0, "interrupted"),
+        ("result", 1, "interrupted"),
+    }
+    assert (end["event"], end["state"]) == ("end", "interrupted")
+    assert {t.state for t in session.view.trials.values()} == {State.INTERRUPTED}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_interrupted_after_any_answer_a_study_goes_on_to_the_same_end(name):
+    curve, _ = random_world(6)
+    whole = Session(MAKERS[name], curve, Budget(n_trials=5), max_failures=99)
+    expected, answers = whole.outcome(), whole.view.total_resource
+    for n in range(answers):
+        whole.path.unlink()
+        Session(MAKERS[name], curve, Budget(n_trials=5), max_failures=99, dies_after=n)
+        resumed = Session(MAKERS[name], curve, Budget(n_trials=5), max_failures=99)
+        assert resumed.outcome() == expected, f"interrupted after {n} answers"
+
+
+def test_what_was_in_flight_is_handed_out_again_from_where_its_records_end():
+    Session(fifo, by_number, Budget(n_trials=1), dies_after=2)
+    resumed = Session(fifo, by_number, Budget(n_trials=1))
+    assert resumed.executor.started_at == [2]
+    assert [at for at, _, _ in resumed.view.trials[0].curve] == [1, 2, 3, 4]
+
+
+def test_a_journal_that_another_scheduler_wrote_is_refused():
+    Session(halving, by_number, Budget(n_trials=4))
+    with pytest.raises(StudyError, match=r"trial 0 sent to resource 1 where the scheduler now answers .*resource=4"):
+        Session(fifo, by_number, Budget(n_trials=4))
+
+
+# -- decisions and checkpoints -------------------------------------------------------------------------------------
+
+
+def test_a_trial_that_the_scheduler_stops_ends_there_with_the_reason():
+    # By hand, eta=2: 0 comes first and goes on to the end; 1 is second of two at the first rung, where one is kept.
+    session = Session(stopping, by_number, Budget(n_trials=2))
+    assert [(t.resource, t.state) for t in session.view.trials.values()] == [(4, State.COMPLETED), (1, State.STOPPED)]
+    assert session.view.trials[1].reason == "rung 0: rank 2 of 2, kept 1"
+
+
+def test_a_stopped_trial_makes_its_worker_free_for_the_next():
+    session = Session(stopping, by_number, Budget(n_trials=6))
+    assert len(session.view.trials) == 6
+    assert session.view.total_resource == 4 + 5
+
+
+def test_checkpoints_are_dropped_of_all_trials_that_are_through_but_the_best_one():
+    # Halving, 4 trials, the lower the number the better: 0 wins.
+    session = Session(halving, by_number, Budget(n_trials=4))
+    assert sorted(set(session.executor.discarded)) == [1, 2, 3]
+
+
+def test_the_checkpoint_of_a_former_best_is_dropped():
+    session = Session(fifo, lambda i, _c, _r: float(-i), Budget(n_trials=3))
+    assert sorted(set(session.executor.discarded)) == [0, 1]
+
+
+def test_no_checkpoint_is_dropped_of_a_trial_that_can_still_be_promoted():
+    curve, _ = random_world(8, failures=0.0)
+    session = Session(promotion, curve, Budget(n_trials=9))
+    waiting = [i for i, t in session.view.trials.items() if t.state is State.PAUSED]
+    assert waiting
+    assert not set(waiting) & set(session.executor.discarded)
