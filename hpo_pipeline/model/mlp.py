@@ -49,8 +49,8 @@ class MLP(nn.Sequential):
     ) -> None:
         widths = {"n_units_1": n_units_1, "n_units_2": n_units_2}
         dropouts = {"dropout_1": dropout_1, "dropout_2": dropout_2}
-        if problems := list(_problems(widths, dropouts, activation)):
-            raise ConfigError(problems)
+        if found := list(problems(widths, dropouts, activation)):
+            raise ConfigError(found)
         act = ACTIVATIONS[activation]
         super().__init__(
             nn.Flatten(),
@@ -64,7 +64,8 @@ class MLP(nn.Sequential):
         )
 
 
-def _problems(widths: dict[str, Any], dropouts: dict[str, Any], activation: Any) -> Iterator[str]:
+def problems(widths: dict[str, Any], dropouts: dict[str, Any], activation: Any) -> Iterator[str]:
+    """What is wrong with a perceptron's hyperparameters, each line named by its key."""
     for key, value in widths.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             yield f"{key}: must be an integer of at least 1, got {value!r}"

@@ -1,0 +1,58 @@
+"""A perceptron whose depth is a hyperparameter: one to six hidden layers, each with a width of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import nn
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.model.mlp import ACTIVATIONS, problems
+
+MAX_LAYERS = 6
+
+
+class DeepMLP(nn.Sequential):
+    """Flatten, then `n_layers` times linear + activation + dropout, then linear to class scores (logits).
+
+    Args:
+        input_shape: shape of one example, e.g. `(1, 28, 28)`.
+        n_classes: number of class scores.
+        n_layers: hidden layers, 1 to 6. The widths of the others are not used.
+        n_units_1 … n_units_6: widths of the hidden layers.
+        dropout: probability with which a hidden unit is set to zero in training, in [0, 1).
+        activation: a name in `mlp.ACTIVATIONS`.
+
+    Raises:
+        ConfigError: a number or the activation's name is wrong.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        n_classes: int,
+        n_layers: int = 2,
+        n_units_1: int = 128,
+        n_units_2: int = 128,
+        n_units_3: int = 128,
+        n_units_4: int = 128,
+        n_units_5: int = 128,
+        n_units_6: int = 128,
+        dropout: float = 0.0,
+        activation: str = "relu",
+    ) -> None:
+        widths = [n_units_1, n_units_2, n_units_3, n_units_4, n_units_5, n_units_6]
+        found = list(
+            problems({f"n_units_{i}": n for i, n in enumerate(widths, start=1)}, {"dropout": dropout}, activation)
+        )
+        if not isinstance(n_layers, int) or isinstance(n_layers, bool) or not 1 <= n_layers <= MAX_LAYERS:
+            found.append(f"n_layers: must be an integer from 1 to {MAX_LAYERS}, got {n_layers!r}")
+        if found:
+            raise ConfigError(found)
+        layers: list[nn.Module] = [nn.Flatten()]
+        n_inputs = math.prod(input_shape)
+        for n_units in widths[:n_layers]:
+            layers += [nn.Linear(n_inputs, n_units), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+            n_inputs = n_units
+        super().__init__(*layers, nn.Linear(n_inputs, n_classes))
