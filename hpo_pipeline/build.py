@@ -120,10 +120,22 @@ def check(node: Any, path: str, supplied: Collection[str] = ()) -> list[str]:
     return list(_problems(node, path, supplied))
 
 
+def _nested_problems(value: Any, path: str) -> Iterator[str]:
+    """The problems of the nodes that `_built` would build."""
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield from _problems(value, path, ())
+        else:
+            for key, item in value.items():
+                yield from _nested_problems(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _nested_problems(item, f"{path}[{i}]")
+
+
 def _problems(node: Mapping[str, Any], path: str, supplied: Collection[str]) -> Iterator[str]:
     for key, value in node.items():
-        if isinstance(value, Mapping) and "_target_" in value:
-            yield from _problems(value, f"{path}.{key}", ())
+        yield from _nested_problems(value, f"{path}.{key}")
     try:
         target = locate(node["_target_"])
     except ConfigError as error:
