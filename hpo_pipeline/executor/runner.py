@@ -39,7 +39,7 @@ class Setup:
     def task(self, job: Job, recorded: int) -> Task:
         """The job as a worker gets it. A checkpoint that it takes over from another trial is copied here, once."""
         if job.source is not None:
-            _adopt_checkpoint(self.folder, job.trial.id, recorded, job.source)
+            _adopt_checkpoint(self.folder, job, recorded, job.source)
         config, seed = self.merge(job.trial.id, job.trial.config), self.trial_seed(job.trial.id)
         adopted = job.source is not None
         return Task(job.trial.id, config, seed, job.resource, recorded, job.decide_at, adopted)
@@ -67,14 +67,15 @@ def discard_checkpoints(folder: Path, trial_id: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def _adopt_checkpoint(folder: Path, trial_id: int, at: int, source: tuple[int, int]) -> None:
-    """Copies the checkpoint `source` (trial, resource) to be `trial_id`'s own at `at`.
+def _adopt_checkpoint(folder: Path, job: Job, at: int, source: tuple[int, int]) -> None:
+    """Copies the checkpoint `source` (trial, resource) to be the job's trial's own at `at`.
 
-    A mark says that it was done: the source may have gone on, and dropped it, when the job is handed out again.
+    A mark says that it was done for this job: when it is handed out again after a crash, the source may have gone on
+    and dropped that checkpoint.
     """
-    own = trial_folder(folder, trial_id)
-    mark = own / f"{at}.adopted-{source[0]}-{source[1]}"
-    if any(own.glob(f"*.adopted-{source[0]}-{source[1]}")):
+    own = trial_folder(folder, job.trial.id)
+    mark = own / f"{job.resource}.adopted"
+    if mark.exists():
         return
     own.mkdir(parents=True, exist_ok=True)
     aside = own / f".{at}.adopting"
