@@ -78,6 +78,11 @@ class Composed:
         """The command that goes on with this study."""
         return command_line([*self._program("tune"), *overrides({"name": self.config["name"]}), "resume=true"])
 
+    def again_command(self, program: str, folder: Path) -> str:
+        """The command that runs the config.yaml in `folder` once more; `program` is "tune" or "train"."""
+        words = [*self._program(program), "--config-path", str(folder), "--config-name", "config"]
+        return command_line([*words, "name=another"])
+
     def _program(self, name: str) -> list[str]:
         """`python tune.py` in a checkout; `hpo-tune` where the package is installed."""
         own = Path(sys.argv[0]).name in ("tune.py", "train.py")

@@ -17,6 +17,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -225,11 +226,19 @@ def _merger(cfg: DictConfig, config: dict[str, Any]) -> Callable[[dict[str, Any]
 
 
 def _changes(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
-    """What was set besides the choice of groups, as far as a training is concerned: path -> value."""
+    """What was set besides the choice of groups, as far as a training is concerned: path -> value.
+
+    Raises:
+        ConfigError: a saved config chose an option of a --config-dir that isn't given now.
+    """
     groups = {group: option for group, option in choices.items() if group in TRAINING_KEYS}
     searchpath = [*HydraConfig.get().searchpath, f"pkg://{CONF}"]
     base = overrides({"hydra.searchpath": searchpath, **groups, "name": config["name"]})
-    plain = flatten(_plain(hydra.compose(_PLAIN_TRAIN, overrides=base)))
+    try:
+        plain = flatten(_plain(hydra.compose(_PLAIN_TRAIN, overrides=base)))
+    except MissingConfigException as error:
+        told = str(error).partition("\n")[0]
+        raise ConfigError(f"choices: {told}; if this is a file of your own, give its folder: --config-dir …") from None
     now = flatten({key: config[key] for key in TRAINING_KEYS})
     return {path: value for path, value in now.items() if path not in plain or plain[path] != value}
 

@@ -75,7 +75,7 @@ def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[s
             good.append(text)
         else:
             yield (
-                f"{override.key_or_group}: there is no {value!r}{nearest(str(value), options)}; "
+                f"{override.key_or_group}: there is no {value!r}{nearest(str(value), options) or ';'} "
                 f"there are {', '.join(sorted(options))}"
             )
     try:
@@ -120,5 +120,7 @@ def _is_in(config: DictConfig, path: str) -> bool:
 def _told(error: BaseException) -> str:
     """The part of Hydra's message that is about what was typed."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("full_key:", "object_type=", "Set the environment"))]
+    told = [
+        line for line in lines if not line.startswith(("full_key:", "object_type=", "Set the environment", "See https"))
+    ]
     return "; ".join(told[:3]) or type(error).__name__

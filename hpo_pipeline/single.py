@@ -32,7 +32,7 @@ def run_training(composed: Composed) -> int:
         raise StudyError(f"{folder}: this run exists; choose another name=…")
     objective = check_training(composed)
     folder.mkdir(parents=True)
-    write_configs(composed, folder, command="train.py", schema="train_schema")
+    write_configs(composed, folder, "train")
     state = objective.start(composed.training, trial_seed(config["seed"], config["trial"]))
     curve: list[tuple[int, dict[str, float], float]] = []
     for resource in range(1, config["max_resource"] + 1):

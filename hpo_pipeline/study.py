@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from pathlib import Path
@@ -102,18 +101,18 @@ _HYDRA = {
 }
 
 
-def write_configs(composed: Composed, folder: Path, command: str = "tune.py", schema: str = "tune_schema") -> None:
+def write_configs(composed: Composed, folder: Path, program: str = "tune") -> None:
     """config.yaml, which runs again by itself, and overrides.yaml, what was typed."""
     config = {key: value for key, value in composed.config.items() if key not in ("resume", "dry_run", "folder")}
     content = {
-        "defaults": [schema, "_self_", {"override hydra/job_logging": "none"}],
+        "defaults": [f"{program}_schema", "_self_", {"override hydra/job_logging": "none"}],
         "hydra": _HYDRA,
         **config,
         "folder": str(Path(composed.config["folder"]).parent) + "/${name}",
     }
     head = (
         "# The composed config. Run it again under another name:\n"
-        f"#   python {command} --config-path {os.path.abspath(folder)} --config-name config name=another\n"
+        f"#   {composed.again_command(program, folder.absolute())}\n"
     )
     _write(folder / "config.yaml", head + _yaml(content))
     if not composed.config.get("resume"):

@@ -240,4 +240,4 @@ def _refusals(node: Any, path: str, supplied: dict[str, Any]) -> Iterator[str]:
     except ConfigError as error:
         yield from error.under(path).problems
     except (ValueError, TypeError, RuntimeError) as error:
-        yield f"{path}: {error}"
+        yield f"{path}: {node['_target_']} refuses these values ({error})"
