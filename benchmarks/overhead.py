@@ -19,6 +19,7 @@ import os
 import statistics
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -131,6 +132,7 @@ def show(title: str, turns: Turns, epochs: int) -> None:
     new, later = turns.starts.pop(0), [start for rung in turns.starts.values() for start in rung]
     print(f"\n{title}: {len(ratios)} trials of {epochs} epochs, medians")
     print(f"  a trial      pipeline {pipeline:.2f} s, bare loop {bare:.2f} s")
+    print(f"  fastest      pipeline {min(turns.pipeline):.2f} s, bare loop {min(turns.bare):.2f} s")
     print(f"  ratio        {ratio:.3f} (each: {', '.join(f'{each:.3f}' for each in ratios)})")
     print(f"  worker       {turns.worker:.2f} s to start, import torch and read the data")
     print(f"  a new trial  starts in {statistics.median(new) * 1e3:.1f} ms, besides its training")
@@ -144,7 +146,7 @@ def run(made: Any, turns: Turns) -> None:
     folder.mkdir(parents=True)
     with Journal(folder / "journal.jsonl") as journal:
         keys = ("name", "seed", "metric", "mode")
-        header = {"event": "study", "version": 1, "id": "0", "unit": "epoch", "time": time.time()}
+        header = {"event": "study", "version": 1, "id": uuid.uuid4().hex, "unit": "epoch", "time": time.time()}
         header |= {key: made.config[key] for key in keys}
         journal.append(header)
         tuner = Tuner(
