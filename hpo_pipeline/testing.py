@@ -27,6 +27,9 @@ from hpo_pipeline.tuner import End, Tuner
 Curve = Callable[[int, Config, int], float | None]
 """(trial id, configuration, resource) -> value of the metric; None makes the trial fail there."""
 
+MakeSearcher = Callable[[SearchSpace, int], Searcher]
+"""(space, seed) -> a new searcher."""
+
 METRIC = "loss"
 SPACE = SearchSpace.parse({"x": {"type": "float", "low": 0.0, "high": 1.0}})
 
@@ -132,6 +135,10 @@ class Outcomes:
     jobs: list[Job]
     end: End
 
+    def suggested(self) -> list[Config]:
+        """The configurations that trials began with, in order."""
+        return [record["config"] for record in self.records if record["event"] == "suggested"]
+
     def rung_table(self) -> dict[tuple[int, int], dict[int, str]]:
         """(bracket, rung) -> trial -> value to the last digit, as text: NaN is equal to itself there."""
         table: dict[tuple[int, int], dict[int, str]] = {}
@@ -150,8 +157,9 @@ def simulate(
     n_workers: int = 1,
     budget: Budget | None = None,
     *,
-    searcher: Searcher | None = None,
+    searcher: MakeSearcher = RandomSearch,
     space: SearchSpace = SPACE,
+    points: Sequence[Config] = (),
     mode: str = "min",
     seed: int = 0,
     seconds: Callable[[int, int], float] = lambda _trial_id, _resource: 1.0,
@@ -162,6 +170,8 @@ def simulate(
 
     Args:
         make: the scheduler, given where its trials come from.
+        searcher: made anew for each session, from `space` and `seed`.
+        points: configurations to try first.
         interrupt_after: cut the study off after so many events, resume it from its journal, and so on.
     """
     budget = budget or Budget(n_trials=10)
@@ -170,7 +180,7 @@ def simulate(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "journal.jsonl")
         for cut in cuts:
-            trials = Suggestions(searcher or RandomSearch(space, seed), space, budget.n_trials)
+            trials = Suggestions(searcher(space, seed), space, budget.n_trials, points)
             executor = SimulatedExecutor(n_workers, curve, seconds, cut, now)
             with Journal(path) as journal:
                 records = [record for record, _ in read(path)]
@@ -203,26 +213,42 @@ def random_world(seed: int, failures: float = 0.1, nans: float = 0.1) -> tuple[C
     return curve, seconds
 
 
-def check_scheduler(make: Callable[[Suggestions], Scheduler], n_workers: int, seed: int, n_trials: int = 40) -> None:
+def check_scheduler(
+    make: Callable[[Suggestions], Scheduler],
+    n_workers: int,
+    seed: int,
+    n_trials: int = 40,
+    *,
+    searcher: MakeSearcher = RandomSearch,
+    space: SearchSpace = SPACE,
+) -> None:
     """Runs a scheduler through random failures, NaNs and orders of results, and holds it to its contract.
 
     Never more jobs than workers, nor two for one trial, nor one that goes backwards; nothing after a trial failed or
-    was stopped; no more trials than allowed; the same seed gives the same jobs; a study that is cut off and resumed
-    from its journal comes to the same end; and it ends.
+    was stopped; no more trials than allowed, and no two with the same configuration unless there is no other; the same
+    seed gives the same jobs; a study that is cut off and resumed from its journal comes to the same end; and it ends.
 
     Raises:
         ContractError: naming the promise.
     """
     curve, seconds = random_world(seed)
     budget = Budget(n_trials=n_trials)
-    first = simulate(make, curve, n_workers, budget, seed=seed, seconds=seconds)
-    again = simulate(make, curve, n_workers, budget, seed=seed, seconds=seconds)
+    first, again = (
+        simulate(make, curve, n_workers, budget, searcher=searcher, space=space, seed=seed, seconds=seconds)
+        for _ in range(2)
+    )
     _expect(first.jobs == again.jobs, "the same seed gives the same jobs")
     _expect(len(first.view.trials) <= n_trials, "no more trials than allowed")
     _expect(first.end.state == "completed", f"the study ends by itself, not: {first.end}")
     first.rung_table()
     _check_life_of_trials(first.records)
-    _check_resumed(make, curve, seed)
+    _check_distinct(first.suggested(), space)
+    _check_resumed(
+        lambda cuts: simulate(
+            make, curve, 1, Budget(15), searcher=searcher, space=space, seed=seed, interrupt_after=cuts
+        ),
+        seed,
+    )
 
 
 def _check_life_of_trials(records: list[Record]) -> None:
@@ -235,13 +261,19 @@ def _check_life_of_trials(records: list[Record]) -> None:
             over[record["trial"]] = record["state"].lower()
 
 
-def _check_resumed(make: Callable[[Suggestions], Scheduler], curve: Curve, seed: int) -> None:
+def _check_distinct(configs: Sequence[Config], space: SearchSpace) -> None:
+    distinct = len({space.key(config) for config in configs})
+    expected = len(configs) if space.size is None else min(len(configs), space.size)
+    _expect(distinct == expected, f"no configuration twice while there are others: {expected}, not {distinct} distinct")
+
+
+def _check_resumed(study: Callable[[Sequence[int]], Outcomes], seed: int) -> None:
     """With one worker the order of results is the same with and without the break, so the ends must be equal."""
-    budget = Budget(n_trials=15)
-    whole = simulate(make, curve, 1, budget, seed=seed)
+    whole = study(())
     rng = generator(seed, "cuts")
     cuts = [int(cut) for cut in rng.integers(0, 20, size=3)]
-    pieces = simulate(make, curve, 1, budget, seed=seed, interrupt_after=cuts)
+    pieces = study(cuts)
+    _expect(whole.suggested() == pieces.suggested(), f"cut off after {cuts} events and resumed, the trials are equal")
     _expect(whole.rung_table() == pieces.rung_table(), f"cut off after {cuts} events and resumed, the rungs are equal")
     states = [{i: t.state for i, t in outcome.view.trials.items()} for outcome in (whole, pieces)]
     _expect(states[0] == states[1], f"cut off after {cuts} events and resumed, the trials' states are equal")
@@ -249,6 +281,8 @@ def _check_resumed(make: Callable[[Suggestions], Scheduler], curve: Curve, seed:
 
 def check_searcher(make: Callable[[SearchSpace], Searcher], space: SearchSpace, n: int = 20) -> None:
     """Holds a searcher to its contract: configurations of the space, the same ones for the same calls, resumable.
+
+    And none twice unless the space is exhausted.
 
     Raises:
         ContractError: naming the promise.
@@ -259,9 +293,7 @@ def check_searcher(make: Callable[[SearchSpace], Searcher], space: SearchSpace, 
     _expect(configs == _suggested(make(space), space, n, recorded=[]), "the same calls give the same configurations")
     half = _suggested(make(space), space, n, recorded=configs[: n // 2])
     _expect(half == configs, "with the first half recorded instead of suggested, the second half is the same")
-    if space.size is None:
-        distinct = {space.key(config) for config in configs}
-        _expect(len(distinct) == len(configs), "no configuration twice in a space without end")
+    _check_distinct(configs, space)
 
 
 def _suggested(searcher: Searcher, space: SearchSpace, n: int, recorded: list[Config]) -> list[Config]:
@@ -270,7 +302,7 @@ def _suggested(searcher: Searcher, space: SearchSpace, n: int, recorded: list[Co
     for config in recorded:
         trials.replay(config)
     configs: list[Config] = []
-    while (trial := trials.new()) is not None:
+    while (trial := trials.new(level=trials.next_id % 2)) is not None:
         configs.append(trial.config)
         if trial.id % 3 == 2:
             trials.observe(trial, 1, math.inf if trial.id % 2 else float(trial.id))

@@ -95,16 +95,16 @@ class ASHA:
             for bracket, ladder in enumerate(self._ladders):
                 if (promoted := ladder.pop_promotable(self._limit)) is not None:
                     return self._job(self._trial[promoted[0]], bracket, promoted[1])
-        trial = self._trials.new()
+        bracket = self._drawn_bracket(self._trials.next_id)
+        trial = self._trials.new(level=bracket)
         if trial is None:
             return WAIT if self._running else DONE
-        bracket = self._drawn_bracket(trial)
         return self._job(trial, bracket, self._ladders[bracket].top if self._stopping else 0)
 
-    def _drawn_bracket(self, trial: Trial) -> int:
+    def _drawn_bracket(self, trial_id: int) -> int:
         if len(self._ladders) == 1:
             return 0
-        return int(generator(self._seed, "bracket", trial.id).choice(len(self._shares), p=self._shares))
+        return int(generator(self._seed, "bracket", trial_id).choice(len(self._shares), p=self._shares))
 
     def _job(self, trial: Trial, bracket: int, rung: int) -> Job:
         self._running += 1

@@ -42,7 +42,8 @@ def plans(min_resource: int, max_resource: int, eta: int) -> tuple[Plan, ...]:
     brackets = []
     for s in range(s_max, -1, -1):
         resources = tuple(max_resource // eta ** (s - i) for i in range(s + 1))
-        brackets.append(Plan(s, halving_sizes(bracket_size(s, s_max, eta), s + 1, eta), resources))
+        sizes = halving_sizes(bracket_size(s, s_max, eta), s + 1, eta)
+        brackets.append(Plan(s, sizes, resources, level=s_max - s))
     return tuple(brackets)
 
 

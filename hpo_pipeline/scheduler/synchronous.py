@@ -19,11 +19,17 @@ from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Trial, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A bracket before it is opened: `sizes[i]` trials reach `resources[i]`; `index` is its number in the logs."""
+    """A bracket before it is opened: `sizes[i]` trials reach `resources[i]`.
+
+    Attributes:
+        index: its number in the logs.
+        level: how many rungs it leaves out at the bottom, compared with the longest bracket.
+    """
 
     index: int
     sizes: tuple[int, ...]
     resources: tuple[int, ...]
+    level: int = 0
 
     def cost(self) -> int:
         """Units of resource, with trials that go on from their checkpoints."""
@@ -77,6 +83,7 @@ class Brackets:
     def __init__(self, trials: Suggestions, plans: Iterator[Plan], eta: int) -> None:
         self._trials = trials
         self._plans = plans
+        self._next_plan = next(plans)
         self._eta = eta
         self._open: list[_Open] = []
         self._of_trial: dict[int, _Open] = {}
@@ -85,11 +92,14 @@ class Brackets:
         for bracket in self._open:
             if bracket.queue:
                 return self._job(bracket, bracket.queue.popleft())
-        trial = self._trials.new()
+        filling = bool(self._open) and self._open[-1].filling
+        plan = self._open[-1].plan if filling else self._next_plan
+        trial = self._trials.new(plan.level)
         if trial is None:
             return WAIT if self._open else DONE
-        if not self._open or not self._open[-1].filling:
-            self._open.append(_Open(next(self._plans)))
+        if not filling:
+            self._open.append(_Open(plan))
+            self._next_plan = next(self._plans)
         self._open[-1].sampled += 1
         return self._job(self._open[-1], trial)
 

@@ -12,18 +12,21 @@ class Searcher(Protocol):
 
     A session of calls, as a scheduler with two workers makes them:
 
-        suggest(0) -> c0;  on_trial(Trial(0, c0))
-        suggest(1) -> c1;  on_trial(Trial(1, c1))
+        suggest(0, 0) -> c0;  on_trial(Trial(0, c0))
+        suggest(1, 0) -> c1;  on_trial(Trial(1, c1))
         observe(Trial(1, c1), resource=1, score=0.4)
-        suggest(2) -> c2;  on_trial(Trial(2, c2)) ...
+        suggest(2, 0) -> c2;  on_trial(Trial(2, c2)) ...
 
-    What `suggest` answers follows from the seed, `trial_id`, and the calls of the other two methods alone (not from
+    What `suggest` answers follows from the seed, its arguments, and the calls of the other two methods alone (not from
     earlier calls of `suggest`): a resumed study makes those calls again from its journal, with the recorded
     configurations, and goes on as if it had never ended.
     """
 
-    def suggest(self, trial_id: int) -> Config | None:
-        """A configuration for the new trial `trial_id`; None if the space is exhausted."""
+    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
+        """A configuration for the new trial `trial_id`; None if the space is exhausted, whatever the level.
+
+        `level`: how many rungs the trial's bracket leaves out at the bottom; 0 where it begins with the least resource.
+        """
         ...
 
     def on_trial(self, trial: Trial) -> None:

@@ -17,6 +17,9 @@ DEFAULT_POINTS = 5
 class GridSearch:
     """Goes through the grid with the last parameter varying fastest; None after its end.
 
+    Attributes:
+        finite: it ends a study, so that no other limit is needed.
+
     Args:
         n_points: grid points of each range, at (i + 0.5) / n of its scale; or path -> points for some of them, where
             the others have 5. Finite domains with no more values than that, choices, and ranges that list their
@@ -26,6 +29,8 @@ class GridSearch:
         ConfigError: a number of points is not a positive integer, or is given for a path outside the space.
     """
 
+    finite = True
+
     def __init__(self, space: SearchSpace, seed: int = 0, n_points: int | Mapping[str, int] = DEFAULT_POINTS) -> None:
         if problems := _problems(space, n_points):
             raise ConfigError(problems)
@@ -33,7 +38,7 @@ class GridSearch:
         self._left = space.grid(DEFAULT_POINTS, n_points) if isinstance(n_points, Mapping) else space.grid(n_points)
         self._current = next(self._left, None)
 
-    def suggest(self, trial_id: int) -> Config | None:
+    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
         # what is skipped here has been seen for good, so the answer depends on what was seen alone
         while self._current is not None and self._current in self._seen:
             self._current = next(self._left, None)

@@ -28,7 +28,7 @@ def check_points(space: SearchSpace, points: Any) -> list[str]:
 class Suggestions:
     """Numbers trials 0, 1, 2, ... and tells the searcher of each.
 
-        new() -> Trial(0, ...);  new() -> Trial(1, ...);  observe(trial 1, 1, 0.4);  new() -> Trial(2, ...)
+        new() -> Trial(0, ...);  new() -> Trial(1, ...);  observe(trial 1, 1, 0.4);  new(level=1) -> Trial(2, ...)
 
     Configurations come from the journal first (`replay`), then from `points`, then from the searcher.
 
@@ -67,9 +67,17 @@ class Suggestions:
         """Whether `new` would answer None. May cost as much as a suggestion."""
         return self._next_config(take=False) is None
 
-    def new(self) -> Trial | None:
-        """The next trial; None if there is none now, which changes nothing. Recorded ones are never held back."""
-        config = self._next_config(take=True)
+    @property
+    def next_id(self) -> int:
+        """The number that the next trial will have, if there is one."""
+        return self._started
+
+    def new(self, level: int = 0) -> Trial | None:
+        """The next trial; None if there is none now, which changes nothing. Recorded ones are never held back.
+
+        `level`: how many rungs the trial's bracket leaves out at the bottom, for searchers that mind it.
+        """
+        config = self._next_config(take=True, level=level)
         if config is None:
             return None
         trial = Trial(self._started, config)
@@ -78,14 +86,14 @@ class Suggestions:
         self._searcher.on_trial(trial)
         return trial
 
-    def _next_config(self, *, take: bool) -> Config | None:
+    def _next_config(self, *, take: bool, level: int = 0) -> Config | None:
         if self._recorded:
             return self._recorded.popleft() if take else self._recorded[0]
         if self.remaining == 0:
             return None
         if self._points:
             return next(iter(self._points.values()))
-        return self._searcher.suggest(self._started)
+        return self._searcher.suggest(self._started, level)
 
     def observe(self, trial: Trial, resource: int, score: float) -> None:
         """A rung evaluation, passed on to the searcher. `score` is minimised; +inf for failure and NaN."""

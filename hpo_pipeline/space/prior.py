@@ -7,12 +7,13 @@ no scale, the centre is 4 times as likely as each other one ("low": 2, "high": 6
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from hpo_pipeline.errors import ConfigError, nearest
-from hpo_pipeline.space.domain import Choice, Domain
+from hpo_pipeline.space.domain import Choice, Domain, bin_of
 from hpo_pipeline.trial import Value
 
 DEVIATION = {"low": 0.5, "medium": 0.25, "high": 0.125}
@@ -48,3 +49,22 @@ class Prior:
             u = rng.normal(center, DEVIATION[self.confidence])
             if 0 <= u <= 1:
                 return float(u)
+
+    def pdf(self, domain: Domain, u: float) -> float:
+        """The density at `u` in [0, 1] of what `sample` draws; 1 everywhere would be no belief at all.
+
+        That of a choice is its probability, spread evenly over its bin of the unit interval.
+        """
+        center = domain.to_unit(self.center)
+        if isinstance(domain, Choice):
+            n, weight = len(domain.choices), WEIGHT[self.confidence]
+            own = weight if bin_of(u, n) == bin_of(center, n) else 1
+            return own * n / (weight + n - 1)
+        deviation = DEVIATION[self.confidence]
+        inside = _normal_cdf((1 - center) / deviation) - _normal_cdf(-center / deviation)
+        z = (u - center) / deviation
+        return math.exp(-z * z / 2) / (math.sqrt(2 * math.pi) * deviation * inside)
+
+
+def _normal_cdf(z: float) -> float:
+    return (1 + math.erf(z / math.sqrt(2))) / 2

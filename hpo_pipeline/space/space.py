@@ -82,9 +82,10 @@ class SearchSpace:
 
     def sample_prior(self, rng: np.random.Generator) -> dict[str, Value]:
         """A configuration with each hyperparameter drawn from its prior, or uniformly where it has none."""
-        return self._first_allowed(
-            lambda: [p.prior.sample(p.domain, rng) if p.prior else rng.random() for p in self._tuned]
-        )
+        return self._first_allowed(lambda: self._prior_point(rng))
+
+    def _prior_point(self, rng: np.random.Generator) -> list[float]:
+        return [p.prior.sample(p.domain, rng) if p.prior else rng.random() for p in self._tuned]
 
     def _first_allowed(self, draw: Callable[[], npt.ArrayLike]) -> dict[str, Value]:
         for _ in range(100 * RAREST):
@@ -93,15 +94,16 @@ class SearchSpace:
                 return config
         raise ConfigError(f"constraints: none of {100 * RAREST} samples meets them; loosen them, or the ranges")
 
-    def check_constraints(self) -> list[str]:
+    def check_constraints(self, *, prior: bool = False) -> list[str]:
         """Why samples can't be drawn: a constraint doesn't fit the values, or fewer than 1 in 10,000 samples meet all.
 
-        Draws until ten samples have passed, at most 100,000.
+        Draws until ten samples have passed, at most 100,000; from the priors with `prior`.
         """
         if not self.constraints:
             return []
         rng = np.random.default_rng(0)
-        passes = (self.allows(self.from_unit(rng.random(self.dim))) for _ in range(10 * RAREST))
+        points = (self._prior_point(rng) if prior else rng.random(self.dim) for _ in range(10 * RAREST))
+        passes = (self.allows(self.from_unit(point)) for point in points)
         try:
             allowed = sum(1 for _ in itertools.islice(filter(None, passes), 10))
         except ConfigError as error:
@@ -110,8 +112,8 @@ class SearchSpace:
             return []
         listed = "; ".join(constraint.source for constraint in self.constraints)
         return [
-            f"constraints: only {allowed} of {10 * RAREST} samples meet them ({listed}), fewer than 1 in {RAREST}; "
-            "loosen them, or the ranges"
+            f"constraints: only {allowed} of {10 * RAREST} samples{' from the priors' if prior else ''} meet them "
+            f"({listed}), fewer than 1 in {RAREST}; loosen them, or {'move the priors' if prior else 'the ranges'}"
         ]
 
     def allows(self, config: Config) -> bool:

@@ -1,28 +1,10 @@
 """Every scheduler is held to the contract that anyone's own one is held to."""
 
 import pytest
+from components import SCHEDULERS
 
-from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.fifo import FIFO
-from hpo_pipeline.scheduler.hyperband import Hyperband
-from hpo_pipeline.scheduler.median_stopping import MedianStopping
-from hpo_pipeline.scheduler.pasha import PASHA
-from hpo_pipeline.scheduler.pbt import PBT
-from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
-from hpo_pipeline.testing import SPACE, ContractError, check_scheduler
-
-SCHEDULERS = {
-    "fifo": lambda trials: FIFO(trials, max_resource=4),
-    "successive_halving": lambda trials: SuccessiveHalving(trials, eta=2, min_resource=1, max_resource=8),
-    "asha promotion": lambda trials: ASHA(trials, eta=3, min_resource=1, max_resource=9),
-    "asha stopping": lambda trials: ASHA(trials, eta=2, min_resource=1, max_resource=8, type="stopping"),
-    "async hyperband": lambda trials: ASHA(trials, 3, 1, 9, brackets=3),
-    "async hyperband stopping": lambda trials: ASHA(trials, 3, 1, 9, type="stopping", brackets=2),
-    "hyperband": lambda trials: Hyperband(trials, eta=3, min_resource=1, max_resource=9),
-    "median_stopping": lambda trials: MedianStopping(trials, max_resource=5, grace_period=2),
-    "pasha": lambda trials: PASHA(trials, eta=2, min_resource=1, max_resource=16),
-    "pbt": lambda trials: PBT(trials, SPACE, seed=0, max_resource=4, population=6),
-}
+from hpo_pipeline.testing import ContractError, check_scheduler
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

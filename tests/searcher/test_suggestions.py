@@ -25,7 +25,7 @@ class Recorder:
         self.trials = []
         self.observed = []
 
-    def suggest(self, trial_id):
+    def suggest(self, trial_id, level=0):
         n_units = 4 + len(self.trials)
         return {"optimizer.lr": 1.0, "model.n_units": n_units} if n_units <= self.last else None
 

@@ -1,0 +1,194 @@
+"""PriorBand's sampling (Mallik et al. 2023, "PriorBand: Practical Hyperparameter Optimization in the Age of Deep
+Learning"): a mixture of uniform samples, samples from the priors, and variations of the incumbent.
+
+    eta = eta    R = max_resource    r = level    λ̂ = the incumbent, the configuration with the best score so far
+
+    p_U = 1 / (1 + eta^r), p_π + p_λ̂ = 1 - p_U
+        At the lowest rung half of the samples are uniform; where a bracket begins higher, where samples are dearer,
+        the priors are trusted more.
+    p_π : p_λ̂ = S_π : S_λ̂, once the trials have spent eta · R, about one bracket's worth; p_λ̂ = 0 before
+        S is the sum of the densities of the best K = floor(n / eta) configurations of the highest rung that has n >=
+        eta finite evaluations, weighted K for the best one to 1 for the last. So bad priors lose their share.
+
+Hyperband with this searcher is the paper's algorithm. The paper also waits for a configuration that was trained to R
+before it uses the incumbent; that is left out here, for the sake of PASHA, whose trials may never get there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from sortedcontainers import SortedList
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.searcher.seen import Seen
+from hpo_pipeline.seeding import generator
+from hpo_pipeline.space import Constant, Parameter, Prior, SearchSpace
+from hpo_pipeline.space.domain import is_integer, text
+from hpo_pipeline.trial import Config, Trial, Value
+
+MUTATION_RATE = 0.5
+"""Probability that a hyperparameter of the incumbent is varied."""
+CONFIDENCE = "medium"
+"""How near to the incumbent: a normal of standard deviation 0.25; a choice's own value 4 times as likely as others."""
+
+
+class Shares(NamedTuple):
+    """How likely each source of a sample is; they add up to 1."""
+
+    uniform: float
+    prior: float
+    incumbent: float
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Evaluation:
+    """A finite score on a rung, with the logarithm of the configuration's density under the priors."""
+
+    score: float
+    trial_id: int
+    config: Config = field(compare=False)
+    log_prior: float = field(compare=False)
+
+
+class PriorBand:
+    """Draws trial i's configuration from the generator of (seed, i), again until it is a new one.
+
+    A hyperparameter without a `prior` has a uniform one. Once a finite space is exhausted, configurations are repeated.
+
+    Args:
+        max_resource: what a trial can be trained to.
+        eta: reduction factor of the scheduler.
+
+    Raises:
+        ConfigError: naming the keys; also where no hyperparameter of the space has a prior, or next to no sample from
+            the priors meets the constraints.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int, max_resource: int, eta: int = 3) -> None:
+        if problems := _problems(space, max_resource, eta):
+            raise ConfigError(problems)
+        self._space = space
+        self._seed = seed
+        self._eta = eta
+        self._spent_before_incumbent = eta * max_resource
+        self._seen = Seen(space)
+        self._rungs: dict[int, SortedList[_Evaluation]] = {}  # by resource
+        self._reached: dict[int, int] = {}  # trial id -> resource
+        self._spent = 0
+        self._incumbent: _Evaluation | None = None
+        self._log_near: dict[tuple[int, int], float] = {}  # (resource, trial id): densities around this incumbent
+
+    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
+        rng = generator(self._seed, "suggest", trial_id)
+        draw = self._drawn_source(self.shares(level), rng)
+        return self._seen.first_unseen(iter(lambda: draw(rng), None))
+
+    def _drawn_source(self, shares: Shares, rng: np.random.Generator) -> Callable[[np.random.Generator], Config]:
+        at = rng.random()
+        if at < shares.uniform:
+            return self._space.sample
+        if at < shares.uniform + shares.prior or self._incumbent is None:
+            return self._space.sample_prior
+        incumbent = self._incumbent.config
+        return lambda rng: variation(self._space, incumbent, rng)
+
+    def on_trial(self, trial: Trial) -> None:
+        self._seen.add(trial.config)
+
+    def observe(self, trial: Trial, resource: int, score: float) -> None:
+        before = self._reached.get(trial.id, 0)
+        self._reached[trial.id] = max(before, resource)
+        self._spent += self._reached[trial.id] - before
+        if score == math.inf:
+            return
+        evaluation = _Evaluation(score, trial.id, trial.config, _log_density(self._space, trial.config))
+        self._rungs.setdefault(resource, SortedList()).add(evaluation)
+        if self._incumbent is None or evaluation < self._incumbent:
+            self._incumbent = evaluation
+            self._log_near.clear()
+
+    def shares(self, level: int = 0) -> Shares:
+        """How likely a trial that begins at rung `level` is to come from each source, after what was observed."""
+        uniform = 1 / (1 + self._eta**level)
+        incumbent = (1 - uniform) * self._part_of_incumbent()
+        return Shares(uniform, 1 - uniform - incumbent, incumbent)
+
+    def _part_of_incumbent(self) -> float:
+        """S_λ̂ / (S_π + S_λ̂), or 0 while too little has been evaluated."""
+        resource = max((at for at, rung in self._rungs.items() if len(rung) >= self._eta), default=None)
+        if resource is None or self._spent < self._spent_before_incumbent:
+            return 0.0
+        rung = self._rungs[resource]
+        best = rung[: len(rung) // self._eta]
+        near = [self._log_density_near(evaluation, resource) for evaluation in best]
+        # Products of many densities leave the range of floats: only their ratios to the largest one are formed.
+        largest = max(*near, *(evaluation.log_prior for evaluation in best))
+        weights = range(len(best), 0, -1)
+        s_near = sum(w * math.exp(log - largest) for w, log in zip(weights, near, strict=True))
+        s_prior = sum(w * math.exp(e.log_prior - largest) for w, e in zip(weights, best, strict=True))
+        return s_near / (s_near + s_prior)
+
+    def _log_density_near(self, evaluation: _Evaluation, resource: int) -> float:
+        assert self._incumbent is not None  # for the type checker: there are evaluations
+        key = (resource, evaluation.trial_id)
+        if key not in self._log_near:
+            self._log_near[key] = _log_density(self._space, evaluation.config, self._incumbent.config)
+        return self._log_near[key]
+
+
+def _problems(space: SearchSpace, max_resource: Any, eta: Any) -> list[str]:
+    problems = []
+    if not is_integer(max_resource) or max_resource < 1:
+        problems.append(f"max_resource: must be an integer of at least 1, got {max_resource!r}")
+    if not is_integer(eta) or eta < 2:
+        problems.append(f"eta: must be an integer of at least 2, got {eta!r}")
+    if space.dim and not any(p.prior for p in space.parameters):
+        tuned = next(p for p in space.parameters if not p.when and not isinstance(p.domain, Constant))
+        problems.append(
+            "_target_: PriorBand needs to know where good values are believed to lie, and no hyperparameter has a "
+            f"prior; add some, e.g. '+search_space.{tuned.path}.prior={{center: {text(tuned.domain.midpoint)}}}'"
+        )
+    return problems + [f"_target_: PriorBand: {problem}" for problem in space.check_constraints(prior=True)]
+
+
+def _belief(parameter: Parameter, center: Config | None) -> Prior | None:
+    """What a value is drawn from: the neighbourhood of `center`, where it has one, else the prior; None: uniform."""
+    if isinstance(parameter.domain, Constant):
+        return None
+    if center is not None and parameter.is_active(center):
+        return Prior(center[parameter.path], CONFIDENCE)
+    return parameter.prior
+
+
+def _log_density(space: SearchSpace, config: Config, center: Config | None = None) -> float:
+    """Logarithm of the density in the unit cube of `config` under the priors, or around `center`."""
+    total = 0.0
+    for parameter in space.parameters:
+        if parameter.is_active(config) and (belief := _belief(parameter, center)):
+            total += math.log(belief.pdf(parameter.domain, parameter.domain.to_unit(config[parameter.path])))
+    return total
+
+
+def variation(space: SearchSpace, config: Config, rng: np.random.Generator) -> dict[str, Value]:
+    """A configuration near `config`: each hyperparameter is drawn from around its value with probability 0.5.
+
+    Those that `config` doesn't have, and that exist now that a choice has changed, come from their priors.
+    """
+    while True:  # what the constraints name stays as it is, and is allowed, with a probability above 0
+        varied: dict[str, Value] = {}
+        for parameter in space.parameters:
+            if not parameter.is_active(varied):
+                continue
+            if parameter.is_active(config) and rng.random() >= MUTATION_RATE:
+                varied[parameter.path] = config[parameter.path]
+            else:
+                belief = _belief(parameter, config)
+                u = belief.sample(parameter.domain, rng) if belief else rng.random()
+                varied[parameter.path] = parameter.domain.from_unit(u)
+        if space.allows(varied):
+            return varied

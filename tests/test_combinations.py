@@ -1,0 +1,67 @@
+"""Every scheduler with every searcher, on every kind of search space, with 1 to 16 workers."""
+
+import pytest
+from components import SCHEDULERS, SEARCHERS, SPACES
+
+from hpo_pipeline.searcher.grid import GridSearch
+from hpo_pipeline.testing import check_scheduler, random_world, simulate
+from hpo_pipeline.trial import Budget
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS.values(), ids=SCHEDULERS)
+def test_every_scheduler_and_searcher_keep_the_contract_together(scheduler, name):
+    # each searcher takes every fourth number of workers, so that a scheduler meets all of 1 to 16
+    numbers = range(1 + list(SEARCHERS).index(name), 17, len(SEARCHERS))
+    for n_workers, space in zip(numbers, SPACES.values(), strict=True):
+        check_scheduler(
+            lambda trials, space=space: scheduler(trials, space),
+            n_workers,
+            seed=n_workers,
+            n_trials=20,
+            searcher=SEARCHERS[name],
+            space=space,
+        )
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 5, 16])
+@pytest.mark.parametrize("scheduler", SCHEDULERS.values(), ids=SCHEDULERS)
+def test_an_exhausted_grid_ends_the_study_without_another_limit(scheduler, n_workers):
+    space = SPACES["finite"]
+    curve, seconds = random_world(n_workers)
+    outcome = simulate(
+        lambda trials: scheduler(trials, space),
+        curve,
+        n_workers,
+        Budget(),
+        searcher=GridSearch,
+        space=space,
+        seconds=seconds,
+    )
+    assert outcome.end.state == "completed"
+    assert {(c["n_layers"], c["activation"]) for c in outcome.suggested()} == {
+        (n, activation) for n in (1, 2, 3) for activation in ("relu", "tanh")
+    }
+    assert len(outcome.view.trials) == 6
+
+
+@pytest.mark.parametrize("searcher", SEARCHERS.values(), ids=SEARCHERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS.values(), ids=SCHEDULERS)
+def test_with_points_and_breaks_no_configuration_is_tried_twice(scheduler, searcher):
+    """6 configurations, 6 trials: each once, the given ones first, wherever the study was cut off."""
+    space = SPACES["finite"]
+    points = [{"n_layers": 3, "activation": "tanh"}, {"n_layers": 2, "activation": "relu"}]
+    curve, seconds = random_world(3)
+    outcome = simulate(
+        lambda trials: scheduler(trials, space),
+        curve,
+        3,
+        Budget(n_trials=6),
+        searcher=searcher,
+        space=space,
+        points=points,
+        seconds=seconds,
+        interrupt_after=[0, 2, 3, 5],
+    )
+    assert outcome.suggested()[:2] == points
+    assert len({space.key(config) for config in outcome.suggested()}) == len(outcome.suggested()) == 6
