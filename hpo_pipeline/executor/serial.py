@@ -58,10 +58,14 @@ class SerialExecutor:
         self._events = iter(())
 
 
-def check_numbers(**numbers: float | None) -> list[str]:
-    """A problem for each argument that is not a positive number (None is left out of it)."""
-    return [
-        f"{key}: must be a positive number, got {value!r}"
-        for key, value in numbers.items()
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0)
+def check_numbers(*, checkpoint_seconds: float, **counts: int | None) -> list[str]:
+    """What is wrong with the arguments of an executor. Counts (of workers, of threads) may be None."""
+    problems = [
+        f"{key}: must be an integer of at least 1, got {value!r}"
+        for key, value in counts.items()
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1)
     ]
+    wrong = isinstance(checkpoint_seconds, bool) or not isinstance(checkpoint_seconds, (int, float))
+    if wrong or checkpoint_seconds <= 0:
+        problems.append(f"checkpoint_seconds: must be a positive number, got {checkpoint_seconds!r}")
+    return problems
