@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -302,6 +304,20 @@ def test_interrupted_after_any_answer_a_study_goes_on_to_the_same_end(name):
         Session(MAKERS[name], curve, Budget(n_trials=5), max_failures=99, dies_after=n)
         resumed = Session(MAKERS[name], curve, Budget(n_trials=5), max_failures=99)
         assert resumed.outcome() == expected, f"interrupted after {n} answers"
+
+
+def test_sigterm_ends_a_study_as_ctrl_c_does():
+    before = signal.getsignal(signal.SIGTERM)
+
+    def curve(trial_id: int, config: object, resource: int) -> float:
+        if (trial_id, resource) == (1, 2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return by_number(trial_id, config, resource)
+
+    session = Session(fifo, curve, Budget(n_trials=2))
+    assert session.end == End("interrupted", "stopped by Ctrl-C")
+    assert session.view.trials[1].state is State.INTERRUPTED
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_what_was_in_flight_is_handed_out_again_from_where_its_records_end():

@@ -1,0 +1,40 @@
+"""Executors over the functions of trouble.py, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hpo_pipeline.executor import Executor
+from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.trial import Event, Job, Report, Result, Trial
+
+
+def setup(function: str = "curve", **config: Any) -> Setup:
+    return Setup(
+        objective={
+            "_target_": "hpo_pipeline.objective.function.Function",
+            "function": f"trouble.{function}",
+        },
+        metric="loss",
+        folder=Path("trials"),
+        merge=lambda trial_id, sample: {"trial": trial_id, "threads": 1, **config, **sample},
+        trial_seed=lambda trial_id: trial_id,
+    )
+
+
+def job(trial_id: int, resource: int, x: float = 0.5, decide_at: Iterable[int] = ()) -> Job:
+    return Job(Trial(trial_id, {"x": x}), resource, decide_at=tuple(decide_at))
+
+
+def until_results(executor: Executor, n: int = 1) -> list[Event]:
+    """All events up to the `n`-th result."""
+    events: list[Event] = []
+    while sum(isinstance(event, Result) for event in events) < n:
+        events += executor.wait(60)
+    return events
+
+
+def curve_of(events: Iterable[Event]) -> list[tuple[int, float]]:
+    return [(event.resource, event.metrics["loss"]) for event in events if isinstance(event, Report)]
