@@ -71,7 +71,7 @@ def decisions(overrides: list[str], n_trials: int) -> Stopwatch:
     config = composed("objective=function", *overrides).config
     space = SearchSpace.parse(config["search_space"])
     trials = Suggestions(build(config["searcher"], space=space, seed=0), space, n_trials)
-    scheduler = build(config["scheduler"], trials=trials, seed=0, mode=config["mode"])
+    scheduler = build(config["scheduler"], trials=trials, space=space, seed=0)
     watch = Stopwatch()
     watch.next_trial()
     reached: dict[int, int] = {}
