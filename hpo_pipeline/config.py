@@ -132,11 +132,10 @@ def _preflight_problems(cfg: DictConfig) -> list[str]:
 
     try:
         composed = _compose(cfg)
-        check_study(composed) if "scheduler" in composed.config else check_training(composed)
+        check = check_study if "scheduler" in composed.config else check_training
+        check(composed, data=False)  # nothing is downloaded for a command line that is wrong
     except ConfigError as error:
         return error.problems
-    except StudyError as error:
-        return [str(error)]
     return []
 
 

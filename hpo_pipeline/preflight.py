@@ -77,8 +77,11 @@ class Preflight:
             raise ConfigError(dict.fromkeys(self.problems))
 
 
-def check_training(composed: Composed) -> Objective:
+def check_training(composed: Composed, *, data: bool = True) -> Objective:
     """What train.py needs to be right.
+
+    Args:
+        data: make sure that the data is there, too; that may download.
 
     Raises:
         ConfigError: with every problem.
@@ -89,12 +92,16 @@ def check_training(composed: Composed) -> Objective:
     flight.build("tracker")
     flight.raise_problems()
     assert objective is not None
-    _make_data_available(objective, composed)
+    if data:
+        _make_data_available(objective, composed)
     return objective
 
 
-def check_study(composed: Composed) -> Components:
+def check_study(composed: Composed, *, data: bool = True) -> Components:
     """Builds a study's parts.
+
+    Args:
+        data: make sure that the data is there, too; that may download.
 
     Raises:
         ConfigError: with every problem.
@@ -122,7 +129,8 @@ def check_study(composed: Composed) -> Components:
     assert space is not None
     assert trials is not None
     assert objective is not None
-    _make_data_available(objective, composed)
+    if data:
+        _make_data_available(objective, composed)
     return Components(space, trials, scheduler, objective, executor, tracker, budget)
 
 

@@ -26,7 +26,7 @@ def place_problems(
             only under an option that isn't given here is not checked.
     """
     problems = []
-    known = list(_paths(config))
+    known = _tunable(config)
     for p in parameters:
         group = next((c for c in p.when if p.path.startswith(f"{c.parent}.")), None)
         trees: list[tuple[str, Mapping[str, Any]]] = [("", config)]
@@ -40,7 +40,7 @@ def place_problems(
         for where, tree in trees:
             found = _lookup(tree, p.path)
             if found is _ABSENT:
-                near = nearest(p.path, known if not group else list(_paths(tree)))
+                near = nearest(p.path, known if not group else _tunable(tree))
                 problems.append(f"{p.path}: not in the config that is tuned{where}{near}")
             elif isinstance(found, Mapping) and not isinstance(p.domain, (Choice, Constant)):
                 problems.append(f"{p.path}: is a group of the config, not a value; tune one of its keys")
@@ -67,3 +67,8 @@ def _paths(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{key}"
         if isinstance(value, Mapping):
             yield from _paths(value, f"{prefix}{key}.")
+
+
+def _tunable(tree: Mapping[str, Any]) -> list[str]:
+    """The paths that a person may have meant: what a component is, `_target_`, is chosen by its group."""
+    return [path for path in _paths(tree) if not path.endswith("_target_")]
