@@ -60,6 +60,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[str]:
     """What is wrong with each override; those that are right are added to `good`."""
     parser = OverridesParser.create()
+    searchpath = list(good)
     values: list[tuple[str, Override]] = []
     for text in typed:
         try:
@@ -67,7 +68,7 @@ def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[s
         except Exception as error:  # whatever the grammar's library raises: all of it is a wrong override
             yield f"{text}: can't be read ({_told(error)}); quote values with special characters"
             continue
-        options = _options(override)
+        options = _options(override, config_name, searchpath)
         value = override.value()
         if not options or override.is_sweep_override():
             values.append((text, override))
@@ -91,9 +92,10 @@ def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[s
             good.append(text)
 
 
-def _options(override: Override) -> list[str]:
+def _options(override: Override, config_name: str, searchpath: list[str]) -> list[str]:
     """The options of the config group that is named on the left, [] if that is no group."""
-    options: list[str] = GlobalHydra.instance().config_loader().get_group_options(override.key_or_group)
+    loader = GlobalHydra.instance().config_loader()
+    options: list[str] = loader.get_group_options(override.key_or_group, config_name=config_name, overrides=searchpath)
     return options if isinstance(override.value(), str) or override.value() is None else []
 
 
