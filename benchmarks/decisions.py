@@ -16,6 +16,7 @@ Each is the mean over the trials from n/20 to n/10 ("at 1,000") and over the las
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -83,29 +84,35 @@ def decisions(overrides: list[str], n_trials: int) -> Stopwatch:
             group, _, key = path.partition(".")
             nested.setdefault(group, {})[key] = value
         value = score(float("nan"), "min")
-        for resource in range(reached.get(job.trial.id, 0) + 1, job.resource + 1):
-            reached[job.trial.id] = resource
-            value = score(learning_curve(nested, resource, 0)["validation_error"], "min")
-            if watch(scheduler.on_report, job, resource, value).stop:
+        for step in range(reached.get(job.trial.id, 0) + 1, job.resource + 1):
+            reached[job.trial.id] = step
+            value = score(learning_curve(nested, step, 0)["validation_error"], "min")
+            if watch(scheduler.on_report, job, step, value).stop:
                 break
         else:
             watch(scheduler.on_result, job, value, failed=False)
     return watch
 
 
-def study(overrides: list[str], n_trials: int) -> tuple[float, list[float]]:
-    """Runs the command; returns its seconds from start to exit, and when each trial was suggested."""
+def study(overrides: list[str], n_trials: int) -> tuple[float, float, list[float]]:
+    """Runs the command; returns its seconds from start to exit, its processor time, and when each trial began."""
     free = ["objective=function", "executor=serial", "tracker=none", "name=free", f"n_trials={n_trials}"]
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
+        began, processor = time.perf_counter(), _processor_seconds()
         done = subprocess.run(
             [sys.executable, str(ROOT / "tune.py"), *free, *overrides], cwd=folder, capture_output=True, text=True
         )
-        seconds = time.perf_counter() - began
+        seconds, processor = time.perf_counter() - began, _processor_seconds() - processor
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
         records = (record for record, _ in read(Path(folder, "runs/free/journal.jsonl")))
-        return seconds, [record["time"] for record in records if record["event"] == "suggested"]
+        return seconds, processor, [record["time"] for record in records if record["event"] == "suggested"]
+
+
+def _processor_seconds() -> float:
+    """Of the child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -116,16 +123,16 @@ def main() -> None:
     n = arguments.n_trials
     print(f"{n} trials; microseconds; ratio is the time at {n} to that at {n // 10}")
     print(f"{'':40} {'-- a decision --':>24}   {'-- a trial of a study --':>24}   study")
-    print(f"{'':40} {n // 10:>8} {n:>8} {'ratio':>6}   {n // 10:>8} {n:>8} {'ratio':>6}   seconds")
+    print(f"{'':40} {n // 10:>8} {n:>8} {'ratio':>6}   {n // 10:>8} {n:>8} {'ratio':>6}   seconds processor")
     for text in arguments.studies:
         watch = decisions(text.split(), n)
         early, late = watch.mean(n // 20, n // 10), watch.mean(n - n // 10, n)
-        seconds, starts = study(text.split(), n)
+        seconds, processor, starts = study(text.split(), n)
         a, b, c, d = (starts[i] for i in (n // 20, n // 10, n - n // 10, n - 1))
         first, last = (b - a) / (n // 10 - n // 20), (d - c) / (n // 10 - 1)
         print(
             f"{text:40} {early * 1e6:8.0f} {late * 1e6:8.0f} {late / early:6.2f}   "
-            f"{first * 1e6:8.0f} {last * 1e6:8.0f} {last / first:6.2f}   {seconds:7.1f}",
+            f"{first * 1e6:8.0f} {last * 1e6:8.0f} {last / first:6.2f}   {seconds:7.1f} {processor:9.1f}",
             flush=True,
         )
 
