@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hpo_pipeline.composed import TRAINING_KEYS, Composed, flatten
-from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.errors import ConfigError, StudyError, nearest
 from hpo_pipeline.report.command import overrides
 
 CONF = "hpo_pipeline.conf"
@@ -176,13 +176,16 @@ def _hydra_main(config_name: str) -> Callable[[Callable[[DictConfig], None]], Ca
 def _compose(cfg: DictConfig) -> Composed:
     """Plain data from here on. Interpolations are resolved; those inside the training part follow each sample."""
     config = _plain(cfg)
+    _refuse_unknown_keys(config)
     runtime = HydraConfig.get()
     if runtime.mode == RunMode.MULTIRUN:  # all jobs of a multirun have the same time stamp
         for key in ("name", "folder"):
             config[key] = f"{config[key]}-{runtime.job.num}"
     executor = config.get("executor")
     if isinstance(executor, dict):  # what was set there is what trials run with, and what re-running one needs
-        config["threads"] = executor.get("threads_per_worker", executor.get("threads", config["threads"]))
+        threads = executor.get("threads_per_worker", executor.get("threads"))
+        if isinstance(threads, int) and threads >= 1:  # else the executor says what is wrong with it
+            config["threads"] = threads
     choices = config["choices"] or {
         group: option for group, option in runtime.runtime.choices.items() if "/" not in group and option is not None
     }
@@ -196,6 +199,14 @@ def _compose(cfg: DictConfig) -> Composed:
         changes=_changes(config, choices),
         options=_group_options(config, choices),
     )
+
+
+def _refuse_unknown_keys(config: dict[str, Any]) -> None:
+    """The schema refuses a root key that it doesn't know, but not one that was added with `+`."""
+    known = {key.name for key in fields(TuneSchema if "scheduler" in config else TrainSchema)}
+    unknown = [key for key in config if key not in known]
+    if unknown:
+        raise ConfigError(f"{key}: there is no such key{nearest(key, known)}" for key in unknown)
 
 
 def _plain(cfg: Any) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     if config["mode"] not in MODES:
         near = nearest(str(config["mode"]), MODES)
         flight.problems.append(f"mode: must be one of {', '.join(MODES)}, got {config['mode']!r}{near}")
-    made = flight.build("objective", threads=config["threads"], final=config.get("final", False))
+    made = flight.build("objective", threads=max(1, config["threads"]), final=config.get("final", False))
     objective: Objective | None = made
     if objective is None:
         return None
