@@ -1,0 +1,156 @@
+"""The house: who may import what. Imports point down only, and heavy libraries have one door each."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import ROOT
+
+PACKAGE = ROOT / "hpo_pipeline"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+LAYERS = (
+    {"errors", "trial", "seeding", "score"},
+    {"build", "space", "report.command", "interrupt"},
+    {"searcher"},
+    {"journal", "report"},
+    {"scheduler"},
+    {"objective", "model", "dataset", "tracker", "composed"},
+    {"executor"},
+    {"tuner"},
+    {"testing", "preflight"},
+    {"study"},
+    {"single"},
+    {"diagnosis"},
+    {"config"},
+)
+
+DOORS = {
+    "hydra": ("config.py", "diagnosis.py"),
+    "mlflow": ("tracker/",),
+    "torch": ("objective/", "model/", "dataset/"),
+    "torchvision": ("dataset/", "model/"),
+    "sklearn": ("dataset/",),
+    "matplotlib": ("report/",),
+    "pandas": ("report/",),
+    "rich": ("report/",),
+}
+
+
+def name_of(path: Path) -> str:
+    """`hpo_pipeline/scheduler/asha.py` -> `scheduler.asha`."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
+def layer(module: str) -> int | None:
+    """The most specific entry of LAYERS that `module` falls under."""
+    while module:
+        for i, names in enumerate(LAYERS):
+            if module in names:
+                return i
+        module = module.rpartition(".")[0]
+    return None
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The absolute names of what a file imports, within functions too, but not for type checking alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_point_down_only(path):
+    name = name_of(path)
+    if not name:
+        return
+    own = layer(name)
+    assert own is not None, f"{name} has no layer: add it to LAYERS"
+    for imported in imports(path):
+        if imported.startswith("hpo_pipeline."):
+            other = layer(imported.removeprefix("hpo_pipeline."))
+            assert other is not None, imported
+            assert other <= own, f"{name} imports {imported}, which stands above it"
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_a_heavy_library_has_one_door(library):
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in FILES
+        if any(name == library or name.startswith(f"{library}.") for name in imports(path))
+    }
+    assert {user for user in users if not user.startswith(DOORS[library])} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_is_longer_than_350_lines(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nothing_is_unpickled_or_evaluated(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not called & {"eval", "exec", "compile", "pickle.load", "pickle.loads", "np.load", "np.random.seed"}
+    assert "pickle" not in set(imports(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+            assert "weights_only=True" in ast.unparse(node)
+
+
+def test_composing_imports_neither_torch_nor_mlflow_nor_scipy():
+    code = (
+        "import sys; sys.argv = ['tune.py', '--cfg', 'job']\n"
+        "from hpo_pipeline.config import tune\n"
+        "tune()\n"
+        "heavy = ('torch', 'mlflow', 'scipy', 'pandas', 'matplotlib', 'rich', 'sklearn')\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "[]\n")
+    assert "search_space:" in ended.stdout
+    assert list(Path().iterdir()) == []
+
+
+def test_the_commands_are_installed():
+    scripts = {script.name: script.value for script in importlib.metadata.entry_points(group="console_scripts")}
+    assert scripts["hpo-tune"] == "hpo_pipeline.config:tune"
+    assert scripts["hpo-train"] == "hpo_pipeline.config:train"
+
+
+def test_every_package_of_the_project_is_installed():
+    import tomllib
+
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    there = {f"hpo_pipeline.{path.parent.relative_to(PACKAGE)}".replace("/", ".") for path in PACKAGE.rglob("*/*.py")}
+    assert listed == {"hpo_pipeline", "hpo_pipeline.conf", *there}
+
+
+@pytest.mark.parametrize("group", ["model", "dataset", "searcher", "scheduler", "executor", "objective", "tracker"])
+def test_every_option_has_a_module_of_its_name_in_the_package_of_its_group(group):
+    import yaml
+
+    for path in (ROOT / "conf" / group).glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        target = content.get("_target_") or content[group]["_target_"]
+        if target.startswith("hpo_pipeline."):
+            assert target.startswith(f"hpo_pipeline.{group}."), path
