@@ -9,6 +9,7 @@ Learning"): a mixture of uniform samples, samples from the priors, and variation
     p_π : p_λ̂ = S_π : S_λ̂, once the trials have spent eta · R, about one bracket's worth; p_λ̂ = 0 before
         S is the sum of the densities of the best K = floor(n / eta) configurations of the highest rung that has n >=
         eta finite evaluations, weighted K for the best one to 1 for the last. So bad priors lose their share.
+        K is 32 at most, so that a suggestion doesn't cost more the longer a study runs.
 
 Hyperband with this searcher is the paper's algorithm. The paper also waits for a configuration that was trained to R
 before it uses the incumbent; that is left out here, for the sake of PASHA, whose trials may never get there.
@@ -35,6 +36,9 @@ MUTATION_RATE = 0.5
 """Probability that a hyperparameter of the incumbent is varied."""
 CONFIDENCE = "medium"
 """How near to the incumbent: a normal of standard deviation 0.25; a choice's own value 4 times as likely as others."""
+
+MOST_RANKED = 32
+"""How many of the best configurations of a rung are asked whether they look like the priors or like the incumbent."""
 
 
 class Shares(NamedTuple):
@@ -124,7 +128,7 @@ class PriorBand:
         if resource is None or self._spent < self._spent_before_incumbent:
             return 0.0
         rung = self._rungs[resource]
-        best = rung[: len(rung) // self._eta]
+        best = rung[: min(len(rung) // self._eta, MOST_RANKED)]
         near = [self._log_density_near(evaluation, resource) for evaluation in best]
         # Products of many densities leave the range of floats: only their ratios to the largest one are formed.
         largest = max(*near, *(evaluation.log_prior for evaluation in best))

@@ -104,6 +104,13 @@ def test_the_highest_rung_with_eta_evaluations_is_the_one_that_counts():
     assert searcher.shares().incumbent == pytest.approx(near / (near + prior) / 2)
 
 
+def test_no_more_than_the_best_32_of_a_rung_are_asked():
+    scores = [(0.9, 0.0)] * 32 + [(0.2, 1.0)] * 68
+    searcher = observed(PriorBand(SPACE, 0, max_resource=1, eta=2), scores)
+    near, prior = truncated_normal(0.9).pdf(0.9), truncated_normal(0.2).pdf(0.9)
+    assert searcher.shares().incumbent == pytest.approx(near / (near + prior) / 2)
+
+
 def test_a_good_prior_keeps_more_than_a_bad_one():
     good, bad = (
         observed(PriorBand(SPACE, 0, max_resource=1, eta=3), [(best, 1.0), (0.5, 2.0), (0.6, 3.0)]).shares()
