@@ -79,6 +79,7 @@ class Tuner:
         self._seconds_before = 0.0
         self._kept: int | None = None
         self._due: list[Record] = []
+        self._backlog: list[Job] = []
 
     # -- resuming ------------------------------------------------------------------------------------------------
 
@@ -170,6 +171,9 @@ class Tuner:
 
     def _fill(self) -> None:
         """Gives every free worker a job, as long as there are any."""
+        while self._backlog and len(self._jobs) - len(self._backlog) < self._executor.capacity:
+            again = self._backlog.pop(0)
+            self._executor.submit(again, self._view.trials[again.trial.id].resource)
         while len(self._jobs) < self._executor.capacity and isinstance(job := self._scheduler.next_job(), Job):
             trial, now = job.trial, self._clock()
             records: list[Record] = [
@@ -241,13 +245,12 @@ class Tuner:
         self._record(record, *(_decision(verdict, result.time) for verdict in verdicts))
 
     def _resubmit(self) -> None:
-        """Hands out again what was in flight when the last session ended."""
+        """What was in flight when the last session ended is handed out again, as workers become free."""
         for job in list(self._jobs.values()):
-            recorded = self._view.trials[job.trial.id].resource
-            if recorded >= job.resource:  # the session died between the last report and the result that follows it
+            if self._view.trials[job.trial.id].resource < job.resource:
+                self._backlog.append(job)
+            else:  # the session died between the last report and the result that follows it
                 self._on_result(job, Result(job.trial.id, Outcome.DONE, self._clock()))
-            else:
-                self._executor.submit(job, recorded)
 
     # -- what the scheduler makes of it: shared with `replay` ----------------------------------------------------
 
@@ -340,10 +343,5 @@ def _sessions(records: Iterable[Record]) -> list[list[Record]]:
 
 
 def _decision(verdict: Verdict, now: float) -> Record:
-    return {
-        "event": "decision",
-        "trial": verdict.trial_id,
-        "state": verdict.state.value,
-        "reason": verdict.reason,
-        "time": now,
-    }
+    state = verdict.state.value
+    return {"event": "decision", "trial": verdict.trial_id, "state": state, "reason": verdict.reason, "time": now}

@@ -274,6 +274,16 @@ def test_a_study_with_several_workers_cut_off_after_any_record_loses_nothing(nam
         assert all(at == list(range(1, len(at) + 1)) for at in resources.values()), f"cut after record {k}"
 
 
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("fewer", [1, 2])
+def test_a_study_goes_on_with_fewer_workers_than_had_jobs_in_flight(name, fewer):
+    curve, _ = random_world(7, failures=0.0)
+    Session(MAKERS[name], curve, Budget(n_trials=8), n_workers=4, dies_after=5)
+    resumed = Session(MAKERS[name], curve, Budget(n_trials=8), n_workers=fewer)
+    assert resumed.end.state == "completed"
+    assert State.INTERRUPTED not in {trial.state for trial in resumed.view.trials.values()}
+
+
 @pytest.mark.parametrize("n_workers", [1, 2, 5])
 def test_synchronous_rungs_do_not_depend_on_the_number_of_workers(n_workers):
     curve, seconds = random_world(5)
