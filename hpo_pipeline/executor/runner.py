@@ -90,20 +90,60 @@ def _checkpoints(folder: Path) -> dict[int, Path]:
 
 
 @dataclass(slots=True)
-class _Held:
-    """The last trial's state, kept in memory: if it goes on here, nothing is loaded."""
+class Held:
+    """A trial's state in memory: if it goes on here, nothing is loaded."""
 
     trial_id: int
     resource: int
     state: Any
+
+    def fits(self, task: Task) -> bool:
+        """Whether this is where the task goes on."""
+        return not task.adopted and (self.trial_id, self.resource) == (task.trial_id, task.recorded)
+
+
+def begin(objective: Objective, task: Task, folder: Path) -> Held:
+    """The trial where its records end: its newest checkpoint up to there, or from zero."""
+    usable = {at: path for at, path in _checkpoints(folder).items() if at <= task.recorded}
+    start = max(usable, default=0)
+    if usable:
+        return Held(task.trial_id, start, objective.load(usable[start], task.config, task.seed))
+    return Held(task.trial_id, start, objective.start(task.config, task.seed))
+
+
+def save(objective: Objective, held: Held, folder: Path) -> None:
+    """Writes a checkpoint; of the older ones the newest stays, until the report that belongs to this is recorded."""
+    older = sorted(at for at in _checkpoints(folder) if at < held.resource)
+    objective.save(held.state, folder / f"{held.resource}.ckpt")
+    for at in older[:-1]:
+        (folder / f"{at}.ckpt").unlink(missing_ok=True)
+
+
+def report(held: Held, metrics: Metrics, seconds: float, metric: str) -> Report:
+    """What a trial that was just advanced by one unit reports."""
+    values = {name: float(value) for name, value in metrics.items()}
+    values.setdefault("seconds", seconds)
+    if metric not in values:
+        raise KeyError(f"the objective reported no {metric!r}; it has {', '.join(sorted(values))}")
+    held.resource += 1
+    return Report(held.trial_id, held.resource, values, time.time())
+
+
+def failure(trial_id: int, error: Exception, folder: Path) -> Result:
+    """The result of a job that raised; its traceback goes to the trial's log, too."""
+    text = "".join(traceback.format_exception(error))
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "log.txt", "a") as log:
+        log.write(text)
+    message = f"{type(error).__name__}: {error}".splitlines()[0]
+    return Result(trial_id, Outcome.FAILED, time.time(), message, text)
 
 
 class JobRunner:
     """Runs jobs one after the other.
 
     A checkpoint is written at the end of a job and, in long ones, every `checkpoint_seconds`, as
-    `trials/<id>/<resource>.ckpt`. The one before it stays until the tuner has recorded the report that belongs to the
-    new one, which is known when it hands over the next job.
+    `trials/<id>/<resource>.ckpt`.
     """
 
     def __init__(self, make: Callable[[], Objective], metric: str, folder: Path, checkpoint_seconds: float) -> None:
@@ -112,67 +152,37 @@ class JobRunner:
         self._metric = metric
         self._folder = folder
         self._checkpoint_seconds = checkpoint_seconds
-        self._held: _Held | None = None
+        self._held: Held | None = None
 
     def run(self, task: Task) -> Iterator[list[Event]]:
         """The job's events as they happen; the last report and the result come together. Close it to stop the job."""
         folder = trial_folder(self._folder, task.trial_id)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            yield from self._run(task)
+            yield from self._run(task, folder)
         except Exception as error:
             self._held = None
-            text = traceback.format_exc()
-            with open(folder / "log.txt", "a") as log:
-                log.write(text)
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
-            yield [Result(task.trial_id, Outcome.FAILED, time.time(), message, text)]
+            yield [failure(task.trial_id, error, folder)]
 
-    def _run(self, task: Task) -> Iterator[list[Event]]:
-        folder = trial_folder(self._folder, task.trial_id)
+    def _run(self, task: Task, folder: Path) -> Iterator[list[Event]]:
         if self._objective is None:
             self._objective = self._make()
         objective = self._objective
-        held = self._begin(objective, task, folder)
+        if self._held is None or not self._held.fits(task):
+            self._held = None  # let go of its memory before the next one is built
+            self._held = begin(objective, task, folder)
+        held = self._held
         saved = time.monotonic()
         while held.resource < task.resource:
-            report = self._advance(objective, held)
+            began = time.perf_counter()
+            metrics = objective.advance(held.state)
+            event = report(held, metrics, time.perf_counter() - began, self._metric)
             if held.resource == task.resource:
-                self._save(objective, held, folder)
-                yield [report, Result(task.trial_id, Outcome.DONE, time.time())]
+                save(objective, held, folder)
+                yield [event, Result(task.trial_id, Outcome.DONE, time.time())]
                 return
             if time.monotonic() - saved >= self._checkpoint_seconds:
-                self._save(objective, held, folder)
+                save(objective, held, folder)
                 saved = time.monotonic()
-            yield [report]
+            yield [event]
         raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
-
-    def _begin(self, objective: Objective, task: Task, folder: Path) -> _Held:
-        """The trial where its records end: held in memory, else its newest checkpoint up to there, else from zero."""
-        held = None if task.adopted else self._held
-        if held is not None and (held.trial_id, held.resource) == (task.trial_id, task.recorded):
-            return held
-        self._held = None  # let go of its memory before the next one is built
-        usable = {at: path for at, path in _checkpoints(folder).items() if at <= task.recorded}
-        start = max(usable, default=0)
-        if usable:
-            state = objective.load(usable[start], task.config, task.seed)
-        else:
-            state = objective.start(task.config, task.seed)
-        self._held = _Held(task.trial_id, start, state)
-        return self._held
-
-    def _advance(self, objective: Objective, held: _Held) -> Report:
-        began = time.perf_counter()
-        metrics: Metrics = {name: float(value) for name, value in objective.advance(held.state).items()}
-        metrics.setdefault("seconds", time.perf_counter() - began)
-        if self._metric not in metrics:
-            raise KeyError(f"the objective reported no {self._metric!r}; it has {', '.join(sorted(metrics))}")
-        held.resource += 1
-        return Report(held.trial_id, held.resource, metrics, time.time())
-
-    def _save(self, objective: Objective, held: _Held, folder: Path) -> None:
-        older = sorted(at for at in _checkpoints(folder) if at < held.resource)
-        objective.save(held.state, folder / f"{held.resource}.ckpt")
-        for at in older[:-1]:
-            (folder / f"{at}.ckpt").unlink(missing_ok=True)

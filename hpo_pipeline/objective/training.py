@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Iterator, Mapping
+import math
+import time
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,13 @@ from torch import nn
 from hpo_pipeline.build import build, check, locate
 from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.objective import Metrics, checkpoint
+from hpo_pipeline.objective import Metrics, checkpoint, fused
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate, train
 from hpo_pipeline.seeding import derived_seed
 
 _KEPT_DATASETS = 2
+_TRIED_STEPS = 10
 
 
 @dataclass(slots=True)
@@ -105,6 +109,56 @@ class Training:
         state.model.eval()
         error, loss = evaluate(state.model, data.x_validation, data.y_validation)
         return {"validation_error": error, "validation_loss": loss, "train_loss": train_loss}
+
+    def fusion_key(self, state: TrainingState) -> Hashable | None:
+        """Equal for trials that `advance_together` can take; None for one that can only be trained alone."""
+        key = fused.fusion_key(state.model, state.optimizer)
+        return None if key is None else (id(state.data), key)
+
+    def advance_together(self, states: Sequence[TrainingState]) -> list[Metrics]:
+        """`advance` for several trials with one `fusion_key`, as one program; in their order."""
+        data, places = states[0].data, sorted(range(len(states)), key=lambda i: states[i].batch_size)
+        members = [self._member(states[i]) for i in places]
+        losses, stack = fused.train_together(members, data.x_train, data.y_train)
+        metrics: list[Metrics] = [{"train_loss": loss} for loss in losses]
+        if not self.final:
+            for model in (member.model for member in members):
+                model.eval()
+            scores = fused.evaluate_together(stack, data.x_validation, data.y_validation)
+            metrics = [
+                {"validation_error": error, "validation_loss": loss, **rest}
+                for (error, loss), rest in zip(scores, metrics, strict=True)
+            ]
+        for state in states:
+            state.resource += 1
+        return [metrics[places.index(i)] for i in range(len(states))]
+
+    def fusion_gain(self, states: Sequence[TrainingState]) -> float:
+        """How many times as fast these trials train together as one by one: measured on copies, for a few steps."""
+        data = states[0].data
+        copies = [self._member(state, copied=True) for state in sorted(states, key=lambda s: s.batch_size)]
+        n = min(len(data.y_train), _TRIED_STEPS * copies[-1].batch_size)
+        tried = [replace(member, order=member.order[:n]) for member in copies]
+        sample = {0, len(tried) // 2, len(tried) - 1}
+        alone = together = math.inf
+        for _ in range(2):  # the first time includes what is done once
+            began = time.perf_counter()
+            for member in (tried[i] for i in sample):
+                train(member.model, member.optimizer, data.x_train, data.y_train, member.order, member.batch_size)
+            middle = time.perf_counter()
+            fused.train_together(tried, data.x_train, data.y_train)
+            alone = min(alone, (middle - began) * len(tried) / len(sample))
+            together = min(together, time.perf_counter() - middle)
+        return alone / together
+
+    def _member(self, state: TrainingState, *, copied: bool = False) -> fused.Member:
+        """A trial's part in a pack, about to train its next epoch."""
+        model, optimizer = copy.deepcopy((state.model, state.optimizer)) if copied else (state.model, state.optimizer)
+        model.train()
+        order = data_order(len(state.data.y_train), state.config["seed"], state.resource).to(self.device)
+        seed = derived_seed(state.seed, "epoch", state.resource)
+        grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
+        return fused.Member(model, optimizer, order, state.batch_size, seed, grad_clip)
 
     def test(self, state: TrainingState) -> Metrics:
         """Scores the test set. For the one final training; tuning must never see these numbers."""

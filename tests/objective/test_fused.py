@@ -1,0 +1,199 @@
+"""Trials trained together have the numbers that they have alone."""
+
+import copy
+import dataclasses
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hpo_pipeline.objective import fused  # noqa: E402
+from hpo_pipeline.objective.training import Training  # noqa: E402
+
+DIGITS = {"_target_": "hpo_pipeline.dataset.digits.Digits"}
+SOFTMAX = {"_target_": "hpo_pipeline.model.softmax.Softmax"}
+
+
+def mlp(n_units_1=16, n_units_2=8, **keys):
+    return {"_target_": "hpo_pipeline.model.mlp.MLP", "n_units_1": n_units_1, "n_units_2": n_units_2, **keys}
+
+
+def deep(**keys):
+    return {"_target_": "hpo_pipeline.model.deep_mlp.DeepMLP", "n_layers": 3, **keys}
+
+
+def optimizer(name, **keys):
+    return {"_target_": f"torch.optim.{name}", **keys}
+
+
+def config(model, optimizer, batch_size=32):
+    return {"seed": 0, "model": model, "dataset": {**DIGITS, "batch_size": batch_size}, "optimizer": optimizer}
+
+
+PACKS = {
+    "softmax, learning rates": [config(SOFTMAX, optimizer("SGD", lr=0.5 / 3**i)) for i in range(4)],
+    "softmax, momentum, nesterov and decay": [
+        config(SOFTMAX, optimizer("SGD", lr=0.01, momentum=m, nesterov=n, weight_decay=d))
+        for m, n, d in ((0.0, False, 0.0), (0.9, False, 1e-3), (0.9, True, 0.0), (0.5, True, 1e-2))
+    ],
+    "softmax, batch sizes": [config(SOFTMAX, optimizer("SGD", lr=0.1), b) for b in (100, 8, 64, 17)],
+    "mlp, Adam with its own betas, epsilon and decay": [
+        config(
+            mlp(), optimizer("Adam", lr=1e-3 * (i + 1), betas=[0.9 - 0.1 * i, 0.99], eps=10 ** -(8 - i), weight_decay=d)
+        )
+        for i, d in enumerate((0.0, 1e-3, 1e-2))
+    ],
+    "mlp, widths": [config(mlp(4 + 9 * i, 20 - 3 * i), optimizer("Adam", lr=1e-3)) for i in range(4)],
+    "mlp, widths whose padding is not zero after the activation": [
+        config(mlp(4 + 9 * i, 20 - 3 * i, activation="sigmoid"), optimizer("AdamW", lr=1e-2)) for i in range(4)
+    ],
+    "mlp, widths, batch sizes and dropout": [
+        config(mlp(8 + i, 9 - i, dropout_1=0.2 * i, dropout_2=0.3), optimizer("AdamW", lr=1e-3, weight_decay=0.1), b)
+        for i, b in enumerate((33, 8, 100))
+    ],
+    "large networks, stepped by their own optimizers": [
+        config(mlp(500, 300), optimizer("Adam", lr=1e-3 / (i + 1)), b) for i, b in enumerate((128, 100))
+    ],
+    "three hidden layers": [
+        config(deep(n_units_2=20 + i, dropout=0.1 * i), optimizer("SGD", lr=0.1)) for i in range(3)
+    ],
+}
+
+
+@pytest.fixture
+def training(monkeypatch):
+    """The training objective in float64 on the CPU, where rounding can't hide a mistake."""
+    torch.set_default_dtype(torch.float64)
+    objective = Training(device="cpu", threads=1)
+    loaded = objective._data
+    splits = {}
+
+    def doubled(node):
+        data = loaded(node)
+        x, v = data.x_train.double(), data.x_validation.double()
+        return splits.setdefault(id(data), dataclasses.replace(data, x_train=x, x_validation=v))
+
+    monkeypatch.setattr(objective, "_data", doubled)
+    yield objective
+    torch.set_default_dtype(torch.float32)
+
+
+def started(training, configs):
+    return [training.start(config, seed) for seed, config in enumerate(configs, start=7)]
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_three_epochs_together_are_three_epochs_alone(training, name):
+    alone, together = started(training, PACKS[name]), started(training, PACKS[name])
+    assert len({training.fusion_key(state) for state in together}) == 1
+    for _ in range(3):
+        expected = [training.advance(state) for state in alone]
+        for one, other in zip(expected, training.advance_together(together), strict=True):
+            assert other == pytest.approx(one, rel=1e-9)
+
+
+def test_a_trial_goes_on_alone_after_a_pack_and_in_a_pack_after_alone(training, tmp_path):
+    name = "mlp, Adam with its own betas, epsilon and decay"
+    alone, mixed = started(training, PACKS[name]), started(training, PACKS[name])
+    training.advance_together(mixed)
+    training.save(mixed[1], tmp_path / "1.ckpt")
+    mixed[1] = training.load(tmp_path / "1.ckpt", PACKS[name][1], 8)
+    training.advance(mixed[1])
+    last = training.advance_together([mixed[0], mixed[2]])
+    for _ in range(2):
+        expected = [training.advance(state) for state in alone]
+    assert last[0] == pytest.approx(expected[0], rel=1e-9)
+    assert last[1] == pytest.approx(expected[2], rel=1e-9)
+    final = training.advance_together(mixed[:2])[1]
+    assert final == pytest.approx(training.advance(alone[1]), rel=1e-9)
+
+
+def test_trials_at_different_epochs_see_their_own_data_order(training):
+    configs = [config(SOFTMAX, optimizer("SGD", lr=0.1)) for _ in range(2)]
+    alone, together = started(training, configs), started(training, configs)
+    for states in (alone, together):
+        training.advance(states[0])
+    expected = [training.advance(state) for state in alone]
+    assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
+
+
+def test_gradients_are_clipped_for_each_trial(training):
+    configs = [
+        {**config(mlp(8 + i, 8), optimizer("SGD", lr=1.0)), "objective": {"grad_clip": clip}}
+        for i, clip in enumerate((0.01, None, 10.0))
+    ]
+    alone, together = started(training, configs), started(training, configs)
+    expected = [training.advance(state) for state in alone]
+    assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
+
+
+@pytest.mark.parametrize("sizes", [(32, 32, 32), (8, 32, 64)])
+def test_a_diverged_trial_touches_no_bit_of_its_neighbours(sizes):
+    def neighbours(lr):
+        objective = Training(device="cpu", threads=1)
+        configs = [config(mlp(), optimizer("SGD", lr=r), b) for r, b in zip((0.1, lr, 0.05), sizes, strict=True)]
+        states = started(objective, configs)
+        metrics = [objective.advance_together(states) for _ in range(2)][-1]
+        return metrics, [p.clone() for i in (0, 2) for p in states[i].model.parameters()]
+
+    sane, weights = neighbours(0.1)
+    wild, others = neighbours(1e38)
+    assert not math.isfinite(wild[1]["validation_loss"])
+    assert [wild[0], wild[2]] == [sane[0], sane[2]]
+    assert all(torch.equal(a, b) for a, b in zip(weights, others, strict=True))
+
+
+def test_padded_units_stay_zero(training):
+    configs = [config(mlp(4, 12), optimizer("AdamW", lr=0.1)), config(mlp(16, 3), optimizer("AdamW", lr=0.1), 64)]
+    states = started(training, configs)
+    data = states[0].data
+    members = [training._member(state) for state in states]
+    _, stack = fused.train_together(members, data.x_train, data.y_train)
+    first, second, last = stack.weights
+    assert first[0, 4:].abs().max() == 0
+    assert second[0, 4:].abs().max() == second[1, :, 3:].abs().max() == 0
+    assert last[1, 3:].abs().max() == 0
+    assert first[0, :4].abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        config(deep(), optimizer("SGD", lr=0.1)),  # another depth
+        config(SOFTMAX, optimizer("Adam", lr=0.1)),  # another optimizer
+        config(mlp(activation="tanh"), optimizer("SGD", lr=0.1)),  # another activation
+    ],
+)
+def test_what_can_not_be_stacked_has_another_key(training, odd):
+    usual = [config(SOFTMAX, optimizer("SGD", lr=0.1)), config(mlp(), optimizer("SGD", lr=0.1))]
+    keys = {training.fusion_key(state) for state in started(training, [*usual, odd])}
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        config(SOFTMAX, optimizer("SGD", lr=0.1, momentum=0.9, dampening=0.5)),
+        config(SOFTMAX, optimizer("Adam", lr=0.1, amsgrad=True)),
+        config(SOFTMAX, optimizer("RMSprop", lr=0.1)),
+        config({"_target_": "torch.nn.LazyLinear", "out_features": 10}, optimizer("SGD", lr=0.1)),
+    ],
+)
+def test_what_is_not_known_to_stack_is_trained_alone(unusual):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    if "LazyLinear" in unusual["model"]["_target_"]:
+        model = torch.nn.Linear(64, 10)
+    keys = {key: value for key, value in unusual["optimizer"].items() if key != "_target_"}
+    made = getattr(torch.optim, unusual["optimizer"]["_target_"].rpartition(".")[2])(model.parameters(), **keys)
+    assert fused.fusion_key(model, made) is None
+
+
+def test_measuring_the_gain_changes_no_trial(training):
+    states = started(training, PACKS["softmax, batch sizes"])
+    before = copy.deepcopy([state.model.state_dict() for state in states])
+    assert training.fusion_gain(states) > 0
+    for state, weights in zip(states, before, strict=True):
+        assert all(torch.equal(value, weights[name]) for name, value in state.model.state_dict().items())
+        assert not state.optimizer.state
