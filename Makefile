@@ -12,7 +12,7 @@ tune: .venv/installed data
 	$(BIN)/python tune.py $(ARGS)
 
 test: .venv/developed data
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: .venv/developed
 	$(BIN)/ruff check .
