@@ -1,7 +1,7 @@
 """What a decision costs when an evaluation is free, after 1,000 trials and after 10,000.
 
-    python benchmarks/decisions.py                        asha (both types), fifo, successive_halving
-    python benchmarks/decisions.py scheduler=pasha        others; each argument is the overrides of one study
+    python benchmarks/decisions.py                        the asynchronous schedulers, and successive halving
+    python benchmarks/decisions.py scheduler=hyperband    others; each argument is the overrides of one study
     python benchmarks/decisions.py "scheduler=asha scheduler.eta=2" --n-trials 4000
 
 Two measurements of each scheduler:
@@ -38,6 +38,10 @@ from hpo_pipeline.trial import Job
 STUDIES = (
     "scheduler=asha",
     "scheduler=asha scheduler.type=stopping",
+    "scheduler=asha scheduler.brackets=3",
+    "scheduler=pasha",
+    "scheduler=median_stopping",
+    "scheduler=pbt scheduler.population=10000",
     "scheduler=fifo",
     "scheduler=successive_halving",
 )

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sortedcontainers import SortedList
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
@@ -91,6 +92,7 @@ class PBT:
         self._resample = resample
         self._keep = list(keep)
         self._members: dict[int, _Member] = {}
+        self._ranked: SortedList[tuple[float, int]] = SortedList()  # (score, trial id) of who has had a first interval
         self._ready: list[tuple[int, int]] = []  # (resource, trial id): who is furthest behind goes on first
         self._running = 0
         self._complete: list[int] = []
@@ -112,15 +114,13 @@ class PBT:
 
     def _exploit(self, member: _Member) -> tuple[int, int] | None:
         """Makes a bad member a variation of a good one; returns whose checkpoint it goes on from, None for its own."""
-        ranked = sorted((m for m in self._members.values() if m.resource), key=lambda m: (m.score, m.trial.id))
-        n = int(self._quantile * len(ranked))
-        if member not in ranked[len(ranked) - n :]:
-            return None
-        best = [m for m in ranked[:n] if m.score < math.inf]
-        if not best:
+        n = int(self._quantile * len(self._ranked))
+        rank = self._ranked.bisect_left((member.score, member.trial.id))
+        finite = self._ranked.bisect_left((math.inf, -1))
+        if rank < len(self._ranked) - n or min(n, finite) == 0:
             return None
         rng = generator(self._seed, "pbt", member.trial.id, member.resource)
-        source = best[int(rng.integers(len(best)))]
+        source = self._members[self._ranked[int(rng.integers(min(n, finite)))][1]]
         config = explore(self._space, source.trial.config, self._keep, self._resample, rng)
         member.trial = Trial(member.trial.id, config)
         return source.trial.id, source.resource
@@ -131,11 +131,12 @@ class PBT:
     def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
         self._running -= 1
         member = self._members[job.trial.id]
-        if failed:
-            # Its place in the population stays empty; nobody copies it.
-            member.score, member.resource = math.inf, 0
+        if member.resource:
+            self._ranked.remove((member.score, member.trial.id))
+        if failed:  # its place in the population stays empty, and nobody copies it
             return [Verdict(job.trial.id, State.FAILED), *self._completed()]
         member.score, member.resource = score, job.resource
+        self._ranked.add((score, member.trial.id))
         if job.resource < self._resource:
             heapq.heappush(self._ready, (job.resource, job.trial.id))
             return [Verdict(job.trial.id, State.PAUSED)]
