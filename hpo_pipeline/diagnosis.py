@@ -34,7 +34,9 @@ def diagnose(
     GlobalHydra.instance().clear()
     typed, config_dir = _split(arguments)
     good = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
-    with hydra.initialize_config_module(config_module, version_base="1.3"):
+    # Hydra 1.3 needs version_base, 1.4 deprecates it.
+    versioned = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
+    with hydra.initialize_config_module(config_module, **versioned):
         problems = list(_problems(config_name, good, typed))
         if not problems:
             return [_told(error)]
