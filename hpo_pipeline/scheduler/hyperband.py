@@ -12,14 +12,11 @@ The paper's table for R = 81 has other sizes (81, 27, 9, 6, 5); these are those 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.scheduler import Done, Wait
 from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan
 from hpo_pipeline.searcher.suggestions import Suggestions
-from hpo_pipeline.trial import Decision, Job, Verdict
 
 
 def bracket_size(s: int, s_max: int, eta: int) -> int:
@@ -47,7 +44,7 @@ def plans(min_resource: int, max_resource: int, eta: int) -> tuple[Plan, ...]:
     return tuple(brackets)
 
 
-class Hyperband:
+class Hyperband(Brackets):
     """The brackets in turn, again and again, until the budget ends.
 
     Args:
@@ -64,16 +61,7 @@ class Hyperband:
         if problems := check_geometry(min_resource, max_resource, eta):
             raise ConfigError(problems)
         self.plans = plans(min_resource, max_resource, eta)
-        self._brackets = Brackets(trials, itertools.cycle(self.plans), eta)
-
-    def next_job(self) -> Job | Wait | Done:
-        return self._brackets.next_job()
-
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        return self._brackets.on_report(job, resource, score)
-
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
-        return self._brackets.on_result(job, score, failed=failed)
+        super().__init__(trials, itertools.cycle(self.plans), eta)
 
     def describe(self) -> str:
         evaluations, cost = sum(sum(plan.sizes) for plan in self.plans), sum(plan.cost() for plan in self.plans)

@@ -59,8 +59,10 @@ class PASHA(ASHA):
         verdicts = super().on_result(job, score, failed=failed)
         if job.rung == self._limit and score < math.inf:
             insort(self._on_top, (score, job.trial.id))
+            is_ranked = (score, job.trial.id) not in self._on_top[RANKED:]
             del self._on_top[RANKED:]
-            if self._limit < self._ladders[0].top and not self._is_stable():
+            # Who isn't ranked changes nothing: the others were stable before, or the limit would have been raised.
+            if is_ranked and self._limit < self._ladders[0].top and not self._is_stable():
                 self._limit += 1
                 self._on_top = []
                 self._noise = {}

@@ -8,17 +8,14 @@ N trials are trained to the first rung's resource; the best 1/eta of them go on 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.scheduler import Done, Wait
 from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes, levels
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan
 from hpo_pipeline.searcher.suggestions import Suggestions
-from hpo_pipeline.trial import Decision, Job, Verdict
 
 
-class SuccessiveHalving:
+class SuccessiveHalving(Brackets):
     """Bracket after bracket of the same sizes, until the budget ends.
 
     Args:
@@ -42,19 +39,9 @@ class SuccessiveHalving:
             raise ConfigError(problems)
         resources = levels(min_resource, max_resource, eta)
         size = bracket_size or eta ** (len(resources) - 1)
-        self._size, self._resources = size, resources
         sizes = halving_sizes(size, len(resources), eta)
         self._plan = Plan(0, sizes, resources)
-        self._brackets = Brackets(trials, (Plan(i, sizes, resources) for i in itertools.count()), eta)
-
-    def next_job(self) -> Job | Wait | Done:
-        return self._brackets.next_job()
-
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        return self._brackets.on_report(job, resource, score)
-
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
-        return self._brackets.on_result(job, score, failed=failed)
+        super().__init__(trials, (Plan(i, sizes, resources) for i in itertools.count()), eta)
 
     def describe(self) -> str:
         return f"{self._plan.describe()}; repeated until the budget ends"
