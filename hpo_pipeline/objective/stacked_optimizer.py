@@ -1,7 +1,6 @@
 """SGD, Adam and AdamW for a stack of trials, each with its own hyperparameters and its own count of steps.
 
-The formulas are torch.optim's; Kingma & Ba 2015 (Adam) and Loshchilov & Hutter 2019 (AdamW). Where the networks are
-large, a step is no longer calls but memory traffic, and each trial's own optimizer, which torch has fused, is faster.
+The formulas are torch.optim's; Kingma & Ba 2015 (Adam) and Loshchilov & Hutter 2019 (AdamW).
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW
 
 from hpo_pipeline.objective.stack import Stack
-
-LARGE = 150_000
-"""Weights of a trial from which on its own optimizer takes its steps."""
 
 _BUFFERS: dict[type, tuple[str, ...]] = {
     SGD: ("momentum_buffer",),
@@ -44,19 +40,20 @@ class StackedOptimizer:
     Args:
         stack: the weights; they are changed in place.
         optimizers: the trials' own, whose states are continued, and have the new ones after `write_back`.
+        each: Adam by torch's fused kernel for each trial, which goes through memory once, instead of a few calls for
+            all trials, which go through it several times.
     """
 
-    def __init__(self, stack: Stack, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    def __init__(self, stack: Stack, optimizers: Sequence[torch.optim.Optimizer], *, each: bool) -> None:
         self._stack = stack
         self._optimizers = optimizers
         self._kind = type(optimizers[0])
-        groups = [optimizer.param_groups[0] for optimizer in optimizers]
-        self._decoupled = self._kind is AdamW or bool(groups[0].get("decoupled_weight_decay", False))
-        self._alone = stack.large
-        like = stack.weights[0]
+        self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
+        self._decoupled = self._kind is AdamW or bool(self._groups[0].get("decoupled_weight_decay", False))
+        like = stack.tensors[0]
 
         def vector(key: str, index: int | None = None) -> Tensor:
-            values = [float(g[key] if index is None else g[key][index]) for g in groups]
+            values = [float(g[key] if index is None else g[key][index]) for g in self._groups]
             return torch.tensor(values, dtype=like.dtype, device=like.device)
 
         self._values = {"lr": vector("lr"), "weight_decay": vector("weight_decay")}
@@ -66,17 +63,17 @@ class StackedOptimizer:
             self._values |= {"beta1": vector("betas", 0), "beta2": vector("betas", 1), "eps": vector("eps")}
         self._any_momentum = self._kind is SGD and bool(self._values["momentum"].any())
         self._any_decay = bool(self._values["weight_decay"].any())
+        self._each = each and self._kind is not SGD
+        self._steps = torch.zeros(len(stack), dtype=torch.float32, device=like.device)
         self._buffers: dict[str, list[Tensor]] = {}
-        self._steps = torch.zeros(len(stack), dtype=torch.float64, device=like.device)
-        self._active = len(stack)
-        if not self._alone:
-            self._read()
+        self._read()
+        self.narrow(len(stack))
 
     @torch.no_grad()
     def _read(self) -> None:
         """Takes over the trials' optimizer states."""
         for name in _BUFFERS[self._kind]:
-            self._buffers[name] = [torch.zeros_like(tensor) for tensor in self._stack.tensors()]
+            self._buffers[name] = [torch.zeros_like(tensor) for tensor in self._stack.tensors]
         for k, optimizer in enumerate(self._optimizers):
             for name, buffers in self._buffers.items():
                 for parameter, part in self._stack.parts(k, buffers):
@@ -89,29 +86,46 @@ class StackedOptimizer:
     def narrow(self, active: int) -> None:
         """From now on only the first `active` trials take steps."""
         self._active = active
-        self._tensors = self._stack.tensors(active)
-        self._shaped = {key: self._stack.per_trial(value, active) for key, value in self._values.items()}
-        self._narrowed = {name: self._stack.narrowed(b, active) for name, b in self._buffers.items()}
+        self._tensors = self._stack.narrowed(self._stack.tensors, active)
+        self._narrowed = {name: self._stack.narrowed(buffers, active) for name, buffers in self._buffers.items()}
+        if self._each:
+            moments = (self._stack.of_trials(buffers) for buffers in self._narrowed.values())
+            self._own = list(zip(self._stack.of_trials(self._tensors), *moments, strict=True))
+        else:
+            self._shaped = {key: self._stack.per_trial(value, active) for key, value in self._values.items()}
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step of each active trial; `gradients` belong to `stack.tensors(active)` and are overwritten."""
-        if self._alone:
-            self._step_alone(gradients)
-        elif self._kind is SGD:
+        """One step of each active trial; `gradients` lie like those trials' tensors, and are overwritten."""
+        if self._kind is SGD:
             self._step_sgd(gradients)
+            return
+        self._steps[: self._active] += 1
+        if self._each:
+            self._step_each(gradients)
         else:
             self._step_adam(gradients)
 
-    def _step_alone(self, gradients: Sequence[Tensor]) -> None:
-        for k in range(self._active):
-            weights, slopes = self._stack.parts(k, self._tensors), self._stack.parts(k, gradients)
-            for (parameter, part), (_, gradient) in zip(weights, slopes, strict=True):
-                # The trial's parameter is its part of the stack for as long as the pack trains.
-                parameter.data = part
-                # The fused kernels go through memory in order and take the gradient's strides for the weight's.
-                parameter.grad = gradient.contiguous()
-            self._optimizers[k].step()
+    def _step_each(self, gradients: Sequence[Tensor]) -> None:
+        take = torch._fused_adamw_ if self._decoupled else torch._fused_adam_
+        for group, count, own, (weights, means, squares) in zip(
+            self._groups, self._steps, self._stack.of_trials(gradients), self._own, strict=False
+        ):
+            take(
+                weights,
+                own,
+                means,
+                squares,
+                [],
+                [count] * len(weights),
+                lr=float(group["lr"]),
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
 
     def _step_sgd(self, gradients: Sequence[Tensor]) -> None:
         for i, (weight, gradient) in enumerate(zip(self._tensors, gradients, strict=True)):
@@ -126,10 +140,8 @@ class StackedOptimizer:
             weight.addcmul_(gradient, self._shaped["lr"][i], value=-1.0)
 
     def _step_adam(self, gradients: Sequence[Tensor]) -> None:
-        self._steps[: self._active] += 1
-        beta1, beta2 = self._values["beta1"].double(), self._values["beta2"].double()
+        beta1, beta2, steps = self._values["beta1"].double(), self._values["beta2"].double(), self._steps.double()
         dtype = self._values["lr"].dtype
-        steps = self._steps
         size = (self._values["lr"].double() / (1 - beta1**steps)).to(dtype)
         root = (1 - beta2**steps).sqrt().to(dtype)
         sizes, roots = (self._stack.per_trial(value, self._active) for value in (size, root))
@@ -151,16 +163,13 @@ class StackedOptimizer:
         """Gives the trials' own optimizers the states that they would have had alone."""
         for k, optimizer in enumerate(self._optimizers):
             own = {name: dict(self._stack.parts(k, buffers)) for name, buffers in self._buffers.items()}
-            for parameter, _ in self._stack.parts(k, self._stack.tensors()):
-                parameter.grad = None
-                if self._alone:
-                    parameter.data = parameter.data.clone()
-                    continue
-                state: dict[str, Any] = {name: parts[parameter].contiguous().clone() for name, parts in own.items()}
-                group = optimizer.param_groups[0]
+            group = self._groups[k]
+            for parameter, _ in self._stack.parts(k, self._stack.tensors):
+                state: dict[str, Any] = {name: parts[parameter].clone() for name, parts in own.items()}
                 if self._kind is SGD:
                     state = state if group["momentum"] else {"momentum_buffer": None}
                 else:
                     device = parameter.device if group.get("fused") else torch.device("cpu")
                     state["step"] = torch.tensor(float(self._steps[k]), dtype=torch.float32, device=device)
                 optimizer.state[parameter] = state
+                parameter.grad = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hpo_pipeline.build import build, check, locate
 from hpo_pipeline.dataset import Dataset, Splits
@@ -117,8 +116,9 @@ class Training:
 
     def advance_together(self, states: Sequence[TrainingState]) -> list[Metrics]:
         """`advance` for several trials with one `fusion_key`, as one program; in their order."""
-        data, places = states[0].data, sorted(range(len(states)), key=lambda i: states[i].batch_size)
-        members = [self._member(states[i]) for i in places]
+        data = states[0].data
+        places = sorted(range(len(states)), key=lambda i: (states[i].batch_size, states[i].resource))
+        members = self._members([states[i] for i in places])
         losses, stack = fused.train_together(members, data.x_train, data.y_train)
         metrics: list[Metrics] = [{"train_loss": loss} for loss in losses]
         if not self.final:
@@ -136,9 +136,10 @@ class Training:
     def fusion_gain(self, states: Sequence[TrainingState]) -> float:
         """How many times as fast these trials train together as one by one: measured on copies, for a few steps."""
         data = states[0].data
-        copies = [self._member(state, copied=True) for state in sorted(states, key=lambda s: s.batch_size)]
-        n = min(len(data.y_train), _TRIED_STEPS * copies[-1].batch_size)
-        tried = [replace(member, order=member.order[:n]) for member in copies]
+        members = self._members(sorted(states, key=lambda state: (state.batch_size, state.resource)))
+        n = min(len(data.y_train), _TRIED_STEPS * members[-1].batch_size)
+        orders = {id(member.order): member.order[:n] for member in members}
+        tried = [member.copied(orders[id(member.order)]) for member in members]
         sample = {0, len(tried) // 2, len(tried) - 1}
         alone = together = math.inf
         for _ in range(2):  # the first time includes what is done once
@@ -151,14 +152,20 @@ class Training:
             together = min(together, time.perf_counter() - middle)
         return alone / together
 
-    def _member(self, state: TrainingState, *, copied: bool = False) -> fused.Member:
-        """A trial's part in a pack, about to train its next epoch."""
-        model, optimizer = copy.deepcopy((state.model, state.optimizer)) if copied else (state.model, state.optimizer)
-        model.train()
-        order = data_order(len(state.data.y_train), state.config["seed"], state.resource).to(self.device)
-        seed = derived_seed(state.seed, "epoch", state.resource)
-        grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
-        return fused.Member(model, optimizer, order, state.batch_size, seed, grad_clip)
+    def _members(self, states: Sequence[TrainingState]) -> list[fused.Member]:
+        """The trials' parts in a pack, about to train their next epochs."""
+        orders: dict[tuple[int, int], Tensor] = {}
+        members: list[fused.Member] = []
+        for state in states:
+            state.model.train()
+            study_seed, epoch = state.config["seed"], state.resource
+            if (study_seed, epoch) not in orders:
+                orders[study_seed, epoch] = data_order(len(state.data.y_train), study_seed, epoch).to(self.device)
+            seed = derived_seed(state.seed, "epoch", epoch)
+            grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
+            order = orders[study_seed, epoch]
+            members.append(fused.Member(state.model, state.optimizer, order, state.batch_size, seed, grad_clip))
+        return members
 
     def test(self, state: TrainingState) -> Metrics:
         """Scores the test set. For the one final training; tuning must never see these numbers."""

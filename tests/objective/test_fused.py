@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hpo_pipeline.objective import fused  # noqa: E402
+from hpo_pipeline.objective.perceptron import PerceptronStack  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
 DIGITS = {"_target_": "hpo_pipeline.dataset.digits.Digits"}
@@ -52,7 +53,7 @@ PACKS = {
         config(mlp(8 + i, 9 - i, dropout_1=0.2 * i, dropout_2=0.3), optimizer("AdamW", lr=1e-3, weight_decay=0.1), b)
         for i, b in enumerate((33, 8, 100))
     ],
-    "large networks, stepped by their own optimizers": [
+    "large networks": [
         config(mlp(500, 300), optimizer("Adam", lr=1e-3 / (i + 1)), b) for i, b in enumerate((128, 100))
     ],
     "three hidden layers": [
@@ -93,6 +94,12 @@ def test_three_epochs_together_are_three_epochs_alone(training, name):
             assert other == pytest.approx(one, rel=1e-9)
 
 
+@pytest.mark.parametrize("name", [name for name in PACKS if "dropout" not in name and "three" not in name])
+def test_three_epochs_together_in_few_calls_are_three_epochs_alone(training, name, monkeypatch):
+    monkeypatch.setattr(fused, "few_calls", lambda device: True)
+    test_three_epochs_together_are_three_epochs_alone(training, name)
+
+
 def test_a_trial_goes_on_alone_after_a_pack_and_in_a_pack_after_alone(training, tmp_path):
     name = "mlp, Adam with its own betas, epsilon and decay"
     alone, mixed = started(training, PACKS[name]), started(training, PACKS[name])
@@ -128,8 +135,11 @@ def test_gradients_are_clipped_for_each_trial(training):
     assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
 
 
+@pytest.mark.parametrize("few_calls", [False, True])
 @pytest.mark.parametrize("sizes", [(32, 32, 32), (8, 32, 64)])
-def test_a_diverged_trial_touches_no_bit_of_its_neighbours(sizes):
+def test_a_diverged_trial_touches_no_bit_of_its_neighbours(sizes, few_calls, monkeypatch):
+    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+
     def neighbours(lr):
         objective = Training(device="cpu", threads=1)
         configs = [config(mlp(), optimizer("SGD", lr=r), b) for r, b in zip((0.1, lr, 0.05), sizes, strict=True)]
@@ -148,13 +158,32 @@ def test_padded_units_stay_zero(training):
     configs = [config(mlp(4, 12), optimizer("AdamW", lr=0.1)), config(mlp(16, 3), optimizer("AdamW", lr=0.1), 64)]
     states = started(training, configs)
     data = states[0].data
-    members = [training._member(state) for state in states]
-    _, stack = fused.train_together(members, data.x_train, data.y_train)
-    first, second, last = stack.weights
-    assert first[0, 4:].abs().max() == 0
-    assert second[0, 4:].abs().max() == second[1, :, 3:].abs().max() == 0
-    assert last[1, 3:].abs().max() == 0
-    assert first[0, :4].abs().max() > 0
+    _, stack = fused.train_together(training._members(states), data.x_train, data.y_train)
+    _, second, last, first_bias, second_bias, _ = stack.tensors
+    assert first_bias[0, 4:].abs().max() == second_bias[1, 3:].abs().max() == 0
+    assert second[0, :, 4:].abs().max() == second[1, 3:].abs().max() == 0
+    assert last[1, :, 3:].abs().max() == 0
+    assert second[0, :, :4].abs().max() > 0
+
+
+@pytest.mark.parametrize("few_calls", [False, True])
+def test_each_trial_drops_its_own_share_of_its_units(few_calls, monkeypatch):
+    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+    drawn = []
+    rest = PerceptronStack._rest
+
+    def seen(stack, tensors, z, dropout=None):
+        drawn.extend([] if dropout is None else [dropout[0].clone()])
+        return rest(stack, tensors, z, dropout)
+
+    monkeypatch.setattr(PerceptronStack, "_rest", seen)
+    objective = Training(device="cpu", threads=1)
+    shares = (0.0, 0.5, 0.75)  # 1 / (1 - p) is exact
+    objective.advance_together(started(objective, [config(mlp(dropout_1=p), optimizer("SGD", lr=0.1)) for p in shares]))
+    masks = torch.cat([mask.flatten(2) for mask in drawn], dim=2)  # 16 units of 1,078 images or more each
+    for mask, p in zip(masks, shares, strict=True):
+        assert set(mask.unique().tolist()) == ({1.0} if p == 0 else {0.0, 1 / (1 - p)})
+        assert float((mask == 0).float().mean()) == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / mask.numel()))
 
 
 @pytest.mark.parametrize(
