@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from hpo_pipeline.objective.module_stack import ModuleStack, module_key
 from hpo_pipeline.objective.perceptron import PerceptronStack, perceptron
 from hpo_pipeline.objective.stack import Stack
 from hpo_pipeline.objective.stacked_optimizer import StackedOptimizer, structure
@@ -27,19 +28,21 @@ from hpo_pipeline.objective.waves import Epoch
 LARGE = 150_000
 """Weights from which on, on a processor, padding a perceptron costs more than it saves."""
 
-_EVALUATION_BATCH = 512
-
 
 def few_calls(device: torch.device) -> bool:
     """Whether calls cost more than memory there, as on a GPU, and padding is cheap."""
     return device.type != "cpu"
 
 
-def fusion_key(model: nn.Module, optimizer: torch.optim.Optimizer) -> Hashable | None:
+def fusion_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Hashable | None:
     """Equal for trials that can be trained together (on the same data); None for one that can't with any other."""
-    net, kind = perceptron(model), structure(optimizer)
-    if net is None or kind is None:
+    kind = structure(optimizer)
+    if kind is None:
         return None
+    net = perceptron(model)
+    if net is None:
+        key = module_key(model)
+        return None if key is None else (kind, key, batch_size)
     first, last = net.linears[0], net.linears[-1]
     n_weights = sum(weight.numel() for weight in model.parameters())
     return (
@@ -89,12 +92,8 @@ def train_together(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[lis
         Each member's mean cross-entropy over the examples at the time when they were seen, and the trained stack,
         whose weights and optimizer states the members have too.
     """
-    nets = [net for member in members if (net := perceptron(member.model)) is not None]
-    stacked = few_calls(x.device)
-    sizes, orders = [member.batch_size for member in members], [member.order for member in members]
-    epoch = Epoch(x.flatten(1), y, sizes, orders, stacked=stacked)
-    stack = PerceptronStack(nets, epoch.groups, [member.seed for member in members], stacked=stacked)
-    optimizer = StackedOptimizer(stack, [member.optimizer for member in members], each=not stacked)
+    stack, epoch = _stacked(members, x, y)
+    optimizer = StackedOptimizer(stack, [member.optimizer for member in members], each=not few_calls(x.device))
     limits = torch.tensor([member.grad_clip or math.inf for member in members], device=x.device, dtype=x.dtype)
     any_limit = bool(limits.isfinite().any())
     totals = torch.zeros(len(members), dtype=torch.float64, device=x.device)
@@ -115,7 +114,20 @@ def train_together(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[lis
             totals[:active].addcmul_(losses, batch.counts)
     stack.write_back()
     optimizer.write_back()
-    return (totals / len(orders[0])).tolist(), stack
+    return (totals / len(members[0].order)).tolist(), stack
+
+
+def _stacked(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[Stack, Epoch]:
+    """The members' networks and what they see, each in the form that suits them."""
+    few = few_calls(x.device)
+    sizes, orders = [member.batch_size for member in members], [member.order for member in members]
+    models, seeds = [member.model for member in members], [member.seed for member in members]
+    nets = [net for net in map(perceptron, models) if net is not None]
+    if nets:
+        epoch = Epoch(x.flatten(1), y, sizes, orders, stacked=few)
+        return PerceptronStack(nets, epoch.groups, seeds, stacked=few), epoch
+    epoch = Epoch(x, y, sizes, orders, stacked=True)
+    return ModuleStack(models, seeds, shared=len(epoch.groups) == 1, few_calls=few), epoch
 
 
 @torch.inference_mode()
@@ -123,8 +135,8 @@ def evaluate_together(stack: Stack, x: Tensor, y: Tensor) -> list[tuple[float, f
     """Each trial's error and mean cross-entropy over all examples of `x`."""
     wrong = torch.zeros(len(stack), dtype=torch.int64, device=x.device)
     total = torch.zeros(len(stack), dtype=torch.float64, device=x.device)
-    examples, labels = torch.split(x.flatten(1), _EVALUATION_BATCH), torch.split(y, _EVALUATION_BATCH)
-    for inputs, classes in zip(examples, labels, strict=True):
+    at_once = stack.evaluation_batch
+    for inputs, classes in zip(torch.split(x, at_once), torch.split(y, at_once), strict=True):
         scores = stack.scores(inputs)
         wrong += (scores.argmax(dim=1) != classes).sum(1)
         logs = scores.log_softmax(dim=1).gather(1, classes.expand(len(stack), 1, -1))

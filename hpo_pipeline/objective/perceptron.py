@@ -77,6 +77,8 @@ class PerceptronStack:
         stacked: whether batches come as one tensor for all trials.
     """
 
+    evaluation_batch = 512
+
     def __init__(
         self, nets: Sequence[Perceptron], groups: Sequence[Group], seeds: Sequence[int], *, stacked: bool
     ) -> None:
@@ -231,7 +233,7 @@ class PerceptronStack:
         return masks
 
     def scores(self, x: Tensor) -> Tensor:
-        n = self._n_layers
+        n, x = self._n_layers, x.flatten(1)
         if self._stacked:
             return self._rest(self.tensors, _stacked_first(self.tensors[0], self.tensors[n], x))
         whole = Group(0, len(self))

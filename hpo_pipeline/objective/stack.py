@@ -20,9 +20,11 @@ class Stack(Protocol):
 
     Attributes:
         tensors: all weights; steps are taken in them.
+        evaluation_batch: examples to be scored at once.
     """
 
     tensors: list[Tensor]
+    evaluation_batch: int
 
     def __len__(self) -> int:
         """K."""

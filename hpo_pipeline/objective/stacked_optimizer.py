@@ -165,7 +165,10 @@ class StackedOptimizer:
             own = {name: dict(self._stack.parts(k, buffers)) for name, buffers in self._buffers.items()}
             group = self._groups[k]
             for parameter, _ in self._stack.parts(k, self._stack.tensors):
-                state: dict[str, Any] = {name: parts[parameter].clone() for name, parts in own.items()}
+                # Laid out in memory as the parameter is: torch's fused kernels count on that.
+                state: dict[str, Any] = {
+                    name: torch.empty_like(parameter).copy_(parts[parameter]) for name, parts in own.items()
+                }
                 if self._kind is SGD:
                     state = state if group["momentum"] else {"momentum_buffer": None}
                 else:

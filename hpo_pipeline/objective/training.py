@@ -111,7 +111,7 @@ class Training:
 
     def fusion_key(self, state: TrainingState) -> Hashable | None:
         """Equal for trials that `advance_together` can take; None for one that can only be trained alone."""
-        key = fused.fusion_key(state.model, state.optimizer)
+        key = fused.fusion_key(state.model, state.optimizer, state.batch_size)
         return None if key is None else (id(state.data), key)
 
     def advance_together(self, states: Sequence[TrainingState]) -> list[Metrics]:

@@ -1,0 +1,220 @@
+"""Networks of any architecture side by side, all with the same layers: one program by `torch.func`.
+
+K trials    B examples a batch    C classes
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from hpo_pipeline.objective.epoch import EVALUATION_BATCH
+from hpo_pipeline.objective.stack import slopes_of
+from hpo_pipeline.objective.waves import Batch
+
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+_INTERNAL = frozenset(vars(nn.Module()))
+
+
+def module_key(model: nn.Module) -> Hashable | None:
+    """Equal for models that compute the same but for weights, buffers and rates of dropout; None if that can't be told.
+
+    What a module keeps besides is compared if it is plain data, a function or a class.
+    """
+    try:
+        return tuple((name, *_layer_key(module)) for name, module in model.named_modules())
+    except TypeError:
+        return None
+
+
+def _layer_key(module: nn.Module) -> tuple[Any, ...]:
+    if any(hooks for name, hooks in vars(module).items() if name.endswith("_hooks")):
+        raise TypeError("hooks may do anything")
+    own = {name: value for name, value in vars(module).items() if name not in _INTERNAL}
+    if type(module) in _DROPOUTS:
+        del own["p"]
+    tensors = {**module._parameters, **module._buffers}
+    shapes = tuple(
+        (name, None if t is None else (tuple(t.shape), t.dtype, t.device, t.requires_grad))
+        for name, t in tensors.items()
+    )
+    return type(module), shapes, _plain(own)
+
+
+def _plain(value: Any) -> Hashable:
+    match value:
+        case None | bool() | int() | float() | str() | torch.dtype() | type():
+            return type(value), value
+        case types.FunctionType() | types.BuiltinFunctionType():
+            return value
+        case list() | tuple():
+            return type(value), tuple(_plain(item) for item in value)
+        case dict():
+            return tuple((_plain(key), _plain(item)) for key, item in value.items())
+        case _:
+            raise TypeError(f"{type(value).__name__} can't be compared")
+
+
+class _Masked(nn.Module):
+    """In place of a dropout layer: multiplies by the masks that were drawn, in the order of the calls."""
+
+    def __init__(self, name: str, masks: _Masks) -> None:
+        super().__init__()
+        self._name = name
+        self._masks = masks
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._masks.applied(self._name, x) if self.training else x
+
+
+class _Masks:
+    """The dropout of a step.
+
+    Attributes:
+        calls: of dropout layers in a forward pass: the layer's name and the shape of its input.
+        given: the masks of the current pass, or None to note its calls.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, torch.Size]] = []
+        self.given: Iterator[Tensor | None] | None = None
+
+    def applied(self, name: str, x: Tensor) -> Tensor:
+        if self.given is None:
+            self.calls.append((name, x.shape))
+            return x
+        mask = next(self.given)
+        return x if mask is None else x * mask
+
+
+class ModuleStack:
+    """The weights and buffers of K models with the same `module_key`, each as one tensor `(K, ...)`.
+
+    Args:
+        models: the trials' own.
+        seeds: each trial's, of its dropout.
+        shared: all trials see the same batches.
+        few_calls: draw the dropout of all trials at once.
+
+    Raises (also later):
+        RuntimeError: a model does what can't be done for several at once, e.g. draws random numbers by itself.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, shared: bool, few_calls: bool) -> None:
+        self.evaluation_batch = max(1, EVALUATION_BATCH // len(models))
+        self._models = models
+        self._shared = shared
+        self._few_calls = few_calls
+        self._owned = [dict(model.named_parameters()) for model in models]
+        self._names = [name for name, weight in self._owned[0].items() if weight.requires_grad]
+        self._others = [
+            {name: tensor for name, tensor in _tensors(model).items() if name not in self._names} for model in models
+        ]
+        # One trial's part behind the other, as its gradient: stacking alone keeps the order of e.g. channels last.
+        self.tensors = [torch.stack([own[name].detach() for own in self._owned]).contiguous() for name in self._names]
+        self._buffers = {name: torch.stack([own[name] for own in self._others]) for name in self._others[0]}
+        self._masks = _Masks()
+        self._template = copy.deepcopy(models[0])
+        for name, module in list(self._template.named_modules()):
+            if type(module) in _DROPOUTS:
+                self._template.set_submodule(name, _Masked(name, self._masks))
+        self._calls: dict[torch.Size, list[tuple[str, torch.Size]]] = {}
+        device = self.tensors[0].device
+        self._randoms = [torch.Generator(device=device).manual_seed(seed) for seed in seeds[: 1 if few_calls else None]]
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def narrowed(self, tensors: Sequence[Tensor], active: int) -> list[Tensor]:
+        return [tensor[:active] for tensor in tensors]
+
+    def parts(self, k: int, tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        return [(self._owned[k][name], tensor[k]) for name, tensor in zip(self._names, tensors, strict=True)]
+
+    def of_trials(self, tensors: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
+        return list(zip(*(tensor.unbind() for tensor in tensors), strict=True))
+
+    def per_trial(self, values: Tensor, active: int) -> list[Tensor]:
+        return [values[:active].view(-1, *[1] * (tensor.dim() - 1)) for tensor in self.tensors]
+
+    def squared_norms(self, tensors: Sequence[Tensor], active: int) -> Tensor:
+        return torch.stack([tensor.reshape(active, -1).square().sum(1) for tensor in tensors]).sum(0)
+
+    def gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        leaves = [tensor.detach().requires_grad_() for tensor in self.tensors]
+        self._template.train()
+        scores = self._forward(leaves, batch.inputs[0], shared=self._shared, masks=self._dropout(batch.inputs[0]))
+        losses, slopes = slopes_of(scores.detach().mT.contiguous(), batch)
+        gradients = torch.autograd.grad(scores, leaves, slopes.mT)
+        return losses, [gradient.contiguous() for gradient in gradients]
+
+    def scores(self, x: Tensor) -> Tensor:
+        self._template.eval()
+        return self._forward(self.tensors, x, shared=True, masks=[]).mT
+
+    def _forward(self, weights: Sequence[Tensor], x: Tensor, *, shared: bool, masks: Sequence[Tensor | None]) -> Tensor:
+        """Class scores `(K, B, C)`. Buffers are updated in place."""
+
+        def one(own: Mapping[str, Tensor], buffers: Mapping[str, Tensor], drawn: Sequence[Tensor], x: Tensor) -> Tensor:
+            given, own_masks = iter(drawn), iter([mask is not None for mask in masks])
+            self._masks.given = (next(given) if there else None for there in own_masks)
+            state = {**own, **buffers}
+            scores: Tensor = functional_call(self._template, state, (x,))
+            if any(state[name] is not buffer for name, buffer in buffers.items()):
+                raise RuntimeError("a buffer is replaced instead of changed in place")
+            return scores
+
+        there = [mask for mask in masks if mask is not None]
+        over = vmap(one, in_dims=(0, 0, 0, None if shared else 0))
+        scores: Tensor = over(dict(zip(self._names, weights, strict=True)), self._buffers, there, x)
+        return scores
+
+    @torch.no_grad()
+    def _dropout(self, x: Tensor) -> list[Tensor | None]:
+        """For each call of a dropout layer the masks `(K, ...)`, each trial's as drawn alone; None where none drops."""
+        example = x if self._shared else x[0]
+        if example.shape not in self._calls:
+            self._masks.given, self._masks.calls = None, []
+            self._template(example)
+            self._calls[example.shape] = self._masks.calls
+        calls = self._calls[example.shape]
+        masks: list[Tensor | None] = [None] * len(calls)
+        layers: list[list[Any]] = [[model.get_submodule(name) for name, _ in calls] for model in self._models]
+        for i, (_, shape) in enumerate(calls):
+            if any(own[i].p for own in layers):
+                # All but the plain one drop whole channels.
+                plain = isinstance(layers[0][i], nn.Dropout)
+                size = shape if plain else (*shape[:2], *[1] * (len(shape) - 2))
+                masks[i] = x.new_ones(len(self), *size)
+        if self._few_calls:
+            for i, mask in enumerate(masks):
+                if mask is not None:
+                    stays = x.new_tensor([1 - own[i].p for own in layers]).view(-1, *[1] * (mask.dim() - 1))
+                    mask.copy_(torch.rand(mask.shape, device=mask.device, generator=self._randoms[0]) < stays)
+                    mask.div_(stays.clamp(min=torch.finfo(mask.dtype).tiny))
+            return masks
+        for k, random in enumerate(self._randoms):
+            for mask, layer in zip(masks, layers[k], strict=True):
+                if mask is not None and layer.p == 1:
+                    mask[k].zero_()
+                elif mask is not None and layer.p > 0:
+                    mask[k].bernoulli_(1 - layer.p, generator=random).div_(1 - layer.p)
+        return masks
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        for k in range(len(self)):
+            for parameter, part in self.parts(k, self.tensors):
+                parameter.copy_(part)
+            for name, stacked in self._buffers.items():
+                self._others[k][name].copy_(stacked[k])
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
