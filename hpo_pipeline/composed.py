@@ -11,18 +11,9 @@ from typing import Any
 from hpo_pipeline.report.command import command_line, overrides, trial_overrides
 from hpo_pipeline.trial import Config
 
-TRAINING_KEYS = (
-    "model",
-    "dataset",
-    "optimizer",
-    "objective",
-    "metric",
-    "mode",
-    "seed",
-    "trial",
-    "max_resource",
-    "threads",
-)
+TRAINING_SETTINGS = ("metric", "mode", "seed", "trial", "max_resource", "threads")
+"""Root keys with one value each, which the groups may refer to: `T_max: ${max_resource}`."""
+TRAINING_KEYS = ("model", "dataset", "optimizer", "lr_schedule", "objective", *TRAINING_SETTINGS)
 """Root keys that a training depends on: what a sample may set, and what re-running a trial needs."""
 
 
@@ -66,7 +57,7 @@ class Composed:
 
     def train_command(self) -> str:
         """The beginning of the command that re-runs a trial of this study."""
-        changes = {path: value for path, value in self.changes.items() if path not in ("trial", "max_resource")}
+        changes = {path: value for path, value in self.changes.items() if path != "trial"}
         fixed = {group: option for group, option in self.training_choices.items() if group not in self.options}
         return command_line([*self._program("train"), *overrides(fixed), *overrides(changes)])
 

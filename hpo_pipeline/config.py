@@ -19,9 +19,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import II, DictConfig, OmegaConf
 
-from hpo_pipeline.composed import TRAINING_KEYS, Composed, flatten
+from hpo_pipeline.composed import TRAINING_KEYS, TRAINING_SETTINGS, Composed, flatten
 from hpo_pipeline.errors import ConfigError, StudyError, nearest
 from hpo_pipeline.report.command import overrides
 
@@ -44,12 +44,14 @@ class _Shared:
     model: Any = None
     dataset: Any = None
     optimizer: Any = None
+    lr_schedule: Any = None
     objective: Any = None
     tracker: Any = None
 
 
 @dataclass
 class TrainSchema(_Shared):
+    resource: int = II("max_resource")
     final: bool = False
 
 
@@ -245,24 +247,28 @@ def _changes(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
     searchpath = [*HydraConfig.get().searchpath, f"pkg://{CONF}"]
     base = overrides({"hydra.searchpath": searchpath, **groups, "name": config["name"]})
     try:
-        plain = flatten(_plain(hydra.compose(_PLAIN_TRAIN, overrides=base)))
+        plain = hydra.compose(_PLAIN_TRAIN, overrides=base)
     except MissingConfigException as error:
         told = str(error).partition("\n")[0]
         raise ConfigError(f"choices: {told}; if this is a file of your own, give its folder: --config-dir …") from None
-    now = flatten({key: config[key] for key in TRAINING_KEYS})
-    return {path: value for path, value in now.items() if path not in plain or plain[path] != value}
+    changed = {key for key in TRAINING_SETTINGS if plain[key] != config[key]}
+    for key in changed:  # what refers to them follows
+        plain[key] = config[key]
+    before, now = flatten(_plain(plain)), flatten({key: config[key] for key in TRAINING_KEYS})
+    return {path: value for path, value in now.items() if path in changed or before.get(path, ...) != value}
 
 
 def _group_options(config: dict[str, Any], choices: dict[str, str]) -> dict[str, dict[str, Any]]:
     """What the options compose to of each config group that the search space chooses from: composed once, here."""
     found: dict[str, dict[str, Any]] = {}
+    settings = overrides({"name": config["name"], **{key: config[key] for key in TRAINING_SETTINGS}})
     for group, node in (config.get("search_space") or {}).items():
         if group not in choices or not isinstance(node, dict) or node.get("type") != "choice":
             continue
         there = GlobalHydra.instance().config_loader().get_group_options(group)
         fixed = [f"{other}={option}" for other, option in choices.items() if other in TRAINING_KEYS and other != group]
         found[group] = {
-            option: _plain(hydra.compose("train", overrides=[*fixed, f"{group}={option}", "name=option"]))[group]
+            option: _plain(hydra.compose("train", overrides=[*fixed, f"{group}={option}", *settings]))[group]
             for option in map(str, node.get("choices") or ())
             if option in there
         }
@@ -290,7 +296,8 @@ def _resumed(composed: Composed) -> Composed:
             + (f"studies here: {', '.join(there)}" if there else f"none in {folder.parent} yet")
         )
     stored = _plain(OmegaConf.load(folder / "config.yaml"))
-    config: dict[str, Any] = {key: value for key, value in stored.items() if key not in ("defaults", "hydra")}
+    config: dict[str, Any] = dict.fromkeys(TRAINING_KEYS)  # a study of an older version has fewer
+    config |= {key: value for key, value in stored.items() if key not in ("defaults", "hydra")}
     problems = []
     for override in composed.typed:
         path = override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")

@@ -88,6 +88,7 @@ def check_training(composed: Composed, *, data: bool = True) -> Objective:
         StudyError: the data isn't there.
     """
     flight = Preflight(composed.config)
+    flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
     flight.build("tracker")
     flight.raise_problems()

@@ -35,14 +35,14 @@ def run_training(composed: Composed) -> int:
     write_configs(composed, folder, "train")
     state = objective.start(composed.training, trial_seed(config["seed"], config["trial"]))
     curve: list[tuple[int, dict[str, float], float]] = []
-    for resource in range(1, config["max_resource"] + 1):
+    for resource in range(1, config["resource"] + 1):
         metrics = _advance(objective, state)
         curve.append((resource, metrics, time.time()))
-        _show(f"{objective.unit} {resource}/{config['max_resource']}", metrics)
+        _show(f"{objective.unit} {resource}/{config['resource']}", metrics)
     objective.save(state, folder / MODEL)
     final = _test(objective, state) if config["final"] else {}
     print(f"The model is in {folder / MODEL}")
-    tags = {"hpo.command": composed.rerun_command(config["trial"], config["max_resource"], {})}
+    tags = {"hpo.command": composed.rerun_command(config["trial"], config["resource"], {})}
     where = log_training(
         build(config["tracker"]), folder, composed.training, config["name"], curve, tags, folder / MODEL, final
     )

@@ -16,7 +16,8 @@ from hpo_pipeline import preflight, single
 from hpo_pipeline.composed import flatten
 from hpo_pipeline.preflight import check_study, check_training
 
-GROUPS = ("model", "dataset", "optimizer", "search_space", "searcher", "scheduler", "objective", "executor", "tracker")
+GROUPS = ("model", "dataset", "optimizer", "lr_schedule", "objective", "search_space", "searcher", "scheduler")
+GROUPS += ("executor", "tracker")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -147,6 +148,37 @@ def test_the_printed_command_trains_the_winner_again_to_the_same_numbers(monkeyp
     rerun = _rerun_curve(monkeypatch, *words[2:], "name=again")
     assert rerun == curve(journal("s"), trial)[: len(rerun)]
     assert rerun
+
+
+def test_the_first_epochs_of_a_trial_are_trained_again_with_the_schedule_of_the_whole(monkeypatch):
+    study = (*DIGITS, "+search_space.lr_schedule={type: choice, choices: [cosine]}", "max_resource=3")
+    assert run(*study, "scheduler=fifo", "name=s", "n_trials=1").code == 0
+    records = journal("s")
+    (sample,) = (record["config"] for record in records if record["event"] == "suggested")
+    command = compose(*study).rerun_command(0, 2, sample)
+    rerun = _rerun_curve(monkeypatch, *shlex.split(command)[1:], "name=again")
+    assert rerun == curve(records, 0)[:2]
+    # Half a cosine over three epochs: cos 60 degrees is 1/2.
+    assert rerun[1][1]["learning_rate"] == pytest.approx(0.75 * sample["optimizer.lr"])
+
+
+def test_the_options_of_a_chosen_group_follow_the_root_keys():
+    space = "+search_space.lr_schedule={type: choice, choices: [none, cosine]}"
+    composed = compose(space, "max_resource=27", "lr_schedule=cosine")
+    assert composed.trial_config(0, {"lr_schedule": "cosine"})["lr_schedule"]["T_max"] == 27
+    assert composed.trial_config(0, {"lr_schedule": "none"})["lr_schedule"] is None
+    assert list(composed.changes) == ["max_resource"]
+
+
+def test_a_study_of_a_version_without_schedules_can_be_resumed():
+    assert run(*FREE, "name=old", "n_trials=1").code == 0
+    saved = Path("runs/old/config.yaml")
+    content = yaml.safe_load(saved.read_text())
+    del content["lr_schedule"], content["choices"]["lr_schedule"]
+    saved.write_text(yaml.safe_dump(content))
+    ended = run("name=old", "resume=true", "n_trials=2")
+    assert ended.code == 0, ended.err
+    assert "lr_schedule" not in ended.out
 
 
 @pytest.mark.slow

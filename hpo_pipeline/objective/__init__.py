@@ -17,7 +17,7 @@ class Objective(Protocol):
 
     Attributes:
         unit: what one unit of resource is called ("epoch").
-        metrics: names of the metrics that `advance` returns, or () if they aren't known beforehand.
+        metrics: names of the metrics that `advance` returns in every trial, or () if they aren't known beforehand.
     """
 
     unit: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.objective import Metrics, checkpoint, fused
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate, train
+from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
 
 _KEPT_DATASETS = 2
@@ -34,6 +35,7 @@ class TrainingState:
         data: shared by all trials with the same dataset.
         config: the trial's config, as `start` got it.
         seed: the trial's own seed.
+        schedule: of the learning rate; None where the config has none.
         resource: epochs done.
     """
 
@@ -42,15 +44,28 @@ class TrainingState:
     data: Splits
     config: Mapping[str, Any]
     seed: int
+    schedule: Schedule | None = None
     resource: int = 0
 
     @property
     def batch_size(self) -> int:
         return int(self.config["dataset"]["batch_size"])
 
+    def begin_epoch(self) -> None:
+        """Makes model and optimizer ready to train the next epoch."""
+        self.model.train()
+        if self.schedule is not None:
+            self.schedule.apply(self.optimizer, self.resource)
+
+    def learning_rate(self) -> Metrics:
+        """That of the epoch which was just trained, where a schedule changes it from epoch to epoch."""
+        return {} if self.schedule is None else {"learning_rate": self.optimizer.param_groups[0]["lr"]}
+
 
 class Training:
     """Trains `config["model"]` on `config["dataset"]` with `config["optimizer"]`, minimising cross-entropy.
+
+    `config["lr_schedule"]`, if there is one, sets the learning rate of each epoch from `optimizer.lr`.
 
     Initial weights follow from the trial's seed, the order of the data from the study's seed and the epoch, everything
     random within an epoch (dropout) from the trial's seed and the epoch. So a trial gives the same numbers alone or
@@ -92,7 +107,9 @@ class Training:
         torch.manual_seed(seed)
         model: nn.Module = build(config["model"], input_shape=data.input_shape, n_classes=data.n_classes)
         model.to(self.device)
-        return TrainingState(model, _optimizer(config["optimizer"], model), data, config, seed)
+        optimizer, node = _optimizer(config["optimizer"], model), config.get("lr_schedule")
+        schedule = None if node is None else Schedule(node, optimizer)
+        return TrainingState(model, optimizer, data, config, seed, schedule)
 
     def advance(self, state: TrainingState) -> Metrics:
         """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
@@ -100,14 +117,15 @@ class Training:
         order = data_order(len(data.y_train), state.config["seed"], epoch).to(self.device)
         torch.manual_seed(derived_seed(state.seed, "epoch", epoch))
         grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
-        state.model.train()
+        state.begin_epoch()
         train_loss = train(state.model, state.optimizer, data.x_train, data.y_train, order, state.batch_size, grad_clip)
         state.resource += 1
+        metrics = {"train_loss": train_loss, **state.learning_rate()}
         if self.final:
-            return {"train_loss": train_loss}
+            return metrics
         state.model.eval()
         error, loss = evaluate(state.model, data.x_validation, data.y_validation)
-        return {"validation_error": error, "validation_loss": loss, "train_loss": train_loss}
+        return {"validation_error": error, "validation_loss": loss, **metrics}
 
     def fusion_key(self, state: TrainingState) -> Hashable | None:
         """Equal for trials that `advance_together` can take; None for one that can only be trained alone."""
@@ -120,7 +138,7 @@ class Training:
         places = sorted(range(len(states)), key=lambda i: (states[i].batch_size, states[i].resource))
         members = self._members([states[i] for i in places])
         losses, stack = fused.train_together(members, data.x_train, data.y_train)
-        metrics: list[Metrics] = [{"train_loss": loss} for loss in losses]
+        metrics = [{"train_loss": loss, **states[i].learning_rate()} for i, loss in zip(places, losses, strict=True)]
         if not self.final:
             for model in (member.model for member in members):
                 model.eval()
@@ -157,7 +175,7 @@ class Training:
         orders: dict[tuple[int, int], Tensor] = {}
         members: list[fused.Member] = []
         for state in states:
-            state.model.train()
+            state.begin_epoch()
             study_seed, epoch = state.config["seed"], state.resource
             if (study_seed, epoch) not in orders:
                 orders[study_seed, epoch] = data_order(len(state.data.y_train), study_seed, epoch).to(self.device)
@@ -181,6 +199,7 @@ class Training:
                 "model": state.model.state_dict(),
                 "optimizer": state.optimizer.state_dict(),
                 "optimizer_config": dict(state.config["optimizer"]),
+                "scheduled": state.schedule is not None,
                 "random_state": torch.get_rng_state(),
                 "resource": state.resource,
             },
@@ -197,7 +216,10 @@ class Training:
         try:
             state.model.load_state_dict(saved["model"])
             state.optimizer.load_state_dict(saved["optimizer"])
-            changed = {k: v for k, v in config["optimizer"].items() if saved["optimizer_config"].get(k) != v}
+            before = saved["optimizer_config"]
+            if saved.get("scheduled"):  # the learning rate that was saved is that of one epoch
+                before = {key: value for key, value in before.items() if key != "lr"}
+            changed = {key: value for key, value in config["optimizer"].items() if before.get(key) != value}
             for group in state.optimizer.param_groups:
                 group.update({key: value for key, value in changed.items() if key in group})
             torch.set_rng_state(saved["random_state"].cpu())
@@ -276,7 +298,16 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
         dataset = _without_batch_size(dataset)
     yield from _refusals(dataset, "dataset", {})
     yield from _refusals(model, "model", _shape(dataset))
-    yield from _refusals(optimizer, "optimizer", {"params": [nn.Parameter(torch.zeros(1))], "fused": None})
+    weights = [nn.Parameter(torch.zeros(1))]
+    yield from _refusals(optimizer, "optimizer", {"params": weights, "fused": None})
+    if (schedule := config.get("lr_schedule")) is not None:
+        last = max(1, config.get("max_resource", 1)) - 1
+        yield from _refusals(
+            schedule,
+            "lr_schedule",
+            {"optimizer": torch.optim.SGD(weights, lr=1.0)},
+            lambda node, optimizer: Schedule(node, optimizer).rates(last),
+        )
 
 
 def _shape(dataset: Any) -> dict[str, Any]:
@@ -289,16 +320,16 @@ def _shape(dataset: Any) -> dict[str, Any]:
     return {name: getattr(known, name, None) for name in names}
 
 
-def _refusals(node: Any, path: str, supplied: dict[str, Any]) -> Iterator[str]:
-    """Why `node` can't be built: by its signature, else by what its constructor says of the values."""
+def _refusals(node: Any, path: str, supplied: dict[str, Any], make: Callable[..., object] = build) -> Iterator[str]:
+    """Why `node` can't be built: by its signature, else by what `make` says of the values."""
     unbuildable = check(node, path, tuple(supplied))
     yield from unbuildable
     if unbuildable or (path == "model" and None in supplied.values()):
         return
     try:
         with torch.device("meta"):  # weights that take no memory
-            build(node, **supplied)
+            make(node, **supplied)
     except ConfigError as error:
         yield from error.under(path).problems
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         yield f"{path}: {node['_target_']} refuses these values ({error})"

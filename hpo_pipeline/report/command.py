@@ -43,4 +43,4 @@ def command_line(words: Iterable[str]) -> str:
 
 def trial_overrides(trial_id: int, resource: int, config: Mapping[str, Any]) -> list[str]:
     """What to add to a study's `train` command to re-run one of its trials to the same numbers."""
-    return [*overrides(config), f"trial={trial_id}", f"max_resource={resource}"]
+    return [*overrides(config), f"trial={trial_id}", f"resource={resource}"]

@@ -65,7 +65,7 @@ def best_text(view: StudyView, choices: Mapping[str, str], changes: Mapping[str,
     best = view.best
     if best is None:
         raise ValueError("no trial has a finite value")
-    values = {**changes, **best.best_config, "trial": best.id, "max_resource": best.best_resource}
+    values = {**changes, **best.best_config, "trial": best.id, "resource": best.best_resource}
     options = {group: values.pop(group, option) for group, option in choices.items()}
     content: dict[str, Any] = {}
     if options:

@@ -28,8 +28,15 @@ def optimizer(name, **keys):
     return {"_target_": f"torch.optim.{name}", **keys}
 
 
-def config(model, optimizer, batch_size=32):
-    return {"seed": 0, "model": model, "dataset": {**DIGITS, "batch_size": batch_size}, "optimizer": optimizer}
+def config(model, optimizer, batch_size=32, **keys):
+    return {"seed": 0, "model": model, "dataset": {**DIGITS, "batch_size": batch_size}, "optimizer": optimizer, **keys}
+
+
+def schedule(name, **keys):
+    return {"_target_": f"torch.optim.lr_scheduler.{name}", **keys}
+
+
+SCHEDULES = [None, schedule("StepLR", step_size=1, gamma=0.1), schedule("CosineAnnealingLR", T_max=3)]
 
 
 PACKS = {
@@ -55,6 +62,13 @@ PACKS = {
     ],
     "large networks": [
         config(mlp(500, 300), optimizer("Adam", lr=1e-3 / (i + 1)), b) for i, b in enumerate((128, 100))
+    ],
+    "schedules of the learning rate": [
+        config(mlp(), optimizer("Adam", lr=0.01), b, lr_schedule=s)
+        for b, s in zip((64, 32, 100), SCHEDULES, strict=True)
+    ],
+    "large networks with schedules": [
+        config(mlp(500, 300), optimizer("SGD", lr=0.1), 100, lr_schedule=s) for s in SCHEDULES
     ],
     "three hidden layers": [
         config(deep(n_units_2=20 + i, dropout=0.1 * i), optimizer("SGD", lr=0.1)) for i in range(3)

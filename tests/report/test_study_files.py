@@ -62,7 +62,7 @@ def test_best_is_an_experiment_with_the_winners_values_on_top(four_trials: Study
         "model:\n"
         "  n_units: 64\n"
         "trial: 1\n"
-        "max_resource: 2\n"
+        "resource: 2\n"
     )
     assert [file.name for file in tmp_path.iterdir()] == ["best.yaml"]
 
@@ -75,7 +75,7 @@ def test_a_sampled_option_goes_into_the_defaults_list(study: StudyBuilder, tmp_p
         "defaults": [{"override /model": "mlp"}, {"override /optimizer": "sgd"}],
         "optimizer": {"momentum": 0.9},
         "trial": 0,
-        "max_resource": 1,
+        "resource": 1,
     }
 
 
@@ -97,7 +97,7 @@ def test_best_loads_back_to_the_same_values_and_types(study: StudyBuilder, tmp_p
 def test_hydra_composes_best_to_the_same_values(study: StudyBuilder, tmp_path: Path) -> None:
     groups = "[_self_, model: mlp, optimizer: adam, experiment: null]"
     files = {
-        "train.yaml": f"{{defaults: {groups}, seed: 0, trial: 0, max_resource: 1}}",
+        "train.yaml": f"{{defaults: {groups}, seed: 0, trial: 0, resource: 1}}",
         "model/mlp.yaml": "{n_units: 1, name: a, bias: true, norm: x, scale: a}",
         "model/other.yaml": "{n_units: 2, name: a, bias: true, norm: x, scale: a}",
         "optimizer/adam.yaml": "{lr: 0.1, weight_decay: 0.1, momentum: 0.1}",
@@ -111,7 +111,7 @@ def test_hydra_composes_best_to_the_same_values(study: StudyBuilder, tmp_path: P
     with initialize_config_dir(str(tmp_path), version_base="1.3"):
         config = compose("train", ["experiment=best"])
     assert repr({path: OmegaConf.select(config, path) for path in AWKWARD}) == repr(AWKWARD)
-    assert (config.seed, config.trial, config.max_resource) == (7, 5, 2)
+    assert (config.seed, config.trial, config.resource) == (7, 5, 2)
 
 
 def test_a_file_that_could_not_be_written_leaves_the_old_one(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_a_trial_bears_the_command_that_runs_it_again(study: Study, memory: Memo
     study.decide(3, "COMPLETED")
     carry(study, memory)
     command = memory.named("trial-0003")["tags"]["hpo.command"]
-    assert command == "python train.py model=mlp optimizer.lr=0.01 model.n_units=8 trial=3 max_resource=2"
+    assert command == "python train.py model=mlp optimizer.lr=0.01 model.n_units=8 trial=3 resource=2"
 
 
 def test_the_files_of_the_study_are_artifacts_of_its_run(study: Study, memory: MemoryStore):

@@ -1,0 +1,125 @@
+"""Learning-rate schedules: the learning rate of each epoch of a trial, by a scheduler of torch.optim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from hpo_pipeline.build import build
+from hpo_pipeline.errors import ConfigError
+
+
+class Schedule:
+    """A function of the config and the epoch alone: no checkpoint holds it, and nothing that one holds changes it.
+
+    The scheduler moves the rates of a stand-in, from where they are copied at the beginning of each epoch. So a trial
+    whose config gets another `optimizer.lr` on its way goes on with that rate times the factor of its epoch, and it
+    does not matter who takes the optimizer's steps.
+
+    Args:
+        node: the scheduler's config; its argument `optimizer` is supplied.
+        optimizer: new, with the rates that the schedule begins from.
+
+    Raises:
+        ConfigError: `node` makes no scheduler that an epoch's number is enough for.
+        ValueError: the scheduler refuses its arguments, or begins with a rate that is none.
+    """
+
+    def __init__(self, node: Mapping[str, Any], optimizer: Optimizer) -> None:
+        self._rates = _Rates([float(group["lr"]) for group in optimizer.param_groups])
+        scheduler = build(node, optimizer=self._rates)
+        if not isinstance(scheduler, LRScheduler):
+            raise ConfigError(f"_target_: {node['_target_']} makes no torch.optim.lr_scheduler.LRScheduler")
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise ConfigError(
+                f"_target_: {node['_target_']} follows a metric; take a schedule that follows the epoch, "
+                "e.g. lr_schedule=cosine"
+            )
+        self._scheduler = scheduler
+        self._seen: list[list[float]] = []
+        self._note()
+
+    def rates(self, epoch: int) -> list[float]:
+        """The learning rate of each parameter group in `epoch`, counted from 0.
+
+        Raises:
+            ValueError: it is no number that an optimizer can work with.
+        """
+        while len(self._seen) <= epoch:
+            self._rates.step()  # torch warns of a scheduler that is ahead of its optimizer
+            self._scheduler.step()
+            self._note()
+        return self._seen[epoch]
+
+    def apply(self, optimizer: Optimizer, epoch: int) -> None:
+        """Gives `optimizer` the learning rates of `epoch`, counted from 0."""
+        for group, rate in zip(optimizer.param_groups, self.rates(epoch), strict=True):
+            group["lr"] = rate
+
+    def _note(self) -> None:
+        rates = [float(group["lr"]) for group in self._rates.param_groups]
+        for rate in rates:
+            if not 0 <= rate < math.inf:
+                raise ValueError(f"the learning rate of epoch {len(self._seen) + 1} would be {rate!r}")
+        self._seen.append(rates)
+
+
+class _Rates(Optimizer):
+    """Stands for an optimizer: learning rates and nothing else, so that schedules which move more are refused."""
+
+    def __init__(self, rates: list[float]) -> None:
+        super().__init__([{"params": [torch.zeros(1)], "lr": rate} for rate in rates], {})
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Does nothing."""
+
+
+class WarmupCosineLR(LRScheduler):
+    """Linear warm-up (Goyal et al. 2017, section 2.2), then cosine annealing (Loshchilov & Hutter 2017, eq. 5).
+
+    With `w` warm-up epochs, epoch `e` from 0 has the learning rate
+
+        e < w:          lr (e + 1) / (w + 1)
+        w <= e <= T:    eta_min + (lr - eta_min) (1 + cos(pi (e - w) / (T - w))) / 2
+
+    so epoch `w` is the first with the whole `lr`, and as in torch's cosine, `eta_min` would be that of epoch `T`.
+
+    Args:
+        T_max: epochs until the rate is at `eta_min`, those of the warm-up included; it stays there.
+        warmup_epochs: fewer than `T_max`.
+        eta_min: the lowest learning rate of the annealing.
+
+    Raises:
+        ConfigError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        T_max: int,  # noqa: N803 (torch calls it so)
+        warmup_epochs: int = 1,
+        eta_min: float = 0.0,
+    ) -> None:
+        if not isinstance(T_max, int) or T_max < 1:
+            raise ConfigError(f"T_max: must be an integer of at least 1, got {T_max!r}")
+        if not isinstance(warmup_epochs, int) or not 0 <= warmup_epochs < T_max:
+            raise ConfigError(
+                f"warmup_epochs: must be an integer from 0 to {T_max - 1} (T_max is {T_max}), got {warmup_epochs!r}"
+            )
+        self.T_max = T_max
+        self.warmup_epochs = warmup_epochs
+        self.eta_min = eta_min
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[Any]:
+        epoch, warmup = self.last_epoch, self.warmup_epochs
+        if epoch < warmup:
+            return [rate * (epoch + 1) / (warmup + 1) for rate in self.base_lrs]
+        done = min(1.0, (epoch - warmup) / (self.T_max - warmup))
+        factor = (1 + math.cos(math.pi * done)) / 2
+        return [self.eta_min + (rate - self.eta_min) * factor for rate in self.base_lrs]
