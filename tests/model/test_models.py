@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.model.cnn import CNN
 from hpo_pipeline.model.mlp import MLP
 from hpo_pipeline.model.softmax import Softmax
 
@@ -53,3 +54,66 @@ def test_mlp_lists_everything_that_is_wrong_at_once():
     ]  # fmt: skip
     assert "got 0" in problems[0]
     assert "did you mean 'relu'?" in problems[-1]
+
+
+def test_cnn_doubles_its_channels_and_halves_the_image_in_each_block():
+    model = CNN((3, 28, 28), 10, n_blocks=3, channels=4)
+    shapes, x = [], torch.rand(2, 3, 28, 28)
+    for layer in model:
+        x = layer(x)
+        if isinstance(layer, torch.nn.MaxPool2d):
+            shapes.append(tuple(x.shape[1:]))
+    assert shapes == [(4, 14, 14), (8, 7, 7), (16, 3, 3)]
+    assert x.shape == (2, 10)
+
+
+def test_cnn_has_the_weights_of_its_convolutions_and_two_linear_layers():
+    convolutions = (4 * 1 * 9 + 4) + (8 * 4 * 9 + 8)
+    linear = (8 * 2 * 2 * 5 + 5) + (5 * 10 + 10)
+    plain = CNN((1, 8, 8), 10, n_blocks=2, channels=4, n_units=5, batch_norm=False)
+    assert n_weights(plain) == convolutions + linear
+    # Normalization has a scale and a shift for each channel; the convolutions do without their biases.
+    assert n_weights(CNN((1, 8, 8), 10, n_blocks=2, channels=4, n_units=5)) == convolutions + 4 + 8 + linear
+
+
+def test_cnn_drops_units_in_training_only():
+    torch.manual_seed(0)
+    model, x = CNN((1, 8, 8), 10, dropout=0.5, batch_norm=False), torch.rand(3, 1, 8, 8)
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+
+
+@pytest.mark.parametrize(("side", "most"), [(8, 3), (28, 4), (2, 1)])
+def test_cnn_refuses_more_blocks_than_the_image_can_be_halved(side, most):
+    assert CNN((1, side, side + 1), 10, n_blocks=most, channels=1)(torch.rand(2, 1, side, side + 1)).shape == (2, 10)
+    with pytest.raises(ConfigError, match=rf"n_blocks: .* {side} x {side + 1} allows {most} at most, got {most + 1}"):
+        CNN((1, side, side + 1), 10, n_blocks=most + 1)
+
+
+def test_cnn_refuses_what_is_no_image():
+    with pytest.raises(ConfigError, match="input_shape: must be channels x height x width, got 2"):
+        CNN((2,), 10)
+
+
+def test_cnn_lists_everything_that_is_wrong_at_once():
+    with pytest.raises(ConfigError) as raised:
+        CNN((1, 8, 8), 10, n_blocks=0, channels=1.5, n_units=0, dropout=1, batch_norm="yes", activation="rel")
+    assert [line.partition(":")[0] for line in raised.value.problems] == [
+        "n_blocks", "channels", "n_units", "dropout", "activation", "batch_norm",
+    ]  # fmt: skip
+
+
+def test_several_cnns_can_be_evaluated_and_differentiated_as_one():
+    torch.manual_seed(0)
+    models, x = [CNN((1, 8, 8), 10, channels=2, n_units=4) for _ in range(3)], torch.rand(3, 5, 1, 8, 8)
+    weights, buffers = torch.func.stack_module_state(models)
+
+    def total(weights, buffers, x):
+        return torch.func.functional_call(models[0], (weights, buffers), (x,)).square().sum()
+
+    together = torch.vmap(torch.func.grad(total))(weights, buffers, x)
+    for i, model in enumerate(models):
+        alone = torch.autograd.grad(model(x[i]).square().sum(), list(model.parameters()))
+        for (name, _), gradient in zip(model.named_parameters(), alone, strict=True):
+            assert torch.allclose(together[name][i], gradient, rtol=1e-3, atol=1e-4)

@@ -24,6 +24,7 @@ MODELS = {
         "dropout_1": 0.3,
         "dropout_2": 0.1,
     },
+    "cnn": {"_target_": "hpo_pipeline.model.cnn.CNN", "channels": 4, "n_units": 8, "dropout": 0.3},
 }
 OPTIMIZERS = {
     "sgd": {"_target_": "torch.optim.SGD", "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4},
