@@ -16,8 +16,10 @@ from hpo_pipeline import preflight, single
 from hpo_pipeline.composed import flatten
 from hpo_pipeline.preflight import check_study, check_training
 
-GROUPS = ("model", "dataset", "optimizer", "lr_schedule", "objective", "search_space", "searcher", "scheduler")
-GROUPS += ("executor", "tracker")
+GROUPS = (
+    "model", "dataset", "optimizer", "lr_schedule", "objective",
+    "search_space", "searcher", "scheduler", "executor", "tracker",
+)  # fmt: skip
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
