@@ -70,6 +70,15 @@ PACKS = {
     "large networks with schedules": [
         config(mlp(500, 300), optimizer("SGD", lr=0.1), 100, lr_schedule=s) for s in SCHEDULES
     ],
+    "convolutions with dropout and schedules": [
+        config(
+            {"_target_": "hpo_pipeline.model.cnn.CNN", "channels": 2, "n_units": 8, "dropout": 0.1 * i},
+            optimizer("Adam", lr=0.01),
+            100,
+            lr_schedule=s,
+        )
+        for i, s in enumerate(SCHEDULES)
+    ],
     "three hidden layers": [
         config(deep(n_units_2=20 + i, dropout=0.1 * i), optimizer("SGD", lr=0.1)) for i in range(3)
     ],
