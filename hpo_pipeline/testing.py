@@ -64,7 +64,7 @@ class SimulatedExecutor:
     now: float = 0.0
     jobs: list[Job] = field(default_factory=list)
     _running: dict[int, _Running] = field(default_factory=dict)
-    _queue: list[tuple[float, int, Event]] = field(default_factory=list)
+    _queue: list[tuple[float, int, Report | Result]] = field(default_factory=list)
     _count: int = 0
 
     def clock(self) -> float:
@@ -90,7 +90,7 @@ class SimulatedExecutor:
         else:
             self._push(at, Report(trial.id, resource, {METRIC: value}, at))
 
-    def _push(self, at: float, event: Event) -> None:
+    def _push(self, at: float, event: Report | Result) -> None:
         self._count += 1
         heapq.heappush(self._queue, (at, self._count, event))
 

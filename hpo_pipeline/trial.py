@@ -96,7 +96,14 @@ class Result:
     traceback: str = ""
 
 
-Event = Report | Result
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that people should know of how trials are run: one line. It changes nothing and is not recorded."""
+
+    text: str
+
+
+Event = Report | Result | Notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,15 @@ from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.score import WORST, score
 from hpo_pipeline.searcher.suggestions import Suggestions
-from hpo_pipeline.trial import FINAL, Budget, Event, Job, Outcome, Report, Result, State, Verdict
+from hpo_pipeline.trial import FINAL, Budget, Event, Job, Notice, Outcome, Report, Result, State, Verdict
 
 
 class Listener(Protocol):
-    """Sees every record after it was written and taken into the view (the table in the terminal)."""
+    """Sees every record after it was written and taken into the view, and notices (the table in the terminal)."""
 
     def update(self, record: Record) -> None: ...
+
+    def say(self, notice: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,32 +178,28 @@ class Tuner:
             self._executor.submit(again, self._view.trials[again.trial.id].resource)
         while len(self._jobs) < self._executor.capacity and isinstance(job := self._scheduler.next_job(), Job):
             trial, now = job.trial, self._clock()
-            records: list[Record] = [
-                {
-                    "event": "submitted",
-                    "trial": trial.id,
-                    "resource": job.resource,
-                    "rung": job.rung,
-                    "bracket": job.bracket,
-                    "time": now,
-                }
-            ]
+            submitted: Record = {"event": "submitted", "trial": trial.id, "resource": job.resource}
+            submitted |= {"rung": job.rung, "bracket": job.bracket, "time": now}
             if job.source is not None:
-                records[0]["source"] = list(job.source)
-            if trial.id in self._view.trials and trial.config != self._view.trials[trial.id].config:
-                records[0]["config"] = dict(trial.config)
+                submitted["source"] = list(job.source)
             if trial.id not in self._view.trials:
-                records.insert(0, {"event": "suggested", "trial": trial.id, "config": dict(trial.config), "time": now})
-            self._record(*records)
+                suggested = {"event": "suggested", "trial": trial.id, "config": dict(trial.config), "time": now}
+                self._record(suggested, submitted)
+            else:
+                if trial.config != self._view.trials[trial.id].config:
+                    submitted["config"] = dict(trial.config)
+                self._record(submitted)
             self._jobs[trial.id] = job
             self._executor.submit(job, self._view.trials[trial.id].resource)
 
     def _take(self, event: Event) -> None:
-        job = self._jobs[event.trial_id]
-        if isinstance(event, Report):
-            self._on_report(job, event)
+        if isinstance(event, Notice):
+            for listener in self._listeners:
+                listener.say(event.text)
+        elif isinstance(event, Report):
+            self._on_report(self._jobs[event.trial_id], event)
         else:
-            self._on_result(job, event)
+            self._on_result(self._jobs[event.trial_id], event)
 
     def _on_report(self, job: Job, report: Report) -> None:
         if report.resource <= self._view.trials[report.trial_id].resource:
@@ -229,8 +227,8 @@ class Tuner:
 
     def _on_result(self, job: Job, result: Result) -> None:
         del self._jobs[job.trial.id]
-        if result.outcome is Outcome.STOPPED:
-            self._stopped.discard(job.trial.id)
+        if job.trial.id in self._stopped:  # even if its worker died before it heard of it
+            self._stopped.remove(job.trial.id)
             return
         failed = result.outcome is Outcome.FAILED
         record = {

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -25,8 +25,8 @@ from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.testing import METRIC, SPACE, Curve, SimulatedExecutor, random_world, simulate
-from hpo_pipeline.trial import Budget, Job, State
-from hpo_pipeline.tuner import End, Tuner
+from hpo_pipeline.trial import Budget, Event, Job, Notice, Outcome, Result, State
+from hpo_pipeline.tuner import End, Listener, Tuner
 
 Make = Callable[[Suggestions], Scheduler]
 
@@ -90,10 +90,12 @@ class Session:
         points: Sequence[dict[str, float]] = (),
         mode: str = "min",
         seed: int = 0,
+        executor: Callable[..., RecordingExecutor] = RecordingExecutor,
+        listener: Listener | None = None,
     ) -> None:
         self.path = Path("journal.jsonl")
         self.view = StudyView()
-        self.executor = RecordingExecutor(n_workers, curve, dies_after=dies_after)
+        self.executor = executor(n_workers, curve, dies_after=dies_after)
         trials = Suggestions(RandomSearch(SPACE, seed), SPACE, budget.n_trials, points)
         with Journal(self.path) as journal:
             records = [record for record, _ in read(self.path)]
@@ -101,7 +103,15 @@ class Session:
                 records = [{"event": "study", "name": "s", "metric": METRIC, "mode": mode, "time": 0.0}]
                 journal.append(*records)
             tuner = Tuner(
-                make(trials), trials, self.executor, journal, self.view, budget, max_failures, clock=self.executor.clock
+                make(trials),
+                trials,
+                self.executor,
+                journal,
+                self.view,
+                budget,
+                max_failures,
+                [listener] if listener else [],
+                self.executor.clock,
             )
             tuner.replay(records)
             self.end: End = tuner.run()
@@ -359,6 +369,20 @@ def test_a_stopped_trial_makes_its_worker_free_for_the_next():
     assert session.view.total_resource == 4 + 5
 
 
+def test_a_stopped_trial_whose_worker_died_before_it_heard_of_it_is_stopped_and_not_failed():
+    class Dying(RecordingExecutor):
+        def decide(self, trial_id: int, *, stop: bool) -> None:
+            super().decide(trial_id, stop=stop)
+            if stop:
+                at, n, _ = self._queue.pop()
+                self._queue.append((at, n, Result(trial_id, Outcome.FAILED, at, "the worker process ended")))
+
+    session = Session(stopping, by_number, Budget(n_trials=2), executor=Dying)
+    assert [t.state for t in session.view.trials.values()] == [State.COMPLETED, State.STOPPED]
+    again = Session(stopping, by_number, Budget(n_trials=3))
+    assert [t.state for t in again.view.trials.values()] == [State.COMPLETED, State.STOPPED, State.STOPPED]
+
+
 def test_checkpoints_are_dropped_of_all_trials_that_are_through_but_the_best_one():
     # Halving, 4 trials, the lower the number the better: 0 wins.
     session = Session(halving, by_number, Budget(n_trials=4))
@@ -376,3 +400,40 @@ def test_no_checkpoint_is_dropped_of_a_trial_that_can_still_be_promoted():
     waiting = [i for i, t in session.view.trials.items() if t.state is State.PAUSED]
     assert waiting
     assert not set(waiting) & set(session.executor.discarded)
+
+
+# -- what executors tell besides -----------------------------------------------------------------------------------
+
+
+def test_an_executor_that_finds_room_for_more_jobs_gets_them():
+    class Growing(RecordingExecutor):
+        at_work: ClassVar[list[int]] = []
+
+        def wait(self, timeout: float | None = None) -> list[Event]:
+            self.at_work.append(len(self._running))
+            self.capacity = 3
+            return super().wait(timeout)
+
+    Session(fifo, by_number, Budget(n_trials=5), executor=Growing)
+    assert Growing.at_work[:3] == [1, 3, 3]
+
+
+def test_a_notice_is_said_to_listeners_and_not_recorded():
+    class Telling(RecordingExecutor):
+        def wait(self, timeout: float | None = None) -> list[Event]:
+            return [Notice("packs of 64"), *super().wait(timeout)]
+
+    class Ears:
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def update(self, record: Record) -> None:
+            assert "packs of 64" not in str(record)
+
+        def say(self, notice: str) -> None:
+            self.heard.append(notice)
+
+    ears = Ears()
+    session = Session(fifo, by_number, Budget(n_trials=1), executor=Telling, listener=ears)
+    assert ears.heard == ["packs of 64"] * 4
+    assert "packs of 64" not in str(session.records)

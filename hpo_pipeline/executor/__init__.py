@@ -1,4 +1,9 @@
-"""Executors run jobs somewhere: in this process, in worker processes. The interface is here."""
+"""Executors run jobs somewhere: in this process, in worker processes. The interface is here.
+
+Pack                     jobs in one process, trained one by one or together (`pack.py`, `fusion.py`)
+OwnProcess, Pool         one pack in the tuner's process; one in each of several workers (`serial.py`, `pool.py`)
+Serial, Process, Fused   what a config chooses: where, and how many jobs a pack has
+"""
 
 from __future__ import annotations
 
@@ -15,10 +20,12 @@ class Executor(Protocol):
     A job's last Report and its Result come in one answer of `wait`, after its checkpoint was written.
 
     Attributes:
-        capacity: jobs that can run at once.
+        capacity: jobs that can run at once. It may change while `wait` is at work: a pack finds out what it can
+            take. If it shrinks, nothing is taken away that runs already.
     """
 
-    capacity: int
+    @property
+    def capacity(self) -> int: ...
 
     def submit(self, job: Job, recorded: int) -> None:
         """Starts a job. At most `capacity` run at once; a trial has at most one.
@@ -31,7 +38,10 @@ class Executor(Protocol):
         ...
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """Blocks until something is reported (at most `timeout` seconds) and returns it, oldest first."""
+        """Blocks until something is reported (at most `timeout` seconds) and returns it, oldest first.
+
+        All that is to be decided, and all new jobs, are handed over before the next call: packs wait for that.
+        """
         ...
 
     def decide(self, trial_id: int, *, stop: bool) -> None:

@@ -1,7 +1,4 @@
-"""Runs one job in this process: load or start, advance a unit at a time, report, checkpoint.
-
-Every executor on this machine uses it: in the tuner's own process (serial) or in its workers (process).
-"""
+"""What a job is to whoever trains it, and the steps that it takes: load or start, report, checkpoint."""
 
 from __future__ import annotations
 
@@ -9,13 +6,13 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.objective import Metrics, Objective
-from hpo_pipeline.trial import Config, Event, Job, Outcome, Report, Result
+from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +40,33 @@ class Setup:
         config, seed = self.merge(job.trial.id, job.trial.config), self.trial_seed(job.trial.id)
         adopted = job.source is not None
         return Task(job.trial.id, config, seed, job.resource, recorded, job.decide_at, adopted)
+
+    def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSetup:
+        """What those who train need to know."""
+        return PackSetup(self.objective, self.metric, self.folder, threads, checkpoint_seconds, size)
+
+
+@dataclass(frozen=True, slots=True)
+class PackSetup:
+    """What a pack needs to know of its study; plain data, as it may cross a process border.
+
+    Attributes:
+        objective: the `_target_` node.
+        metric: name of the metric that every report must hold.
+        folder: the study's `trials` folder.
+        threads: threads that the training may use.
+        checkpoint_seconds: how much training a crash can cost at most, in seconds.
+        size: jobs at once; None to measure what is best.
+        sharing: packs that share the memory of one device.
+    """
+
+    objective: Mapping[str, Any]
+    metric: str
+    folder: Path
+    threads: int
+    checkpoint_seconds: float
+    size: int | None = 1
+    sharing: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,52 +167,3 @@ def failure(trial_id: int, error: Exception, folder: Path) -> Result:
         log.write(text)
     message = f"{type(error).__name__}: {error}".splitlines()[0]
     return Result(trial_id, Outcome.FAILED, time.time(), message, text)
-
-
-class JobRunner:
-    """Runs jobs one after the other.
-
-    A checkpoint is written at the end of a job and, in long ones, every `checkpoint_seconds`, as
-    `trials/<id>/<resource>.ckpt`.
-    """
-
-    def __init__(self, make: Callable[[], Objective], metric: str, folder: Path, checkpoint_seconds: float) -> None:
-        self._make = make
-        self._objective: Objective | None = None
-        self._metric = metric
-        self._folder = folder
-        self._checkpoint_seconds = checkpoint_seconds
-        self._held: Held | None = None
-
-    def run(self, task: Task) -> Iterator[list[Event]]:
-        """The job's events as they happen; the last report and the result come together. Close it to stop the job."""
-        folder = trial_folder(self._folder, task.trial_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            yield from self._run(task, folder)
-        except Exception as error:
-            self._held = None
-            yield [failure(task.trial_id, error, folder)]
-
-    def _run(self, task: Task, folder: Path) -> Iterator[list[Event]]:
-        if self._objective is None:
-            self._objective = self._make()
-        objective = self._objective
-        if self._held is None or not self._held.fits(task):
-            self._held = None  # let go of its memory before the next one is built
-            self._held = begin(objective, task, folder)
-        held = self._held
-        saved = time.monotonic()
-        while held.resource < task.resource:
-            began = time.perf_counter()
-            metrics = objective.advance(held.state)
-            event = report(held, metrics, time.perf_counter() - began, self._metric)
-            if held.resource == task.resource:
-                save(objective, held, folder)
-                yield [event, Result(task.trial_id, Outcome.DONE, time.time())]
-                return
-            if time.monotonic() - saved >= self._checkpoint_seconds:
-                save(objective, held, folder)
-                saved = time.monotonic()
-            yield [event]
-        raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")

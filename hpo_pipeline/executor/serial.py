@@ -1,19 +1,44 @@
-"""Jobs in the tuner's own process, one at a time: for debugging with breakpoints, and for objectives that are free."""
+"""Jobs in the tuner's own process: for debugging with breakpoints, and for objectives that are free."""
 
 from __future__ import annotations
 
-import functools
-import time
-from collections.abc import Iterator
-
-from hpo_pipeline.build import build
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.executor.runner import JobRunner, Setup, discard_checkpoints
-from hpo_pipeline.trial import Event, Job, Outcome, Result
+from hpo_pipeline.executor.pack import Pack
+from hpo_pipeline.executor.runner import PackSetup, Setup, discard_checkpoints
+from hpo_pipeline.trial import Event, Job
 
 
-class SerialExecutor:
-    """One job at a time, here; `wait` is where it trains.
+class OwnProcess:
+    """A pack of jobs, here; `wait` is where they train."""
+
+    def __init__(self, setup: Setup, pack: PackSetup) -> None:
+        self._setup = setup
+        self._pack = Pack(pack)
+
+    @property
+    def capacity(self) -> int:
+        return self._pack.size
+
+    def submit(self, job: Job, recorded: int) -> None:
+        self._pack.submit(self._setup.task(job, recorded))
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        return self._pack.advance()
+
+    def decide(self, trial_id: int, *, stop: bool) -> None:
+        if stop:
+            self._pack.stop(trial_id)
+
+    def discard(self, trial_id: int) -> None:
+        self._pack.forget(trial_id)
+        discard_checkpoints(self._setup.folder, trial_id)
+
+    def close(self) -> None:
+        self._pack.clear()
+
+
+class SerialExecutor(OwnProcess):
+    """One job at a time, here.
 
     Args:
         setup: the study's.
@@ -24,38 +49,11 @@ class SerialExecutor:
         ConfigError: naming the keys.
     """
 
-    capacity = 1
-
     def __init__(self, setup: Setup, threads: int = 1, checkpoint_seconds: float = 30.0) -> None:
         problems = check_numbers(threads=threads, checkpoint_seconds=checkpoint_seconds)
         if problems:
             raise ConfigError(problems)
-        self._setup = setup
-        self._threads = threads
-        self._checkpoint_seconds = checkpoint_seconds
-        self._runner: JobRunner | None = None
-        self._job: Job | None = None
-        self._events: Iterator[list[Event]] = iter(())
-
-    def submit(self, job: Job, recorded: int) -> None:
-        if self._runner is None:
-            make = functools.partial(build, self._setup.objective, threads=self._threads)
-            self._runner = JobRunner(make, self._setup.metric, self._setup.folder, self._checkpoint_seconds)
-        self._job = job
-        self._events = self._runner.run(self._setup.task(job, recorded))
-
-    def wait(self, timeout: float | None = None) -> list[Event]:
-        return next(self._events, [])
-
-    def decide(self, trial_id: int, *, stop: bool) -> None:
-        if stop:
-            self._events = iter([[Result(trial_id, Outcome.STOPPED, time.time())]])
-
-    def discard(self, trial_id: int) -> None:
-        discard_checkpoints(self._setup.folder, trial_id)
-
-    def close(self) -> None:
-        self._events = iter(())
+        super().__init__(setup, setup.pack(threads, checkpoint_seconds))
 
 
 def check_numbers(*, checkpoint_seconds: float, **counts: int | None) -> list[str]:

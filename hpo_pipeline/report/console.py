@@ -92,6 +92,13 @@ class Console:
         if self._lines is not None:
             self._lines.update(record)
 
+    def say(self, notice: str) -> None:
+        """A line of its own; above the table, where there is one."""
+        if self._lines is not None:
+            self._lines.say(notice)
+        elif self._live is not None:
+            self._live.console.print(notice, markup=False, highlight=False)
+
     def close(self) -> None:
         """Leaves the last state on the screen and gives the terminal back; may be called twice."""
         if self._lines is not None:

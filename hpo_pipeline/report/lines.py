@@ -84,6 +84,10 @@ class Lines:
             self.say_held_back()
             print(line, file=self._file, flush=True)
 
+    def say(self, notice: str) -> None:
+        """A line that is no event of the study; never held back."""
+        print(notice, file=self._file, flush=True)
+
     def say_held_back(self) -> None:
         if self._throttle.held_back:
             print(f"… {self._throttle.held_back} lines left out (all is in the journal)", file=self._file, flush=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from pools import curve_of, job, setup, until_results
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor
+from hpo_pipeline.executor.fused import FusedExecutor
+from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.process import ProcessExecutor
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.trial import Outcome, Report, Result
@@ -29,17 +32,20 @@ def _trusted(monkeypatch):
     monkeypatch.syspath_prepend(HERE)
 
 
-@pytest.fixture(params=["serial", "process"])
-def kind(request) -> str:
-    return request.param
-
-
-@pytest.fixture
-def opened(kind) -> Iterator[Open]:
+@pytest.fixture(params=["serial", "process", "fused here", "fused in a process"])
+def opened(request) -> Iterator[Open]:
     executors: list[Executor] = []
 
-    def make(function: str = "curve", **arguments) -> Executor:
-        made = SerialExecutor(setup(function)) if kind == "serial" else ProcessExecutor(setup(function), **arguments)
+    def make(function: str = "curve") -> Executor:
+        match request.param:
+            case "serial":
+                made = SerialExecutor(setup(function))
+            case "process":
+                made = ProcessExecutor(setup(function), n_workers=1)
+            case "fused here":
+                made = FusedExecutor(setup(function), n_workers=1, pack_size=2)
+            case _:
+                made = packs(function, n_workers=1)
         executors.append(made)
         return made
 
@@ -49,15 +55,20 @@ def opened(kind) -> Iterator[Open]:
         executor.close()
 
 
-@pytest.fixture
-def pool() -> Iterator[ProcessExecutor]:
-    executor = ProcessExecutor(setup(), n_workers=2)
+def packs(function: str = "curve", n_workers: int = 2, size: int = 2) -> Pool:
+    return Pool(setup(function), setup(function).pack(1, 30.0, size), n_workers, ())
+
+
+@pytest.fixture(params=[1, 2])
+def pool(request) -> Iterator[Pool]:
+    """Two workers, with a place for one job or for two."""
+    executor = packs(size=request.param)
     yield executor
     executor.close()
 
 
 def test_a_job_reports_each_unit_and_ends_with_its_last_report(opened):
-    executor = opened(n_workers=1)
+    executor = opened()
     executor.submit(job(3, 4), 0)
     answers = []
     while not answers or not isinstance(answers[-1][-1], Result):
@@ -70,7 +81,7 @@ def test_a_job_reports_each_unit_and_ends_with_its_last_report(opened):
 
 
 def test_a_trial_goes_on_where_its_last_job_ended(opened):
-    executor = opened(n_workers=1)
+    executor = opened()
     for resource, recorded in ((2, 0), (5, 2)):
         executor.submit(job(0, resource), recorded)
         events = until_results(executor)
@@ -78,7 +89,7 @@ def test_a_trial_goes_on_where_its_last_job_ended(opened):
 
 
 def test_an_objective_that_raises_fails_the_trial_and_its_traceback_is_in_the_log(opened):
-    executor = opened(n_workers=1)
+    executor = opened()
     executor.submit(job(0, 3, x=-1), 0)
     (failed,) = until_results(executor)
     assert (failed.outcome, failed.error) == (Outcome.FAILED, "RuntimeError: no")
@@ -89,7 +100,7 @@ def test_an_objective_that_raises_fails_the_trial_and_its_traceback_is_in_the_lo
 
 
 def test_an_objective_without_the_metric_fails_and_names_those_that_it_has(opened):
-    executor = opened(n_workers=1)
+    executor = opened()
     executor.submit(job(0, 3, x=-2), 0)
     (failed,) = until_results(executor)
     assert failed.outcome is Outcome.FAILED
@@ -98,7 +109,7 @@ def test_an_objective_without_the_metric_fails_and_names_those_that_it_has(opene
 
 
 def test_a_trial_that_is_stopped_reports_nothing_more_and_frees_its_place(opened):
-    executor = opened(n_workers=1)
+    executor = opened()
     executor.submit(job(0, 5, decide_at=[2, 4]), 0)
     seen = []
     while not seen or seen[-1].resource < 2:
@@ -111,7 +122,7 @@ def test_a_trial_that_is_stopped_reports_nothing_more_and_frees_its_place(opened
 
 
 def test_a_trial_that_may_go_on_goes_on(opened):
-    executor = opened(n_workers=1)
+    executor = opened()
     executor.submit(job(0, 3, decide_at=[1, 2]), 0)
     events = []
     while not events or isinstance(events[-1], Report):
@@ -122,7 +133,7 @@ def test_a_trial_that_may_go_on_goes_on(opened):
 
 
 def test_a_discarded_trial_leaves_no_checkpoint(opened):
-    executor = opened(n_workers=1)
+    executor = opened()
     executor.submit(job(0, 2), 0)
     until_results(executor)
     executor.discard(0)
@@ -170,6 +181,53 @@ def test_two_jobs_run_in_two_processes_and_a_trial_returns_to_its_own(pool):
         assert until_results(pool)[0].metrics["pid"] == pids[trial]
 
 
+def test_jobs_are_spread_evenly_over_the_workers():
+    executor = packs(n_workers=2, size=8)
+    for trial in range(16):
+        executor.submit(job(trial, 1), 0)
+    pids = Counter(event.metrics["pid"] for event in until_results(executor, 16) if isinstance(event, Report))
+    executor.close()
+    assert sorted(pids.values()) == [8, 8]
+
+
+def test_a_worker_that_dies_fails_all_its_trials_and_no_other():
+    executor = packs(n_workers=2, size=4)
+    for trial in range(8):  # in turn: 0, 2, 4 and 6 are together
+        executor.submit(job(trial, 2, x=3 if trial == 6 else 0.5), 0)
+    results = [event for event in until_results(executor, 8) if isinstance(event, Result)]
+    executor.close()
+    failed = {result.trial_id: result.error for result in results if result.outcome is Outcome.FAILED}
+    assert failed == dict.fromkeys([0, 2, 4, 6], f"the worker process ended by signal {int(signal.SIGABRT)}")
+
+
+def test_no_trial_of_a_pack_is_advanced_before_all_answers_are_given():
+    executor = packs(n_workers=1, size=2)
+    executor.submit(job(0, 3, decide_at=[1]), 0)
+    executor.submit(job(1, 3), 0)
+    seen = []
+    while len(seen) < 2:
+        seen += executor.wait(60)
+    executor.decide(0, stop=True)
+    later = until_results(executor, 2)
+    executor.close()
+    assert [(event.trial_id, event.resource) for event in seen] == [(0, 1), (1, 1)]
+    assert [event.trial_id for event in later if isinstance(event, Report)] == [1, 1]
+    assert {event.trial_id: event.outcome for event in later if isinstance(event, Result)} == {
+        0: Outcome.STOPPED,
+        1: Outcome.DONE,
+    }
+
+
+def test_a_pack_is_filled_before_it_goes_on():
+    # The worker is idle when the first of four jobs comes, and does not run away with it.
+    executor = packs(n_workers=1, size=8)
+    for trial in range(4):
+        executor.submit(job(trial, 2), 0)
+    order = [event.trial_id for event in until_results(executor, 4) if isinstance(event, Report)]
+    executor.close()
+    assert sorted(order[:4]) == sorted(order[4:]) == [0, 1, 2, 3]
+
+
 def test_closing_ends_workers_in_the_middle_of_an_epoch():
     executor = ProcessExecutor(setup("endless"), n_workers=1)
     executor.submit(job(0, 2), 0)
@@ -201,10 +259,24 @@ def test_a_worker_ends_when_its_tuner_is_killed_in_the_middle_of_an_epoch():
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "2"])
-@pytest.mark.parametrize("key", ["n_workers", "threads_per_worker"])
-def test_counts_of_workers_and_threads_are_checked(key, value):
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        (ProcessExecutor, "n_workers"),
+        (ProcessExecutor, "threads_per_worker"),
+        (FusedExecutor, "n_workers"),
+        (FusedExecutor, "pack_size"),
+        (FusedExecutor, "threads"),
+    ],
+)
+def test_counts_of_workers_threads_and_jobs_are_checked(kind, key, value):
     with pytest.raises(ConfigError, match=rf"^{key}: "):
-        ProcessExecutor(setup(), **{key: value})
+        kind(setup(), **{key: value})
+
+
+def test_there_are_as_many_packs_as_gpus_and_as_cores_where_there_are_none():
+    assert FusedExecutor(setup(), devices=["0", "1", "2"], pack_size=5).capacity == 15
+    assert FusedExecutor(setup(), pack_size=5).capacity == 5 * ProcessExecutor(setup()).capacity
 
 
 def test_wrong_numbers_are_all_told_at_once():

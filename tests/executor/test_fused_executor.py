@@ -5,6 +5,8 @@ import json
 import pytest
 
 from hpo_pipeline.executor.fused import FusedExecutor
+from hpo_pipeline.executor.fusion import Fusion
+from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.journal import Journal
@@ -45,6 +47,10 @@ def setup(folder, merge=merge):
     return Setup(TRAINING, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id)
 
 
+def here(folder, n_workers=1, pack_size=32, merge=merge):
+    return FusedExecutor(setup(folder, merge), n_workers=n_workers, pack_size=pack_size)
+
+
 def study(folder, executor, scheduler, n_trials, max_total_resource=None):
     """The study's rung table: (rung, trial) -> value."""
     folder.mkdir(exist_ok=True)
@@ -69,18 +75,18 @@ def advanced(executor, *jobs):
         for event in executor.wait():
             if isinstance(event, Report):
                 values.setdefault(event.trial_id, []).append(event.metrics["validation_loss"])
-            else:
+            elif isinstance(event, Result):
                 results[event.trial_id] = event
     return values, results
 
 
-@pytest.mark.parametrize("pack_size", [3, 8])
-def test_a_synchronous_study_has_the_same_rung_table_as_one_by_one(tmp_path, pack_size):
+@pytest.mark.parametrize(("n_workers", "pack_size"), [(1, 3), (1, 8), (1, "auto"), (2, 4)])
+def test_a_synchronous_study_has_the_same_rung_table_as_one_by_one(tmp_path, n_workers, pack_size):
     def halving(trials):
         return SuccessiveHalving(trials, eta=2, min_resource=1, max_resource=4)
 
     one_by_one = study(tmp_path / "serial", SerialExecutor(setup(tmp_path / "a")), halving, 8)
-    together = study(tmp_path / "fused", FusedExecutor(setup(tmp_path / "b"), pack_size), halving, 8)
+    together = study(tmp_path / "fused", here(tmp_path / "b", n_workers, pack_size), halving, 8)
     assert together == pytest.approx(one_by_one, rel=1e-3)
 
 
@@ -89,9 +95,9 @@ def test_a_trial_moves_between_executors_through_its_checkpoint(tmp_path):
         return [(Job(Trial(i, {"lr": 0.1 / (i + 1)}), resource), recorded) for i in range(3)]
 
     alone, _ = advanced(SerialExecutor(setup(tmp_path / "whole")), jobs(3, 0)[0])
-    advanced(FusedExecutor(setup(tmp_path / "moved")), *jobs(1, 0))
+    advanced(here(tmp_path / "moved"), *jobs(1, 0))
     second, _ = advanced(SerialExecutor(setup(tmp_path / "moved")), jobs(2, 1)[0])
-    third, _ = advanced(FusedExecutor(setup(tmp_path / "moved")), jobs(3, 2)[0])
+    third, _ = advanced(here(tmp_path / "moved"), jobs(3, 2)[0])
     assert [*second[0], *third[0]] == pytest.approx(alone[0][1:], rel=1e-3)
 
 
@@ -103,7 +109,7 @@ def test_a_member_that_fails_fails_alone(tmp_path):
         return config
 
     jobs = [(Job(Trial(i, {"lr": 0.1}), 2), 0) for i in range(3)]
-    values, results = advanced(FusedExecutor(setup(tmp_path, broken)), *jobs)
+    values, results = advanced(here(tmp_path, merge=broken), *jobs)
     assert {i: result.outcome for i, result in results.items()} == {
         0: Outcome.DONE,
         1: Outcome.FAILED,
@@ -120,9 +126,9 @@ def test_trials_that_can_not_be_trained_together_after_all_go_on_one_by_one(tmp_
         raise ValueError("no")
 
     jobs = [(Job(Trial(i, {"lr": 0.1}), 2), 0) for i in range(3)]
-    expected, _ = advanced(FusedExecutor(setup(tmp_path / "a")), *jobs)
+    expected, _ = advanced(here(tmp_path / "a"), *jobs)
     monkeypatch.setattr(Training, "advance_together", refuse)
-    values, results = advanced(FusedExecutor(setup(tmp_path / "b")), *jobs)
+    values, results = advanced(here(tmp_path / "b"), *jobs)
     assert {result.outcome for result in results.values()} == {Outcome.DONE}
     assert values[0] == pytest.approx(expected[0], rel=1e-3)
 
@@ -141,7 +147,7 @@ def test_a_pack_that_is_too_large_for_the_memory_is_halved(tmp_path, monkeypatch
     monkeypatch.setattr(Training, "advance_together", limited)
     monkeypatch.setattr(Training, "fusion_gain", lambda self, states: 9.0)
     jobs = [(Job(Trial(i, {"lr": 0.1}), 1), 0) for i in range(4)]
-    _, results = advanced(FusedExecutor(setup(tmp_path)), *jobs)
+    _, results = advanced(here(tmp_path), *jobs)
     assert {result.outcome for result in results.values()} == {Outcome.DONE}
     assert sizes == [4, 2, 2]
 
@@ -151,14 +157,14 @@ def test_what_is_faster_one_by_one_is_trained_one_by_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Training, "fusion_gain", lambda self, states: 0.9)
     monkeypatch.setattr(Training, "advance_together", lambda self, states: pytest.fail("trained together"))
-    _, results = advanced(FusedExecutor(setup(tmp_path)), *[(Job(Trial(i, {"lr": 0.1}), 1), 0) for i in range(3)])
+    _, results = advanced(here(tmp_path), *[(Job(Trial(i, {"lr": 0.1}), 1), 0) for i in range(3)])
     assert len(results) == 3
 
 
 def test_an_objective_that_can_not_be_stacked_runs_as_usual(tmp_path):
     function = {"_target_": "hpo_pipeline.objective.function.Function"}
     plain = Setup(function, "validation_error", tmp_path, lambda _i, s: {"optimizer": s}, trial_seed=lambda i: i)
-    executor = FusedExecutor(plain, pack_size=2)
+    executor = FusedExecutor(plain, n_workers=1, pack_size=2)
     for i in range(2):
         executor.submit(Job(Trial(i, {"lr": 0.1}), 2), 0)
     events = [event for _ in range(4) for event in executor.wait()]
@@ -167,9 +173,9 @@ def test_an_objective_that_can_not_be_stacked_runs_as_usual(tmp_path):
 
 def test_asha_keeps_a_pack_of_eight_nine_tenths_full(tmp_path, monkeypatch):
     packs = []
-    advance = FusedExecutor._advance
-    monkeypatch.setattr(FusedExecutor, "_advance", lambda self, pack: packs.append(len(pack)) or advance(self, pack))
-    monkeypatch.setattr(FusedExecutor, "_gain", lambda self, pack: 9.0)
-    executor = FusedExecutor(setup(tmp_path / "t"), pack_size=8)
+    advance = Pack._advance
+    monkeypatch.setattr(Pack, "_advance", lambda self, group: packs.append(len(group)) or advance(self, group))
+    monkeypatch.setattr(Fusion, "together", lambda self, objective, key, states: len(states))
+    executor = here(tmp_path / "t", pack_size=8)
     study(tmp_path / "s", executor, lambda trials: ASHA(trials, 3, 1, 9), None, max_total_resource=150)
     assert sum(packs) / (8 * len(packs)) >= 0.9

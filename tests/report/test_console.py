@@ -74,10 +74,35 @@ def test_a_failure_is_a_line_with_its_error(study: StudyBuilder) -> None:
     assert out.getvalue() == "trial 0  epoch 0/3  FAILED: ValueError: too wide\n"
 
 
+def test_a_notice_is_a_plain_line(study: StudyBuilder) -> None:
+    console, out = lines_of(study)
+    console.say("packs of 64 [0.8 ms]")
+    assert out.getvalue() == "packs of 64 [0.8 ms]\n"
+
+
+def test_in_a_terminal_a_notice_is_printed_above_the_table(
+    study: StudyBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    out = Screen()
+    console = Console(study.view, Budget(n_trials=4), "epoch", file=out)
+    console.start()
+    console.say("packs of 64 [0.8 ms]")
+    console.close()
+    told, _, after = out.getvalue().partition("packs of 64 [0.8 ms]\n")
+    assert "trial" in after
+    assert told != out.getvalue()
+
+
 def test_quiet_prints_nothing(study: StudyBuilder) -> None:
     out = io.StringIO()
     console = Console(study.view, Budget(), "epoch", quiet=True, file=out)
     console.start()
+    console.say("packs of 64")
     study.listener = console.update
     study.trial(0, [0.1], "COMPLETED")
     console.close()

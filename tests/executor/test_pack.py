@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import pytest
 from commands import DIGITS, compose
 from pools import curve_of, job, setup
 
-from hpo_pipeline.build import build
-from hpo_pipeline.executor.runner import JobRunner, Setup, discard_checkpoints, trial_folder
+from hpo_pipeline.executor.pack import Pack
+from hpo_pipeline.executor.runner import Setup, discard_checkpoints, trial_folder
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
@@ -26,13 +25,18 @@ def _trusted(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
 
 
-def runner(checkpoint_seconds: float = 1e9, made: Setup | None = None) -> JobRunner:
-    made = made or setup()
-    return JobRunner(functools.partial(build, made.objective), "loss", made.folder, checkpoint_seconds)
+def pack(checkpoint_seconds: float = 1e9) -> Pack:
+    return Pack(setup().pack(threads=1, checkpoint_seconds=checkpoint_seconds))
 
 
-def events(running: JobRunner, resource: int, recorded: int, trial_id: int = 0) -> list[Event]:
-    return [event for answer in running.run(setup().task(job(trial_id, resource), recorded)) for event in answer]
+def events(at_work: Pack, resource: int, recorded: int, trial_id: int = 0) -> list[Event]:
+    at_work.submit(setup().task(job(trial_id, resource), recorded))
+    return list(advanced(at_work))
+
+
+def advanced(at_work: Pack) -> Iterator[Event]:
+    while at_work.n_jobs:
+        yield from at_work.advance()
 
 
 def resources(given: Iterable[Event]) -> list[int]:
@@ -45,80 +49,80 @@ def checkpoints(trial_id: int = 0) -> list[int]:
 
 def test_the_checkpoint_before_the_newest_stays_until_the_next_job():
     # Whether the newest one's report was recorded is known only when the next job comes.
-    same = runner()
+    same = pack()
     for resource, recorded, left in ((1, 0, [1]), (3, 1, [1, 3]), (9, 3, [3, 9]), (10, 9, [9, 10])):
         events(same, resource, recorded)
         assert checkpoints() == left
 
 
 def test_a_checkpoint_is_written_in_the_middle_of_a_long_job():
-    answers = runner(checkpoint_seconds=0).run(setup().task(job(0, 5), 0))
+    at_work = pack(checkpoint_seconds=0)
+    at_work.submit(setup().task(job(0, 5), 0))
     for _ in range(3):
-        next(answers)
-    answers.close()
+        at_work.advance()
     assert checkpoints() == [2, 3]
 
 
 def test_a_job_of_short_epochs_is_checkpointed_at_its_end_only():
-    events(runner(), 5, 0)
+    events(pack(), 5, 0)
     assert checkpoints() == [5]
 
 
 def test_another_process_goes_on_from_the_checkpoint():
-    events(runner(), 2, 0)
-    assert resources(events(runner(), 4, 2)) == [3, 4]
+    events(pack(), 2, 0)
+    assert resources(events(pack(), 4, 2)) == [3, 4]
 
 
 def test_a_checkpoint_that_was_saved_but_not_recorded_is_not_gone_on_from():
     # Saved at 2, recorded up to 1: a crash came between. Only what is recorded counts.
-    first = runner()
+    first = pack()
     events(first, 1, 0)
     events(first, 2, 1)
     assert checkpoints() == [1, 2]
-    assert resources(events(runner(), 2, 1)) == [2]
+    assert resources(events(pack(), 2, 1)) == [2]
 
 
 def test_without_a_checkpoint_at_the_recorded_resource_it_reports_again_from_an_earlier_one():
-    events(runner(), 2, 0)
-    assert resources(events(runner(), 5, 4)) == [3, 4, 5]
+    events(pack(), 2, 0)
+    assert resources(events(pack(), 5, 4)) == [3, 4, 5]
 
 
 def test_without_any_checkpoint_it_begins_at_zero():
-    assert resources(events(runner(), 3, 2)) == [1, 2, 3]
+    assert resources(events(pack(), 3, 2)) == [1, 2, 3]
 
 
 def test_what_is_held_in_memory_is_not_loaded_again():
-    same = runner()
+    same = pack()
     events(same, 2, 0)
     (TRIALS / "0" / "2.ckpt").write_text("broken")
     assert resources(events(same, 3, 2)) == [3]
 
 
 def test_what_is_held_in_memory_is_left_when_the_records_end_earlier():
-    same = runner()
+    same = pack()
     events(same, 1, 0)
     events(same, 3, 1)
     assert resources(events(same, 3, 1)) == [2, 3]
 
 
 def test_another_trial_in_between_changes_nothing():
-    same = runner()
+    same = pack()
     events(same, 1, 0, trial_id=0)
     events(same, 1, 0, trial_id=1)
     assert resources(events(same, 2, 1, trial_id=0)) == [2]
 
 
 def test_a_checkpoint_that_can_not_be_read_fails_the_trial():
-    events(runner(), 2, 0)
+    events(pack(), 2, 0)
     (TRIALS / "0" / "2.ckpt").write_text("broken")
-    (failed,) = events(runner(), 3, 2)
+    (failed,) = events(pack(), 3, 2)
     assert isinstance(failed, Result)
     assert failed.outcome is Outcome.FAILED
     assert "2.ckpt" in failed.error
 
 
 def test_files_that_are_no_checkpoints_are_left_alone():
-    events(runner(), 1, 0)
+    events(pack(), 1, 0)
     (TRIALS / "0" / "best.ckpt").touch()
     (TRIALS / "0" / "log.txt").write_text("kept")
     discard_checkpoints(TRIALS, 0)
@@ -128,7 +132,7 @@ def test_files_that_are_no_checkpoints_are_left_alone():
 def test_nothing_of_a_checkpoint_that_was_not_finished_is_taken_for_one():
     (TRIALS / "0").mkdir(parents=True)
     (TRIALS / "0" / ".1.ckpt.99.tmp").write_text("half")
-    assert resources(events(runner(), 1, 1 - 1)) == [1]
+    assert resources(events(pack(), 1, 1 - 1)) == [1]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -150,14 +154,12 @@ def test_a_promoted_trial_reaches_what_an_uninterrupted_one_reaches_bit_for_bit(
         )
         curves.append([])
         for start, end in zip([0, *stops], stops, strict=False):
-            fresh = JobRunner(
-                functools.partial(build, made.objective, threads=1), made.metric, made.folder, checkpoint_seconds=1e9
-            )
-            for answer in fresh.run(made.task(Job(Trial(3, sample), end), start)):
-                curves[-1] += [
-                    (e.resource, {n: repr(v) for n, v in e.metrics.items() if n != "seconds"})
-                    for e in answer
-                    if isinstance(e, Report)
-                ]
+            fresh = Pack(made.pack(threads=1, checkpoint_seconds=1e9))
+            fresh.submit(made.task(Job(Trial(3, sample), end), start))
+            curves[-1] += [
+                (e.resource, {n: repr(v) for n, v in e.metrics.items() if n != "seconds"})
+                for e in advanced(fresh)
+                if isinstance(e, Report)
+            ]
     assert [at for at, _ in curves[0]] == [1, 2, 3, 4]
     assert curves[0] == curves[1]

@@ -1,0 +1,139 @@
+"""Which trials a pack trains together, and how many jobs it has: as measured, on copies of the trials.
+
+An objective takes part that has `fusion_key`, `advance_together`, `fusion_gain` and `fusion_cost` (see
+`objective/training.py`); for any other, and where measuring fails, trials are trained one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from hpo_pipeline.trial import Notice
+
+WORTHWHILE = 1.05
+"""Times as fast as one by one that trials together must have been measured to be."""
+
+FIRST = 4
+"""Jobs at once before the size of a pack was measured."""
+
+DEFAULT = 32
+"""Jobs at once where it could not be."""
+
+States = Sequence[tuple[int, Any]]
+"""(trial id, state) of trials with one key."""
+
+
+class Fusion:
+    """What a pack has found out about training its trials together.
+
+    Args:
+        size: jobs at once; None to measure (`settle`).
+        sharing: packs that share the memory of one device.
+
+    Attributes:
+        size: jobs at once, as far as is known now.
+        settled: whether that is final.
+    """
+
+    def __init__(self, size: int | None, sharing: int = 1) -> None:
+        self.size = size or FIRST
+        self.settled = size is not None
+        self._sharing = sharing
+        self._gains: dict[tuple[Hashable, int], float] = {}
+        self._alone: set[int] = set()
+        self._most: int | None = None
+        self._notices: list[Notice] = []
+
+    def notices(self) -> list[Notice]:
+        """What people should be told, once."""
+        told, self._notices = self._notices, []
+        return told
+
+    def key(self, objective: Any, trial_id: int, state: Any) -> Hashable | None:
+        """Equal for trials that can be trained together; None for one that is trained alone."""
+        if (self.size == 1 and self.settled) or trial_id in self._alone or not hasattr(objective, "fusion_key"):
+            return None
+        key: Hashable | None = objective.fusion_key(state)
+        return key
+
+    def together(self, objective: Any, key: Hashable, states: States) -> int:
+        """How many of these trials to train together now, the first ones; 1 is one by one."""
+        if self.settled and self.size == 1:
+            return 1
+        while (n := min(len(states), self._most or len(states))) > 1:
+            try:
+                worthwhile = self._gain(objective, key, states[:n]) >= WORTHWHILE
+            except Exception as error:
+                if _is_memory(error):
+                    self._halve(n)
+                    continue
+                self._gains[key, n.bit_length()] = 0.0
+                self._say(f"{_trials(n, states)} go on one by one: measuring them together failed ({_line(error)})")
+                return 1
+            return n if worthwhile else 1
+        return 1
+
+    def _gain(self, objective: Any, key: Hashable, states: States) -> float:
+        """How many times as fast together as one by one; measured once for each kind and size of pack."""
+        kind = key, len(states).bit_length()
+        if kind not in self._gains:
+            self._gains[kind] = objective.fusion_gain([state for _, state in states])
+            if self._gains[kind] < WORTHWHILE:
+                self._say(f"{_trials(len(states), states)} are faster one by one")
+        return self._gains[kind]
+
+    def settle(self, objective: Any, groups: Sequence[States]) -> None:
+        """Measures what `size` is best, as soon as there are two trials of one kind.
+
+        Where all places are taken and no two are of one kind, this can't be known beforehand.
+
+        Args:
+            groups: all jobs in hand, by kind.
+        """
+        states = max(groups, key=len)
+        if len(states) == 1:
+            if len(groups) >= self.size:
+                known = any(self.key(objective, *group[0]) is not None for group in groups)
+                self._settle(DEFAULT if known else 1)
+            return
+        if self.together(objective, self.key(objective, *states[0]), states) == 1:
+            self._settle(1)
+            return
+        try:
+            cost = objective.fusion_cost([state for _, state in states])
+            self._settle(cost.best_size(self._sharing))
+            self._say(f"packs of {self.size} ({cost.describe()})")
+        except Exception as error:
+            self._settle(DEFAULT)
+            self._say(f"packs of {self.size}: measuring a better size failed ({_line(error)})")
+
+    def _settle(self, size: int) -> None:
+        self.size, self.settled = size, True
+
+    def failed(self, trial_ids: Sequence[int], error: Exception) -> None:
+        """These trials raised together: fewer from now on if memory ran out, else each one alone."""
+        if _is_memory(error):
+            self._halve(len(trial_ids))
+        else:
+            self._alone |= set(trial_ids)
+            self._say(f"{len(trial_ids)} trials could not be trained together ({_line(error)}); they go on one by one")
+
+    def _halve(self, n: int) -> None:
+        self._most = n // 2
+        self._say(f"not enough memory for {n} trials together: {self._most} from now on")
+
+    def _say(self, text: str) -> None:
+        self._notices.append(Notice(text))
+
+
+def _trials(n: int, states: States) -> str:
+    return f"{n} trials like trial {states[0][0]}"
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _is_memory(error: Exception) -> bool:
+    return "out of memory" in str(error).lower() or isinstance(error, MemoryError)
