@@ -97,13 +97,11 @@ class Fusion:
                 known = any(self.key(objective, *group[0]) is not None for group in groups)
                 self._settle(DEFAULT if known else 1)
             return
-        if self.together(objective, self.key(objective, *states[0]), states) == 1:
-            self._settle(1)
-            return
         try:
             cost = objective.fusion_cost([state for _, state in states])
-            self._settle(cost.best_size(self._sharing))
-            self._say(f"packs of {self.size} ({cost.describe()})")
+            size = cost.best_size(self._sharing)
+            self._settle(size if cost.gain(size) >= WORTHWHILE else 1)
+            self._say(f"{'one by one' if self.size == 1 else f'packs of {self.size}'}: {cost.describe()}")
         except Exception as error:
             self._settle(DEFAULT)
             self._say(f"packs of {self.size}: measuring a better size failed ({_line(error)})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import time
@@ -19,6 +20,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.objective import Metrics, checkpoint, fused
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate, train
+from hpo_pipeline.objective.fusion_cost import FusionCost, measure
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
 
@@ -169,6 +171,12 @@ class Training:
             alone = min(alone, (middle - began) * len(tried) / len(sample))
             together = min(together, time.perf_counter() - middle)
         return alone / together
+
+    def fusion_cost(self, states: Sequence[TrainingState]) -> FusionCost:
+        """What it costs to train trials like these together, measured on four copies."""
+        four = itertools.islice(itertools.cycle(states), 4)
+        members = self._members(sorted(four, key=lambda state: (state.batch_size, state.resource)))
+        return measure(members, states[0].data.x_train, states[0].data.y_train)
 
     def _members(self, states: Sequence[TrainingState]) -> list[fused.Member]:
         """The trials' parts in a pack, about to train their next epochs."""

@@ -16,7 +16,7 @@ from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Job, Outcome, Report, Result, Trial
+from hpo_pipeline.trial import Budget, Job, Notice, Outcome, Report, Result, Trial
 from hpo_pipeline.tuner import Tuner
 
 pytest.importorskip("torch")
@@ -150,6 +150,42 @@ def test_a_pack_that_is_too_large_for_the_memory_is_halved(tmp_path, monkeypatch
     _, results = advanced(here(tmp_path), *jobs)
     assert {result.outcome for result in results.values()} == {Outcome.DONE}
     assert sizes == [4, 2, 2]
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(2, [4, 2]), (8, [4, 8])])
+def test_an_automatic_pack_begins_with_four_jobs_and_has_the_size_that_was_measured_then(
+    tmp_path, monkeypatch, size, sizes
+):
+    from hpo_pipeline.objective.training import Training
+
+    class Cost:
+        best_size = staticmethod(lambda sharing: size)
+        gain = staticmethod(lambda size: 2.0)
+        describe = staticmethod(lambda: "measured")
+
+    monkeypatch.setattr(Training, "fusion_cost", lambda self, states: Cost)
+    monkeypatch.setattr(Training, "fusion_gain", lambda self, states: 2.0)
+    executor = here(tmp_path, pack_size="auto")
+    seen, told, submitted, running = [], [], 0, 0
+    while submitted < 12 or running:
+        while submitted < 12 and running < executor.capacity:
+            executor.submit(Job(Trial(submitted, {"lr": 0.1}), 1), 0)
+            submitted, running = submitted + 1, running + 1
+        seen.append(running)
+        events = executor.wait()
+        told += [event.text for event in events if isinstance(event, Notice)]
+        running -= sum(isinstance(event, Result) for event in events)
+    assert seen[:2] == sizes
+    assert told == [f"packs of {size}: measured"]
+
+
+def test_several_automatic_packs_have_the_size_that_the_first_one_has_measured(tmp_path):
+    executor = here(tmp_path, n_workers=2, pack_size="auto")
+    assert executor.capacity == 4
+    _, results = advanced(executor, *[(Job(Trial(i, {"lr": 0.1}), 1), 0) for i in range(4)])
+    assert {result.outcome for result in results.values()} == {Outcome.DONE}
+    executor.close()
+    assert executor.capacity in {2 * 1, *(2 * 2**i for i in range(2, 9))}
 
 
 def test_what_is_faster_one_by_one_is_trained_one_by_one(tmp_path, monkeypatch):
