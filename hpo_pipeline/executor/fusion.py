@@ -69,7 +69,7 @@ class Fusion:
                     self._halve(n)
                     continue
                 self._gains[key, n.bit_length()] = 0.0
-                self._say(f"{_trials(n, states)} go on one by one: measuring them together failed ({_line(error)})")
+                self._say(f"trials go on one by one: measuring them together failed ({_line(error)})")
                 return 1
             return n if worthwhile else 1
         return 1
@@ -80,7 +80,8 @@ class Fusion:
         if kind not in self._gains:
             self._gains[kind] = objective.fusion_gain([state for _, state in states])
             if self._gains[kind] < WORTHWHILE:
-                self._say(f"{_trials(len(states), states)} are faster one by one")
+                least = 1 << (len(states).bit_length() - 1)
+                self._say(f"{least} to {2 * least - 1} trials are faster one by one than together")
         return self._gains[kind]
 
     def settle(self, objective: Any, groups: Sequence[States]) -> None:
@@ -115,7 +116,7 @@ class Fusion:
             self._halve(len(trial_ids))
         else:
             self._alone |= set(trial_ids)
-            self._say(f"{len(trial_ids)} trials could not be trained together ({_line(error)}); they go on one by one")
+            self._say(f"trials go on one by one: training them together failed ({_line(error)})")
 
     def _halve(self, n: int) -> None:
         self._most = n // 2
@@ -123,10 +124,6 @@ class Fusion:
 
     def _say(self, text: str) -> None:
         self._notices.append(Notice(text))
-
-
-def _trials(n: int, states: States) -> str:
-    return f"{n} trials like trial {states[0][0]}"
 
 
 def _line(error: Exception) -> str:

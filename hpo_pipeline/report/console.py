@@ -49,6 +49,7 @@ class Console:
         self._live: Live | None = None
         self._table: LiveTable | None = None
         self._lines: Lines | None = None
+        self._said: set[str] = set()
         self._rerouted: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
 
     def start(self) -> None:
@@ -93,7 +94,10 @@ class Console:
             self._lines.update(record)
 
     def say(self, notice: str) -> None:
-        """A line of its own; above the table, where there is one."""
+        """A line of its own; above the table, where there is one. Each is said once: several workers find the same."""
+        if notice in self._said:
+            return
+        self._said.add(notice)
         if self._lines is not None:
             self._lines.say(notice)
         elif self._live is not None:

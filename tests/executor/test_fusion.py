@@ -98,11 +98,21 @@ def test_a_gain_is_measured_once_for_each_doubling():
     assert objective.tried == [2, 4, 8]
 
 
+def test_what_is_faster_one_by_one_is_said_once_for_each_doubling():
+    fusion, objective = Fusion(32), Objective(gain=0.9)
+    for n in (2, 3, 5):
+        assert fusion.together(objective, "a", states(*"a" * n)) == 1
+    assert told(fusion) == [
+        "2 to 3 trials are faster one by one than together",
+        "4 to 7 trials are faster one by one than together",
+    ]
+
+
 def test_a_gain_that_can_not_be_measured_is_none_and_said_once():
     fusion, objective = Fusion(32), Objective(gain=ValueError("no"))
     for _ in range(2):
         assert fusion.together(objective, "a", states("a", "a")) == 1
-    assert told(fusion) == ["2 trials like trial 0 go on one by one: measuring them together failed (ValueError: no)"]
+    assert told(fusion) == ["trials go on one by one: measuring them together failed (ValueError: no)"]
 
 
 def test_a_pack_too_large_to_be_measured_in_memory_is_halved_until_it_fits():

@@ -74,8 +74,9 @@ def test_a_failure_is_a_line_with_its_error(study: StudyBuilder) -> None:
     assert out.getvalue() == "trial 0  epoch 0/3  FAILED: ValueError: too wide\n"
 
 
-def test_a_notice_is_a_plain_line(study: StudyBuilder) -> None:
+def test_a_notice_is_a_plain_line_and_said_once(study: StudyBuilder) -> None:
     console, out = lines_of(study)
+    console.say("packs of 64 [0.8 ms]")
     console.say("packs of 64 [0.8 ms]")
     assert out.getvalue() == "packs of 64 [0.8 ms]\n"
 
