@@ -236,13 +236,12 @@ class PerceptronStack:
         n, x = self._n_layers, x.flatten(1)
         if self._stacked:
             return self._rest(self.tensors, _stacked_first(self.tensors[0], self.tensors[n], x))
-        whole = Group(0, len(self))
-        place = self._gapless(whole)
-        if place is not None:
-            units = (self.tensors[0] @ x.t()).view(len(self), self._height, len(x))
+        units = self.tensors[0] @ x.t()
+        if len(units) == len(self) * self._height:  # no padding, not even behind the last one
+            units = units.view(len(self), self._height, len(x))
         else:
-            units = x.new_zeros(len(self), self._height, len(x))
-            units.view(-1, len(x)).index_copy_(0, self._places, self.tensors[0] @ x.t())
+            padded = x.new_zeros(len(self) * self._height, len(x))
+            units = padded.index_copy_(0, self._places, units).view(len(self), self._height, len(x))
         return self._rest(self.tensors, units.add_(self.tensors[n].unsqueeze(2)))
 
     @torch.no_grad()

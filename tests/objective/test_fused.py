@@ -53,6 +53,7 @@ PACKS = {
         for i, d in enumerate((0.0, 1e-3, 1e-2))
     ],
     "mlp, widths": [config(mlp(4 + 9 * i, 20 - 3 * i), optimizer("Adam", lr=1e-3)) for i in range(4)],
+    "mlp, the last one narrower": [config(mlp(n_units_1=n), optimizer("SGD", lr=0.1)) for n in (16, 16, 8)],
     "mlp, widths whose padding is not zero after the activation": [
         config(mlp(4 + 9 * i, 20 - 3 * i, activation="sigmoid"), optimizer("AdamW", lr=1e-2)) for i in range(4)
     ],
