@@ -20,9 +20,6 @@ FIRST = 4
 DEFAULT = 32
 """Jobs at once where it could not be."""
 
-States = Sequence[tuple[int, Any]]
-"""(trial id, state) of trials with one key."""
-
 
 class Fusion:
     """What a pack has found out about training its trials together.
@@ -41,7 +38,7 @@ class Fusion:
         self.settled = size is not None
         self._sharing = sharing
         self._gains: dict[tuple[Hashable, int], float] = {}
-        self._alone: set[int] = set()
+        self._apart: set[Hashable] = set()
         self._most: int | None = None
         self._notices: list[Notice] = []
 
@@ -50,16 +47,16 @@ class Fusion:
         told, self._notices = self._notices, []
         return told
 
-    def key(self, objective: Any, trial_id: int, state: Any) -> Hashable | None:
+    def key(self, objective: Any, state: Any) -> Hashable | None:
         """Equal for trials that can be trained together; None for one that is trained alone."""
-        if (self.size == 1 and self.settled) or trial_id in self._alone or not hasattr(objective, "fusion_key"):
+        if (self.size == 1 and self.settled) or not hasattr(objective, "fusion_key"):
             return None
         key: Hashable | None = objective.fusion_key(state)
         return key
 
-    def together(self, objective: Any, key: Hashable, states: States) -> int:
-        """How many of these trials to train together now, the first ones; 1 is one by one."""
-        if self.settled and self.size == 1:
+    def together(self, objective: Any, key: Hashable, states: Sequence[Any]) -> int:
+        """How many of these trials with one key to train together now, the first ones; 1 is one by one."""
+        if key in self._apart or (self.settled and self.size == 1):
             return 1
         while (n := min(len(states), self._most or len(states))) > 1:
             try:
@@ -68,38 +65,37 @@ class Fusion:
                 if _is_memory(error):
                     self._halve(n)
                     continue
-                self._gains[key, n.bit_length()] = 0.0
+                self._apart.add(key)
                 self._say(f"trials go on one by one: measuring them together failed ({_line(error)})")
                 return 1
             return n if worthwhile else 1
         return 1
 
-    def _gain(self, objective: Any, key: Hashable, states: States) -> float:
+    def _gain(self, objective: Any, key: Hashable, states: Sequence[Any]) -> float:
         """How many times as fast together as one by one; measured once for each kind and size of pack."""
         kind = key, len(states).bit_length()
         if kind not in self._gains:
-            self._gains[kind] = objective.fusion_gain([state for _, state in states])
+            self._gains[kind] = objective.fusion_gain(states)
             if self._gains[kind] < WORTHWHILE:
                 least = 1 << (len(states).bit_length() - 1)
                 self._say(f"{least} to {2 * least - 1} trials are faster one by one than together")
         return self._gains[kind]
 
-    def settle(self, objective: Any, groups: Sequence[States]) -> None:
+    def settle(self, objective: Any, groups: Sequence[tuple[Hashable | None, Sequence[Any]]]) -> None:
         """Measures what `size` is best, as soon as there are two trials of one kind.
 
         Where all places are taken and no two are of one kind, this can't be known beforehand.
 
         Args:
-            groups: all jobs in hand, by kind.
+            groups: key and states of all trials in hand.
         """
-        states = max(groups, key=len)
+        states = max((states for _, states in groups), key=len)
         if len(states) == 1:
             if len(groups) >= self.size:
-                known = any(self.key(objective, *group[0]) is not None for group in groups)
-                self._settle(DEFAULT if known else 1)
+                self._settle(DEFAULT if any(key is not None for key, _ in groups) else 1)
             return
         try:
-            cost = objective.fusion_cost([state for _, state in states])
+            cost = objective.fusion_cost(states)
             size = cost.best_size(self._sharing)
             self._settle(size if cost.gain(size) >= WORTHWHILE else 1)
             self._say(f"{'one by one' if self.size == 1 else f'packs of {self.size}'}: {cost.describe()}")
@@ -110,12 +106,12 @@ class Fusion:
     def _settle(self, size: int) -> None:
         self.size, self.settled = size, True
 
-    def failed(self, trial_ids: Sequence[int], error: Exception) -> None:
-        """These trials raised together: fewer from now on if memory ran out, else each one alone."""
+    def failed(self, key: Hashable, n: int, error: Exception) -> None:
+        """So many trials raised together: fewer from now on if memory ran out, else those of their kind one by one."""
         if _is_memory(error):
-            self._halve(len(trial_ids))
+            self._halve(n)
         else:
-            self._alone |= set(trial_ids)
+            self._apart.add(key)
             self._say(f"trials go on one by one: training them together failed ({_line(error)})")
 
     def _halve(self, n: int) -> None:

@@ -135,7 +135,7 @@ class Pack:
             held = begin(self._objective, task, folder)
         if held.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
-        key = self._fusion.key(self._objective, task.trial_id, held.state)
+        key = self._fusion.key(self._objective, held.state)
         return _Running(task, held, key, time.monotonic())
 
     def _keep(self, n: int) -> None:
@@ -150,23 +150,23 @@ class Pack:
             alike.setdefault((running.key,) if running.key is not None else trial_id, []).append(running)
         if not self._fusion.settled:
             with self._output(list(self._running)):
-                self._fusion.settle(self._objective, [_states(group) for group in alike.values()])
+                self._fusion.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
         group = min(alike.values(), key=lambda group: (min(running.turn for running in group), -len(group)))
         group.sort(key=lambda running: running.turn)
         if len(group) == 1:
             return group
-        with self._output([running.task.trial_id for running in group]):
+        with self._output(_ids(group)):
             return group[: self._fusion.together(self._objective, group[0].key, _states(group))]
 
     def _advance(self, group: list[_Running]) -> list[Event]:
         self._turn += 1
         began = time.perf_counter()
         try:
-            with self._output([running.task.trial_id for running in group]):
+            with self._output(_ids(group)):
                 if len(group) == 1:
                     metrics = [self._objective.advance(group[0].held.state)]
                 else:
-                    metrics = self._objective.advance_together([running.held.state for running in group])
+                    metrics = self._objective.advance_together(_states(group))
         except Exception as error:
             return self._taken_apart(group, error)
         seconds = (time.perf_counter() - began) / len(group)
@@ -179,7 +179,7 @@ class Pack:
         if len(group) == 1:
             trial_id = group[0].task.trial_id
             return [failure(trial_id, error, trial_folder(self._setup.folder, trial_id))]
-        self._fusion.failed([running.task.trial_id for running in group], error)
+        self._fusion.failed(group[0].key, len(group), error)
         self._new += [running.task for running in group]
         return self._begin_new()
 
@@ -205,5 +205,9 @@ class Pack:
             return [failure(task.trial_id, error, folder)]
 
 
-def _states(group: Sequence[_Running]) -> list[tuple[int, Any]]:
-    return [(running.task.trial_id, running.held.state) for running in group]
+def _states(group: Sequence[_Running]) -> list[Any]:
+    return [running.held.state for running in group]
+
+
+def _ids(group: Sequence[_Running]) -> list[int]:
+    return [running.task.trial_id for running in group]

@@ -45,10 +45,6 @@ class Objective:
         return self.cost
 
 
-def states(*kinds):
-    return list(enumerate(kinds))
-
-
 def told(fusion):
     return [notice.text for notice in fusion.notices()]
 
@@ -57,7 +53,7 @@ def told(fusion):
 def test_the_size_is_what_was_measured_for_its_share_of_the_memory(sharing, size):
     fusion = Fusion(None, sharing)
     assert (fusion.size, fusion.settled) == (FIRST, False)
-    fusion.settle(Objective(cost=Cost(64)), [states("a", "a")])
+    fusion.settle(Objective(cost=Cost(64)), [("a", ["a", "a"])])
     assert (fusion.size, fusion.settled) == (size, True)
     assert told(fusion) == [f"packs of {size}: 1 ms a step for one"]
     assert told(fusion) == []
@@ -65,43 +61,43 @@ def test_the_size_is_what_was_measured_for_its_share_of_the_memory(sharing, size
 
 def test_what_is_faster_one_by_one_gets_one_job_at_a_time():
     fusion = Fusion(None)
-    fusion.settle(Objective(cost=Cost(64, speedup=0.9)), [states("a", "a")])
+    fusion.settle(Objective(cost=Cost(64, speedup=0.9)), [("a", ["a", "a"])])
     assert (fusion.size, fusion.settled) == (1, True)
     assert told(fusion) == ["one by one: 1 ms a step for one"]
-    assert fusion.together(Objective(), "a", states("a", "a")) == 1
+    assert fusion.together(Objective(), "a", ["a", "a"]) == 1
 
 
 def test_where_the_size_can_not_be_measured_it_is_the_usual_one():
     fusion = Fusion(None)
-    fusion.settle(Objective(cost=ValueError("no\nway")), [states("a", "a")])
+    fusion.settle(Objective(cost=ValueError("no\nway")), [("a", ["a", "a"])])
     assert (fusion.size, fusion.settled) == (DEFAULT, True)
     assert told(fusion) == [f"packs of {DEFAULT}: measuring a better size failed (ValueError: no)"]
 
 
 def test_one_trial_is_not_enough_to_measure():
     fusion = Fusion(None)
-    fusion.settle(Objective(cost=Cost(64)), [states("a")])
+    fusion.settle(Objective(cost=Cost(64)), [("a", ["a"])])
     assert not fusion.settled
 
 
 @pytest.mark.parametrize(("kinds", "size"), [("abcd", DEFAULT), ([None] * 4, 1)])
 def test_four_trials_of_four_kinds_leave_the_usual_size_and_four_that_go_alone_one_job_at_a_time(kinds, size):
     fusion = Fusion(None)
-    fusion.settle(Objective(), [[state] for state in states(*kinds)])
+    fusion.settle(Objective(), [(kind, [kind]) for kind in kinds])
     assert (fusion.size, fusion.settled) == (size, True)
 
 
 def test_a_gain_is_measured_once_for_each_doubling():
     fusion, objective = Fusion(32), Objective()
     for n in (2, 3, 4, 5, 7, 8):
-        assert fusion.together(objective, "a", states(*"a" * n)) == n
+        assert fusion.together(objective, "a", ["a"] * n) == n
     assert objective.tried == [2, 4, 8]
 
 
 def test_what_is_faster_one_by_one_is_said_once_for_each_doubling():
     fusion, objective = Fusion(32), Objective(gain=0.9)
     for n in (2, 3, 5):
-        assert fusion.together(objective, "a", states(*"a" * n)) == 1
+        assert fusion.together(objective, "a", ["a"] * n) == 1
     assert told(fusion) == [
         "2 to 3 trials are faster one by one than together",
         "4 to 7 trials are faster one by one than together",
@@ -111,19 +107,27 @@ def test_what_is_faster_one_by_one_is_said_once_for_each_doubling():
 def test_a_gain_that_can_not_be_measured_is_none_and_said_once():
     fusion, objective = Fusion(32), Objective(gain=ValueError("no"))
     for _ in range(2):
-        assert fusion.together(objective, "a", states("a", "a")) == 1
+        assert fusion.together(objective, "a", ["a", "a"]) == 1
     assert told(fusion) == ["trials go on one by one: measuring them together failed (ValueError: no)"]
 
 
 def test_a_pack_too_large_to_be_measured_in_memory_is_halved_until_it_fits():
     fusion = Fusion(32)
     objective = Objective(gain=lambda n: RuntimeError("CUDA out of memory") if n > 2 else 2.0)
-    assert fusion.together(objective, "a", states(*"a" * 8)) == 2
+    assert fusion.together(objective, "a", ["a"] * 8) == 2
     assert told(fusion) == [
         "not enough memory for 8 trials together: 4 from now on",
         "not enough memory for 4 trials together: 2 from now on",
     ]
 
 
+def test_a_kind_that_could_not_be_trained_together_is_not_tried_again_and_others_are():
+    fusion = Fusion(32)
+    fusion.failed("a", 2, ValueError("no"))
+    assert fusion.together(Objective(), "a", ["a", "a"]) == 1
+    assert fusion.together(Objective(), "b", ["b", "b"]) == 2
+    assert told(fusion) == ["trials go on one by one: training them together failed (ValueError: no)"]
+
+
 def test_a_pack_with_one_place_asks_for_no_kinds():
-    assert Fusion(1).key(Objective(), 0, "a") is None
+    assert Fusion(1).key(Objective(), "a") is None
