@@ -92,19 +92,19 @@ class Fusion:
         states = max((states for _, states in groups), key=len)
         if len(states) == 1:
             if len(groups) >= self.size:
-                self._settle(DEFAULT if any(key is not None for key, _ in groups) else 1)
+                why = f"no two of the first {len(groups)} trials can be trained together"
+                self._settle(DEFAULT if any(key is not None for key, _ in groups) else 1, why)
             return
         try:
             cost = objective.fusion_cost(states)
             size = cost.best_size(self._sharing)
-            self._settle(size if cost.gain(size) >= WORTHWHILE else 1)
-            self._say(f"{'one by one' if self.size == 1 else f'packs of {self.size}'}: {cost.describe()}")
+            self._settle(size if cost.gain(size) >= WORTHWHILE else 1, cost.describe())
         except Exception as error:
-            self._settle(DEFAULT)
-            self._say(f"packs of {self.size}: measuring a better size failed ({_line(error)})")
+            self._settle(DEFAULT, f"measuring a better size failed ({_line(error)})")
 
-    def _settle(self, size: int) -> None:
+    def _settle(self, size: int, why: str) -> None:
         self.size, self.settled = size, True
+        self._say(f"{'one by one' if size == 1 else f'packs of {size}'}: {why}")
 
     def failed(self, key: Hashable, n: int, error: Exception) -> None:
         """So many trials raised together: fewer from now on if memory ran out, else those of their kind one by one."""

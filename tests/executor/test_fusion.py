@@ -85,6 +85,8 @@ def test_four_trials_of_four_kinds_leave_the_usual_size_and_four_that_go_alone_o
     fusion = Fusion(None)
     fusion.settle(Objective(), [(kind, [kind]) for kind in kinds])
     assert (fusion.size, fusion.settled) == (size, True)
+    packs = "one by one" if size == 1 else f"packs of {size}"
+    assert told(fusion) == [f"{packs}: no two of the first 4 trials can be trained together"]
 
 
 def test_a_gain_is_measured_once_for_each_doubling():
