@@ -118,6 +118,24 @@ def test_three_epochs_together_are_three_epochs_alone(training, name):
             assert other == pytest.approx(one, rel=1e-9)
 
 
+MODELS = {
+    "softmax": SOFTMAX,
+    "mlp": mlp(),
+    "deep_mlp": deep(),
+    "cnn": {"_target_": "hpo_pipeline.model.cnn.CNN", "channels": 2, "n_units": 8},
+}
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_is_trained_together_by_every_optimizer(training, model, name):
+    configs = [config(MODELS[model], optimizer(name, lr=0.03 / 4**i)) for i in range(3)]
+    alone, together = started(training, configs), started(training, configs)
+    for _ in range(3):
+        expected = [training.advance(state) for state in alone]
+        assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
+
+
 @pytest.mark.parametrize("name", [name for name in PACKS if "dropout" not in name and "three" not in name])
 def test_three_epochs_together_in_few_calls_are_three_epochs_alone(training, name, monkeypatch):
     monkeypatch.setattr(fused, "few_calls", lambda device: True)
