@@ -95,6 +95,22 @@ def read_until(process: subprocess.Popen[str], n_rungs: int) -> None:
     pytest.fail(f"the study ended after {seen} rung evaluations: {process.stderr.read() if process.stderr else ''}")
 
 
+@pytest.fixture
+def gate(tmp_path, monkeypatch) -> Path:
+    """A closed gate for `GatedTraining`."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    monkeypatch.setenv("GATE", str(path))
+    monkeypatch.setenv("HPO_TRUST", "gated.*")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    return path
+
+
+def open_gate(path: Path) -> None:
+    path.unlink()
+    path.touch()
+
+
 def test_16_trials_make_31_rung_evaluations_in_the_journal_and_in_mlflow(one_worker, pool):
     ended = wait_for(start(*STUDY, *pool, "name=s"))
     assert ended.code == 0, ended.err
@@ -111,16 +127,17 @@ def test_16_trials_make_31_rung_evaluations_in_the_journal_and_in_mlflow(one_wor
     assert same(table, one_worker, pool), "two workers give the numbers of one"
 
 
-def test_killed_at_random_moments_and_resumed_a_study_comes_to_the_same_end(one_worker, pool):
+def test_killed_at_random_moments_and_resumed_a_study_comes_to_the_same_end(one_worker, pool, gate):
     early, late = sorted(random.Random(1).sample(range(1, 20), 2))
     for n, arguments in (
-        (early, (*STUDY, *pool, "name=s")),
+        (early, (*STUDY, *pool, "objective._target_=gated.GatedTraining", "name=s")),
         (late - early, ("name=s", "resume=true")),
     ):
         process = start(*arguments)
         read_until(process, n)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+    open_gate(gate)
     ended = run("name=s", "resume=true", "executor=serial")
     assert ended.code == 0, ended.err
     assert same(rung_table(journal("s")), one_worker, pool)
@@ -128,8 +145,8 @@ def test_killed_at_random_moments_and_resumed_a_study_comes_to_the_same_end(one_
     assert (parent.info.status, len(children), len(rung_records(client, children))) == ("FINISHED", 16, 31)
 
 
-def test_ctrl_c_closes_everything_as_killed_and_tells_how_to_resume(one_worker, pool):
-    process = start(*STUDY, *pool, "name=s")
+def test_ctrl_c_closes_everything_as_killed_and_tells_how_to_resume(one_worker, pool, gate):
+    process = start(*STUDY, *pool, "objective._target_=gated.GatedTraining", "name=s")
     read_until(process, 9)
     os.killpg(process.pid, signal.SIGINT)
     ended = wait_for(process)
@@ -141,6 +158,7 @@ def test_ctrl_c_closes_everything_as_killed_and_tells_how_to_resume(one_worker, 
     states = {run.info.status for run in children}
     assert states <= {"KILLED", "FINISHED"}
     (command,) = (line for line in ended.out.splitlines() if "resume=true" in line)
+    open_gate(gate)
     resumed = run(*shlex.split(command)[2:], "executor=serial")
     assert resumed.code == 0, resumed.err
     assert same(rung_table(journal("s")), one_worker, pool)
