@@ -151,8 +151,10 @@ class ModuleStack:
         self._template.train()
         scores = self._forward(leaves, batch.inputs[0], shared=self._shared, masks=self._dropout(batch.inputs[0]))
         losses, slopes = slopes_of(scores.detach().mT.contiguous(), batch)
-        gradients = torch.autograd.grad(scores, leaves, slopes.mT)
-        return losses, [gradient.contiguous() for gradient in gradients]
+        gradients = {i: g.contiguous() for i, g in enumerate(torch.autograd.grad(scores, leaves, slopes.mT))}
+        # Weights that are added up have one gradient, in the same memory.
+        distinct = {gradient.data_ptr(): i for i, gradient in gradients.items()}
+        return losses, [g if distinct[g.data_ptr()] == i else g.clone() for i, g in gradients.items()]
 
     def scores(self, x: Tensor) -> Tensor:
         self._template.eval()

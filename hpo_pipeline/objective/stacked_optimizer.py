@@ -140,23 +140,31 @@ class StackedOptimizer:
             weight.addcmul_(gradient, self._shaped["lr"][i], value=-1.0)
 
     def _step_adam(self, gradients: Sequence[Tensor]) -> None:
-        beta1, beta2, steps = self._values["beta1"].double(), self._values["beta2"].double(), self._steps.double()
-        dtype = self._values["lr"].dtype
-        size = (self._values["lr"].double() / (1 - beta1**steps)).to(dtype)
-        root = (1 - beta2**steps).sqrt().to(dtype)
-        sizes, roots = (self._stack.per_trial(value, self._active) for value in (size, root))
-        shaped = self._shaped
+        """Adam's step  lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps),  in as few passes over memory as can be:
+
+        with  r = sqrt(1 - beta2^t)  it is  (lr r / (1 - beta1^t)) m / (sqrt(v) + eps r).
+        """
+        values, steps = {key: value.double() for key, value in self._values.items()}, self._steps.double()
+        root = (1 - values["beta2"] ** steps).sqrt()
+        factors = {
+            "size": -values["lr"] * root / (1 - values["beta1"] ** steps),
+            "eps": values["eps"] * root,
+            "beta1": 1 - values["beta1"],
+            "beta2": 1 - values["beta2"],
+            "kept": 1 - values["lr"] * values["weight_decay"],
+        }
+        dtype = self._tensors[0].dtype
+        shaped = {key: self._stack.per_trial(value.to(dtype), self._active) for key, value in factors.items()}
         for i, (weight, gradient) in enumerate(zip(self._tensors, gradients, strict=True)):
-            if self._any_decay:
-                if self._decoupled:
-                    weight.mul_(1 - shaped["lr"][i] * shaped["weight_decay"][i])
-                else:
-                    gradient.addcmul_(weight, shaped["weight_decay"][i])
+            if self._any_decay and self._decoupled:
+                weight.mul_(shaped["kept"][i])
+            elif self._any_decay:
+                gradient.addcmul_(weight, self._shaped["weight_decay"][i])
             mean, square = self._narrowed["exp_avg"][i], self._narrowed["exp_avg_sq"][i]
-            mean.lerp_(gradient, (1 - shaped["beta1"][i]).expand_as(mean))
-            square.mul_(shaped["beta2"][i]).addcmul_(gradient, gradient.mul(1 - shaped["beta2"][i]))
-            denominator = square.sqrt().div_(roots[i]).add_(shaped["eps"][i])
-            weight.sub_(mean.div(denominator).mul_(sizes[i]))
+            mean.lerp_(gradient, shaped["beta1"][i])
+            square.lerp_(gradient.square_(), shaped["beta2"][i])
+            torch.sqrt(square, out=gradient).add_(shaped["eps"][i])
+            weight.addcmul_(torch.div(mean, gradient, out=gradient), shaped["size"][i])
 
     @torch.no_grad()
     def write_back(self) -> None:

@@ -98,6 +98,34 @@ def test_three_epochs_together_are_three_epochs_alone(examples, name, few_calls,
     assert all(torch.allclose(a, b, rtol=1e-9) for a, b in zip(states, others, strict=True))
 
 
+class Sum(nn.Linear):
+    """Two weights of which the gradient is the same tensor."""
+
+    def __init__(self):
+        super().__init__(36, 3)
+        self.scale, self.more = nn.Parameter(torch.ones(36)), nn.Parameter(torch.ones(36))
+
+    def forward(self, x):
+        return super().forward(x.flatten(1) * (self.scale + self.more))
+
+
+@pytest.mark.parametrize("few_calls", [False, True])
+def test_weights_that_are_added_up_take_their_steps_apart(examples, few_calls, monkeypatch):
+    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+
+    def decayed(weights):
+        return torch.optim.SGD(weights, lr=0.1, weight_decay=0.1)
+
+    def pack():
+        torch.manual_seed(0)
+        return [Sum(), Sum()]
+
+    alone, states = trained(pack(), decayed, examples, together=False)
+    together, others = trained(pack(), decayed, examples, together=True)
+    assert together == [pytest.approx(values, rel=1e-9) for values in alone]
+    assert all(torch.allclose(a, b, rtol=1e-9) for a, b in zip(states, others, strict=True))
+
+
 def test_each_trial_drops_what_it_drops_alone(examples):
     rates = [0.0, 0.3, 0.6]
     alone, _ = trained(models(3, dropout=rates), OPTIMIZERS["SGD"], examples, together=False)
