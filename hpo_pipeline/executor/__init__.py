@@ -21,7 +21,7 @@ class Executor(Protocol):
 
     Attributes:
         capacity: jobs that can run at once. It may change while `wait` is at work: a pack finds out what it can
-            take. If it shrinks, nothing is taken away that runs already.
+            take, a worker dies. If it shrinks, nothing is taken away that runs already.
     """
 
     @property
@@ -33,7 +33,8 @@ class Executor(Protocol):
         Args:
             job: what to do.
             recorded: the trial's resource according to the journal. It goes on from there, or from an earlier
-                checkpoint where a crash left none for it (and then reports again what is recorded).
+                checkpoint where a crash left none for it, the study's or that of a worker with several jobs (and then
+                reports again what is recorded).
         """
         ...
 

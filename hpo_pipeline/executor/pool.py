@@ -1,20 +1,24 @@
-"""Jobs in worker processes on this machine. Nothing polls: the tuner sleeps until a worker has something to say."""
+"""Jobs in worker processes on this machine. Nothing polls: the tuner sleeps until a worker has something to say.
+
+A process can die under its jobs: out of memory, a crash in C. If it had one, that trial has failed. Of several nobody
+knows which brought it down: these suspects go on from their checkpoints, each alone in a worker.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection, context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from hpo_pipeline.executor.fusion import FIRST
-from hpo_pipeline.executor.runner import PackSetup, Setup, discard_checkpoints
+from hpo_pipeline.executor.runner import PackSetup, Setup, Task, discard_checkpoints
 from hpo_pipeline.executor.worker import Answer, work
-from hpo_pipeline.trial import Event, Job, Outcome, Result
+from hpo_pipeline.trial import Event, Job, Notice, Outcome, Report, Result
 
 
 @dataclass(slots=True)
@@ -22,7 +26,8 @@ class _Worker:
     """A process, its end of the pipe, and what it does.
 
     Attributes:
-        jobs: trials that it has a job of.
+        jobs: trials that it has a job of -> how another worker would go on with it; None if the trial is to stop.
+        alone: whether its job is that of a suspect, and it takes no other.
         held: trials whose state it holds in memory without one.
         turn: answers that it has sent.
         waits: whether it waits for "go".
@@ -31,7 +36,8 @@ class _Worker:
     process: BaseProcess
     pipe: connection.Connection
     device: int
-    jobs: set[int] = field(default_factory=set)
+    jobs: dict[int, Task | None] = field(default_factory=dict)
+    alone: bool = False
     held: list[int] = field(default_factory=list)
     turn: int = 0
     waits: bool = True
@@ -55,31 +61,30 @@ class Pool:
         self._context = start_method()
         self._workers: list[_Worker] = []
         self._n_started = 0
-        self._last_words: list[Event] = []
+        self._suspects: list[Task] = []
 
     @property
     def capacity(self) -> int:
-        return FIRST if self._pack.size is None else self._n_workers * self._pack.size
+        """All suspects, and a pack in every other worker."""
+        alone = sum(worker.alone for worker in self._workers)
+        return len(self._suspects) + alone + (self._most - alone) * (self._pack.size or FIRST)
+
+    @property
+    def _most(self) -> int:
+        """Workers at once: the first one is alone while it measures the size of a pack."""
+        return 1 if self._pack.size is None else self._n_workers
 
     def submit(self, job: Job, recorded: int) -> None:
         trial_id = job.trial.id
-        message = ("run", self._setup.task(job, recorded))
-        for worker in self._with_room(trial_id):
-            if _sent(worker, message):
-                break
-            self._last_words += self._rest(worker)
-        else:
-            worker = self._started()
-            _sent(worker, message)  # one that could not even start: `wait` will find out
-        worker.jobs.add(trial_id)
+        worker = self._hand_over(self._setup.task(job, recorded), self._with_room(trial_id))
         for other in self._workers:
             if trial_id in other.held:
                 other.held.remove(trial_id)
                 if other is not worker:
                     _sent(other, ("forget", trial_id))
 
-    def _with_room(self, trial_id: int) -> Iterator[_Worker]:
-        """Workers with a place for the trial, the best first; none where a new one is better.
+    def _with_room(self, trial_id: int) -> _Worker | None:
+        """The best worker with a place for the trial; None where a new one is better.
 
         That is the one with the fewest jobs, so that packs are of one size. A trial's state in memory counts as much
         as one job fewer: to load it takes less time than an epoch among several more.
@@ -90,11 +95,23 @@ class Pool:
             holds = trial_id in worker.held
             return len(worker.jobs) - holds, not holds
 
-        for worker in sorted(self._workers, key=load):
-            if load(worker) > (0, True) and self._pack.size is not None and len(self._workers) < self._n_workers:
-                return
-            if len(worker.jobs) < size:
-                yield worker
+        packs = [worker for worker in self._workers if len(worker.jobs) < size and not worker.alone]
+        best = min(packs, key=load, default=None)
+        if best and load(best) > (0, True) and len(self._workers) < self._most:
+            return None
+        return best
+
+    def _hand_over(self, task: Task, worker: _Worker | None) -> _Worker:
+        """Sends the task to the worker; to a new one if there is none, or if it died with nothing to do."""
+        message = ("run", task)
+        if worker and not _sent(worker, message) and not worker.jobs:
+            self._workers.remove(worker)
+            worker = None
+        if worker is None:
+            worker = self._started()
+            _sent(worker, message)
+        worker.jobs[task.trial_id] = task  # even if it died: `wait` will find out
+        return worker
 
     def _started(self) -> _Worker:
         """A new worker, on the device that has the fewest."""
@@ -111,9 +128,6 @@ class Pool:
         return self._workers[-1]
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        if self._last_words:
-            events, self._last_words = self._last_words, []
-            return events
         busy = {worker.pipe: worker for worker in self._workers if worker.jobs}
         for worker in busy.values():
             if worker.waits:
@@ -121,6 +135,7 @@ class Pool:
         events = []
         for pipe in connection.wait(list(busy), timeout):
             events += self._received(busy[pipe])  # type: ignore[index]
+        self._take_up_suspects()
         return events
 
     def _received(self, worker: _Worker) -> list[Event]:
@@ -132,31 +147,44 @@ class Pool:
         worker.waits = answer.waits
         if self._pack.size is None and answer.size is not None:
             self._pack = replace(self._pack, size=answer.size)
-        ended = [event for event in answer.events if isinstance(event, Result)]
-        worker.jobs -= {event.trial_id for event in ended}
-        worker.held += [event.trial_id for event in ended if event.outcome is Outcome.DONE]
+        for event in answer.events:
+            if isinstance(event, Report) and (task := worker.jobs[event.trial_id]):
+                worker.jobs[event.trial_id] = replace(task, recorded=max(task.recorded, event.resource))
+            elif isinstance(event, Result):
+                del worker.jobs[event.trial_id]
+                if event.outcome is Outcome.DONE:
+                    worker.held.append(event.trial_id)
         del worker.held[: -(self._pack.size or FIRST)]
+        worker.alone = worker.alone and bool(worker.jobs)
         return answer.events
 
-    def _rest(self, worker: _Worker) -> list[Event]:
-        """All that a dead worker still had to say."""
-        events: list[Event] = []
-        while worker in self._workers:
-            events += self._received(worker)
-        return events
-
     def _obituary(self, worker: _Worker) -> list[Event]:
-        """A worker died under its jobs (out of memory, a crash in C): they failed; another worker will start."""
+        """A worker died under its jobs; another one will start."""
         worker.process.join()
         self._workers.remove(worker)
         code = worker.process.exitcode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        error = f"the worker process ended {how}"
-        return [Result(trial_id, Outcome.FAILED, time.time(), error) for trial_id in sorted(worker.jobs)]
+        now = time.time()
+        events: list[Event] = [Result(i, Outcome.STOPPED, now) for i, task in worker.jobs.items() if task is None]
+        tasks = [task for task in worker.jobs.values() if task]
+        if len(worker.jobs) == 1:
+            error = f"the worker process ended {how}"
+            return events + [Result(task.trial_id, Outcome.FAILED, now, error) for task in tasks]
+        self._suspects += tasks
+        return [Notice(f"a worker process with {len(worker.jobs)} trials ended {how}; they go on one by one"), *events]
+
+    def _take_up_suspects(self) -> None:
+        """Gives each a worker that has no job, at once: the scheduler's next jobs would keep it busy."""
+        while self._suspects:
+            worker = next((worker for worker in self._workers if not worker.jobs), None)
+            if worker is None and len(self._workers) >= self._most:
+                return
+            self._hand_over(self._suspects.pop(0), worker).alone = True
 
     def decide(self, trial_id: int, *, stop: bool) -> None:
         for worker in self._workers:
             if stop and trial_id in worker.jobs:  # to go on needs no word of its own
+                worker.jobs[trial_id] = None
                 _sent(worker, ("stop", trial_id))
 
     def discard(self, trial_id: int) -> None:
@@ -176,6 +204,7 @@ class Pool:
                 worker.process.kill()
                 worker.process.join()
         self._workers.clear()
+        self._suspects.clear()
 
 
 def _sent(worker: _Worker, message: tuple[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.executor import Executor
+from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.trial import Event, Job, Report, Result, Trial
 
@@ -22,6 +23,11 @@ def setup(function: str = "curve", **config: Any) -> Setup:
         merge=lambda trial_id, sample: {"trial": trial_id, "threads": 1, **config, **sample},
         trial_seed=lambda trial_id: trial_id,
     )
+
+
+def packs(function: str = "curve", n_workers: int = 2, size: int | None = 2, checkpoint_seconds: float = 30.0) -> Pool:
+    """Worker processes, each with a pack of so many jobs."""
+    return Pool(setup(function), setup(function).pack(1, checkpoint_seconds, size), n_workers, ())
 
 
 def job(trial_id: int, resource: int, x: float = 0.5, decide_at: Iterable[int] = ()) -> Job:

@@ -1,35 +1,24 @@
-"""What every executor on this machine promises; for worker processes, what their deaths lead to."""
+"""What every executor on this machine promises, and how worker processes share the jobs."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
 import pytest
-from pools import curve_of, job, setup, until_results
+from pools import curve_of, job, packs, setup, until_results
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.fused import FusedExecutor
-from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.process import ProcessExecutor
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.trial import Outcome, Report, Result
 
-HERE = Path(__file__).parent
 Open = Callable[..., Executor]
-
-
-@pytest.fixture(autouse=True)
-def _trusted(monkeypatch):
-    monkeypatch.setenv("HPO_TRUST", "trouble.*")
-    monkeypatch.syspath_prepend(HERE)
 
 
 @pytest.fixture(params=["serial", "process", "fused here", "fused in a process"])
@@ -53,18 +42,6 @@ def opened(request) -> Iterator[Open]:
     for executor in executors:
         executor.close()
         executor.close()
-
-
-def packs(function: str = "curve", n_workers: int = 2, size: int = 2) -> Pool:
-    return Pool(setup(function), setup(function).pack(1, 30.0, size), n_workers, ())
-
-
-@pytest.fixture(params=[1, 2])
-def pool(request) -> Iterator[Pool]:
-    """Two workers, with a place for one job or for two."""
-    executor = packs(size=request.param)
-    yield executor
-    executor.close()
 
 
 def test_a_job_reports_each_unit_and_ends_with_its_last_report(opened):
@@ -148,28 +125,6 @@ def test_what_a_trial_prints_is_in_its_log(pool):
     assert Path("trials/0/log.txt").read_text() == "resource 1\nresource 2\n"
 
 
-@pytest.mark.parametrize(("x", "how"), [(2, "with exit code 7"), (3, f"by signal {int(signal.SIGABRT)}")])
-def test_a_worker_that_dies_fails_its_trial_and_another_one_takes_over(pool, x, how):
-    pool.submit(job(0, 3, x=x), 0)
-    (failed,) = until_results(pool)
-    assert (failed.trial_id, failed.outcome) == (0, Outcome.FAILED)
-    assert failed.error == f"the worker process ended {how}"
-    pool.submit(job(1, 2), 0)
-    assert curve_of(until_results(pool)) == [(1, 0.5), (2, 0.25)]
-
-
-def test_a_worker_that_dies_with_nothing_to_do_is_replaced(pool):
-    pool.submit(job(0, 1), 0)
-    first = until_results(pool)
-    os.kill(int(first[0].metrics["pid"]), signal.SIGKILL)
-    for process in [worker.process for worker in pool._workers]:
-        process.join(10)
-    pool.submit(job(1, 1), 0)
-    (report, done) = until_results(pool)
-    assert done.outcome is Outcome.DONE
-    assert report.metrics["pid"] != first[0].metrics["pid"]
-
-
 def test_two_jobs_run_in_two_processes_and_a_trial_returns_to_its_own(pool):
     pool.submit(job(0, 1), 0)
     pool.submit(job(1, 1), 0)
@@ -188,16 +143,6 @@ def test_jobs_are_spread_evenly_over_the_workers():
     pids = Counter(event.metrics["pid"] for event in until_results(executor, 16) if isinstance(event, Report))
     executor.close()
     assert sorted(pids.values()) == [8, 8]
-
-
-def test_a_worker_that_dies_fails_all_its_trials_and_no_other():
-    executor = packs(n_workers=2, size=4)
-    for trial in range(8):  # in turn: 0, 2, 4 and 6 are together
-        executor.submit(job(trial, 2, x=3 if trial == 6 else 0.5), 0)
-    results = [event for event in until_results(executor, 8) if isinstance(event, Result)]
-    executor.close()
-    failed = {result.trial_id: result.error for result in results if result.outcome is Outcome.FAILED}
-    assert failed == dict.fromkeys([0, 2, 4, 6], f"the worker process ended by signal {int(signal.SIGABRT)}")
 
 
 def test_no_trial_of_a_pack_is_advanced_before_all_answers_are_given():
@@ -234,28 +179,6 @@ def test_closing_ends_workers_in_the_middle_of_an_epoch():
     assert curve_of(executor.wait(60)) == [(1, 0.0)]
     executor.close()
     filelock.FileLock("alive.lock").acquire(timeout=0)
-
-
-def test_a_worker_ends_when_its_tuner_is_killed_in_the_middle_of_an_epoch():
-    Path("tuner.py").write_text(
-        "from pools import job, setup\n"
-        "from hpo_pipeline.executor.process import ProcessExecutor\n"
-        "if __name__ == '__main__':\n"
-        "    executor = ProcessExecutor(setup('endless'), n_workers=1)\n"
-        "    executor.submit(job(0, 2), 0)\n"
-        "    print(len(executor.wait()), flush=True)\n"
-        "    executor.wait()\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
-    tuner = subprocess.Popen([sys.executable, "tuner.py"], stdout=subprocess.PIPE, text=True, env=environment)
-    assert tuner.stdout is not None
-    assert tuner.stdout.readline() == "1\n"
-    lock = filelock.FileLock("alive.lock")
-    with pytest.raises(filelock.Timeout):
-        lock.acquire(timeout=0)
-    tuner.kill()
-    tuner.communicate()
-    lock.acquire(timeout=30)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "2"])

@@ -19,12 +19,6 @@ from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
 TRIALS = Path("trials")
 
 
-@pytest.fixture(autouse=True)
-def _trusted(monkeypatch):
-    monkeypatch.setenv("HPO_TRUST", "trouble.*")
-    monkeypatch.syspath_prepend(Path(__file__).parent)
-
-
 def pack(checkpoint_seconds: float = 1e9) -> Pack:
     return Pack(setup().pack(threads=1, checkpoint_seconds=checkpoint_seconds))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,10 @@ LOCK = filelock.FileLock("alive.lock")
 
 
 def curve(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
-    """What the trial's sample asks for: x below 0 raises, above 1 ends the process, else a value."""
+    """What the trial's sample asks for: x below 0 raises, above 1 ends the process, else a value.
+
+    At 4, the process ends in the second unit of resource.
+    """
     x = config["x"]
     print(f"resource {resource}")
     if x == -1:
@@ -24,7 +28,16 @@ def curve(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, floa
         os._exit(7)
     if x == 3:
         os.abort()
+    if x == 4 and resource == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
     return {"loss": x / resource + seed * 1e-30, "pid": float(os.getpid()), "threads": config["threads"]}
+
+
+def one_ends(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    """Trials are the better the lower their number; number 1 ends its process."""
+    if config["trial"] == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"loss": config["trial"] + 1 / resource}
 
 
 def endless(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
