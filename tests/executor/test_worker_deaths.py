@@ -96,6 +96,23 @@ def test_trials_of_a_dead_worker_go_on_one_after_the_other_and_nothing_new_besid
     assert capacities == [4, 3, 2, 1, 4]
 
 
+def test_a_new_job_joins_a_pack_and_not_a_trial_that_is_alone():
+    executor = packs(n_workers=2, size=3)
+    executor.submit(job(0, 1, x=3), 0)
+    executor.submit(job(1, 10**9), 0)
+    executor.submit(job(2, 1), 0)  # beside 0
+    executor.submit(job(3, 10**9), 0)  # beside 1
+    events = []
+    while not any(isinstance(event, Notice) for event in events):
+        events += executor.wait(60)
+    executor.submit(job(4, 1), 0)
+    pids = {}
+    while not {1, 2, 4} <= pids.keys():
+        pids |= {event.trial_id: event.metrics["pid"] for event in executor.wait(60) if isinstance(event, Report)}
+    executor.close()
+    assert pids[4] == pids[1] != pids[2]
+
+
 def test_trials_of_a_dead_worker_go_on_from_their_checkpoints():
     executor = packs(n_workers=1, checkpoint_seconds=1e-9)  # one after each unit
     for trial in range(2):
