@@ -15,10 +15,7 @@ WORTHWHILE = 1.05
 """Times as fast as one by one that trials together must have been measured to be."""
 
 FIRST = 4
-"""Jobs at once before the size of a pack was measured."""
-
-DEFAULT = 32
-"""Jobs at once where it could not be."""
+"""Jobs at once before the size of a pack was measured, and where it can't be."""
 
 
 class Fusion:
@@ -41,6 +38,7 @@ class Fusion:
         self._apart: set[Hashable] = set()
         self._most: int | None = None
         self._notices: list[Notice] = []
+        self._said_slower = False
 
     def notices(self) -> list[Notice]:
         """What people should be told, once."""
@@ -77,8 +75,7 @@ class Fusion:
         if kind not in self._gains:
             self._gains[kind] = objective.fusion_gain(states)
             if self._gains[kind] < WORTHWHILE:
-                least = 1 << (len(states).bit_length() - 1)
-                self._say(f"{least} to {2 * least - 1} trials are faster one by one than together")
+                self._say_slower(len(states))
         return self._gains[kind]
 
     def settle(self, objective: Any, groups: Sequence[tuple[Hashable | None, Sequence[Any]]]) -> None:
@@ -93,18 +90,18 @@ class Fusion:
         if len(states) == 1:
             if len(groups) >= self.size:
                 why = f"no two of the first {len(groups)} trials can be trained together"
-                self._settle(DEFAULT if any(key is not None for key, _ in groups) else 1, why)
+                self._settle(FIRST if any(key is not None for key, _ in groups) else 1, why)
             return
         try:
             cost = objective.fusion_cost(states)
             size = cost.best_size(self._sharing)
             self._settle(size if cost.gain(size) >= WORTHWHILE else 1, cost.describe())
         except Exception as error:
-            self._settle(DEFAULT, f"measuring a better size failed ({_line(error)})")
+            self._settle(FIRST, f"measuring a better size failed ({_line(error)})")
 
     def _settle(self, size: int, why: str) -> None:
         self.size, self.settled = size, True
-        self._say(f"{'one by one' if size == 1 else f'packs of {size}'}: {why}")
+        self._say(f"{'one by one' if size == 1 else f'packs of at most {size}'}: {why}")
 
     def failed(self, key: Hashable, n: int, error: Exception) -> None:
         """So many trials raised together: fewer from now on if memory ran out, else those of their kind one by one."""
@@ -117,6 +114,12 @@ class Fusion:
     def _halve(self, n: int) -> None:
         self._most = n // 2
         self._say(f"not enough memory for {n} trials together: {self._most} from now on")
+
+    def _say_slower(self, n: int) -> None:
+        """Once, whatever the kind and number of trials: people should know that it happens."""
+        if not self._said_slower:
+            self._said_slower = True
+            self._say(f"{n} trials together were slower than one by one when tried: such go one by one")
 
     def _say(self, text: str) -> None:
         self._notices.append(Notice(text))

@@ -141,4 +141,8 @@ def evaluate_together(stack: Stack, x: Tensor, y: Tensor) -> list[tuple[float, f
         wrong += (scores.argmax(dim=1) != classes).sum(1)
         logs = scores.log_softmax(dim=1).gather(1, classes.expand(len(stack), 1, -1))
         total -= logs.sum((1, 2), dtype=torch.float64)
-    return [(w / len(y), t / len(y)) for w, t in zip(wrong.tolist(), total.tolist(), strict=True)]
+    results: list[tuple[float, float]] = []
+    for mistakes, loss in zip(wrong.tolist(), total.tolist(), strict=True):
+        # As in `evaluate`: what is largest among scores that are no numbers says nothing.
+        results.append((mistakes / len(y) if math.isfinite(loss) else math.nan, loss / len(y)))
+    return results

@@ -174,7 +174,14 @@ class ModuleStack:
 
         there = [mask for mask in masks if mask is not None]
         over = vmap(one, in_dims=(0, 0, 0, None if shared else 0))
-        scores: Tensor = over(dict(zip(self._names, weights, strict=True)), self._buffers, there, x)
+        try:
+            scores: Tensor = over(dict(zip(self._names, weights, strict=True)), self._buffers, there, x)
+        except RuntimeError as error:
+            if "randomness" not in str(error):
+                raise
+            raise RuntimeError(
+                "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"
+            ) from None
         return scores
 
     @torch.no_grad()

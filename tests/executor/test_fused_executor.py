@@ -176,7 +176,7 @@ def test_an_automatic_pack_begins_with_four_jobs_and_has_the_size_that_was_measu
         told += [event.text for event in events if isinstance(event, Notice)]
         running -= sum(isinstance(event, Result) for event in events)
     assert seen[:2] == sizes
-    assert told == [f"packs of {size}: measured"]
+    assert told == [f"packs of at most {size}: measured"]
 
 
 def test_several_automatic_packs_have_the_size_that_the_first_one_has_measured(tmp_path):

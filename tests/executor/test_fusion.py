@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hpo_pipeline.executor.fusion import DEFAULT, FIRST, Fusion
+from hpo_pipeline.executor.fusion import FIRST, Fusion
 
 
 @dataclass
@@ -55,7 +55,7 @@ def test_the_size_is_what_was_measured_for_its_share_of_the_memory(sharing, size
     assert (fusion.size, fusion.settled) == (FIRST, False)
     fusion.settle(Objective(cost=Cost(64)), [("a", ["a", "a"])])
     assert (fusion.size, fusion.settled) == (size, True)
-    assert told(fusion) == [f"packs of {size}: 1 ms a step for one"]
+    assert told(fusion) == [f"packs of at most {size}: 1 ms a step for one"]
     assert told(fusion) == []
 
 
@@ -67,11 +67,11 @@ def test_what_is_faster_one_by_one_gets_one_job_at_a_time():
     assert fusion.together(Objective(), "a", ["a", "a"]) == 1
 
 
-def test_where_the_size_can_not_be_measured_it_is_the_usual_one():
+def test_where_the_size_can_not_be_measured_it_stays_small():
     fusion = Fusion(None)
     fusion.settle(Objective(cost=ValueError("no\nway")), [("a", ["a", "a"])])
-    assert (fusion.size, fusion.settled) == (DEFAULT, True)
-    assert told(fusion) == [f"packs of {DEFAULT}: measuring a better size failed (ValueError: no)"]
+    assert (fusion.size, fusion.settled) == (FIRST, True)
+    assert told(fusion) == [f"packs of at most {FIRST}: measuring a better size failed (ValueError: no)"]
 
 
 def test_one_trial_is_not_enough_to_measure():
@@ -80,12 +80,12 @@ def test_one_trial_is_not_enough_to_measure():
     assert not fusion.settled
 
 
-@pytest.mark.parametrize(("kinds", "size"), [("abcd", DEFAULT), ([None] * 4, 1)])
-def test_four_trials_of_four_kinds_leave_the_usual_size_and_four_that_go_alone_one_job_at_a_time(kinds, size):
+@pytest.mark.parametrize(("kinds", "size"), [("abcd", FIRST), ([None] * 4, 1)])
+def test_four_trials_of_four_kinds_leave_the_size_small_and_four_that_go_alone_one_job_at_a_time(kinds, size):
     fusion = Fusion(None)
     fusion.settle(Objective(), [(kind, [kind]) for kind in kinds])
     assert (fusion.size, fusion.settled) == (size, True)
-    packs = "one by one" if size == 1 else f"packs of {size}"
+    packs = "one by one" if size == 1 else f"packs of at most {size}"
     assert told(fusion) == [f"{packs}: no two of the first 4 trials can be trained together"]
 
 
@@ -96,14 +96,12 @@ def test_a_gain_is_measured_once_for_each_doubling():
     assert objective.tried == [2, 4, 8]
 
 
-def test_what_is_faster_one_by_one_is_said_once_for_each_doubling():
+def test_what_is_faster_one_by_one_is_said_once():
     fusion, objective = Fusion(32), Objective(gain=0.9)
-    for n in (2, 3, 5):
-        assert fusion.together(objective, "a", ["a"] * n) == 1
-    assert told(fusion) == [
-        "2 to 3 trials are faster one by one than together",
-        "4 to 7 trials are faster one by one than together",
-    ]
+    for key, n in (("a", 2), ("a", 3), ("b", 5)):
+        assert fusion.together(objective, key, ["a"] * n) == 1
+    assert objective.tried == [2, 5]
+    assert told(fusion) == ["2 trials together were slower than one by one when tried: such go one by one"]
 
 
 def test_a_gain_that_can_not_be_measured_is_none_and_said_once():

@@ -192,6 +192,7 @@ def test_a_diverged_trial_touches_no_bit_of_its_neighbours(sizes, few_calls, mon
     sane, weights = neighbours(0.1)
     wild, others = neighbours(1e38)
     assert not math.isfinite(wild[1]["validation_loss"])
+    assert math.isnan(wild[1]["validation_error"])
     assert [wild[0], wild[2]] == [sane[0], sane[2]]
     assert all(torch.equal(a, b) for a, b in zip(weights, others, strict=True))
 

@@ -239,11 +239,14 @@ class Unused(nn.Linear):
         return super().forward(x.flatten(1))
 
 
-@pytest.mark.parametrize("kind", [Noisy, Counting, Unused])
-def test_what_can_not_be_done_for_several_at_once_is_refused_before_anything_is_changed(examples, kind):
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [(Noisy, "draws random numbers itself"), (Counting, "replaced instead of changed"), (Unused, "not have been used")],
+)
+def test_what_can_not_be_done_for_several_at_once_is_refused_before_anything_is_changed(examples, kind, why):
     pack = [kind(36, 3), kind(36, 3)]
     before = [{name: tensor.clone() for name, tensor in model.state_dict().items()} for model in pack]
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match=why):
         trained(pack, OPTIMIZERS["SGD"], examples, together=True)
     for model, tensors in zip(pack, before, strict=True):
         assert all(torch.equal(tensor, tensors[name]) for name, tensor in model.state_dict().items())
