@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection, context
+from multiprocessing import connection, context, forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -222,7 +222,24 @@ def n_places(devices: Sequence[str]) -> int:
     return len(devices) or int(joblib.cpu_count())
 
 
-PRELOADED = "hpo_pipeline.objective.training"
+def start_early(node: Mapping[str, Any]) -> None:
+    """Has the server that workers are forked from begin its imports, which take seconds, while the config is checked.
+
+    Args:
+        node: the executor's config, which may be wrong.
+    """
+    kind = str(node.get("_target_")).rpartition(".")[2]
+    has_workers = kind == "ProcessExecutor" or (kind == "FusedExecutor" and node.get("n_workers") != 1)
+    if has_workers and "forkserver" in multiprocessing.get_all_start_methods():
+        start_method()
+        forkserver.ensure_running()
+
+
+PRELOADED = (
+    "hpo_pipeline.executor.worker",
+    "hpo_pipeline.objective.training",
+    "torch._dynamo",  # which torch imports for the first optimizer that is made
+)
 
 
 def start_method() -> context.ForkServerContext | context.SpawnContext:
@@ -233,5 +250,5 @@ def start_method() -> context.ForkServerContext | context.SpawnContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     chosen = multiprocessing.get_context("forkserver")
-    chosen.set_forkserver_preload(["hpo_pipeline.executor.worker", PRELOADED])
+    chosen.set_forkserver_preload(list(PRELOADED))
     return chosen
