@@ -48,7 +48,7 @@ def write_best(view: StudyView, folder: Path, choices: Mapping[str, str], change
         changes: path in the config -> value, for what else the study changed; the winner's values come on top.
 
     Returns:
-        The file, or None if no trial has a finite value.
+        The file, or None if no trial has a finite value, or all that have one failed.
     """
     if view.best is None:
         return None
@@ -64,7 +64,7 @@ def best_text(view: StudyView, choices: Mapping[str, str], changes: Mapping[str,
 
     best = view.best
     if best is None:
-        raise ValueError("no trial has a finite value")
+        raise ValueError("no trial has a usable value")
     values = {**changes, **best.best_config, "trial": best.id, "resource": best.best_resource}
     options = {group: values.pop(group, option) for group, option in choices.items()}
     content: dict[str, Any] = {}

@@ -47,7 +47,6 @@ class Lines:
     def __init__(self, view: StudyView, unit: str, file: TextIO, clock: Callable[[], float]) -> None:
         self._view, self._unit, self._file = view, unit, file
         self._throttle = Throttle(clock)
-        self._improvements = len(view.improvements)
         self._best_trial: int | None = None
 
     def update(self, record: Record) -> None:
@@ -60,13 +59,10 @@ class Lines:
             if record["outcome"] == "failed":
                 self._say(f"{self._where(trial)}  FAILED: {record['error']}")
             return
-        is_best = len(self._view.improvements) > self._improvements
+        is_best = self._view.best is trial and trial.best_resource == record["resource"]
         if event == "rung":
-            self._improvements = len(self._view.improvements)
-            is_best = self._view.best is trial and trial.best_resource == record["resource"]
             self._say_value(trial, record["value"], is_best, f"  rung {record['rung']}")
         elif is_best and trial.resource < trial.target_resource:  # at its target, the rung's line says it
-            self._improvements = len(self._view.improvements)
             self._say_value(trial, record["metrics"][self._view.metric], True)
 
     def _where(self, trial: TrialView, rung: str = "") -> str:

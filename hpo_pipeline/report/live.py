@@ -111,7 +111,7 @@ class LiveTable:
         if best is not None and best.state is State.RUNNING and best not in running:
             running = [best, *running[1:]]
         left = rows - len(running)
-        others = heapq.nsmallest(max(0, left - LATEST), ended, key=lambda trial: (trial.best_score, trial.id))
+        others = heapq.nsmallest(max(0, left - LATEST), ended, key=lambda trial: trial.rank)
         shown = {trial.id for trial in others}
         latest = heapq.nlargest(left, ended, key=lambda trial: trial.ended or 0.0)
         others += [trial for trial in latest if trial.id not in shown][: left - len(others)]

@@ -113,11 +113,14 @@ def _draw_best_so_far(axes: Axes, view: StudyView, trials: Sequence[TrialView], 
     axes.set_title("best so far", loc="left", fontsize="medium")
     if view.best is None:
         return
-    at = [*(total for total, *_ in view.improvements), view.total_resource]
-    best = [value for _, value, *_ in view.improvements]
-    axes.plot(at, [*best, best[-1]], drawstyle="steps-post", color=FATES[State.COMPLETED][1], lw=2, label="best so far")
-    label = f"trial {view.best.id}: {metric_text(best[-1])}"
-    axes.plot(at[-2], best[-1], marker="*", ms=13, color=BEST, ls="", label=label, zorder=5)
+    failed = np.array([view.trials[trial_id].state is State.FAILED for _, trial_id, *_ in reports])
+    better = np.fmin if view.mode == "min" else np.fmax
+    best = better.accumulate(np.where(failed, math.nan, values))
+    at = np.flatnonzero(np.isfinite(best) & (np.diff(best, prepend=math.nan) != 0))
+    steps = np.append(spent[at], spent[-1]), np.append(best[at], best[-1])
+    axes.plot(*steps, drawstyle="steps-post", color=FATES[State.COMPLETED][1], lw=2, label="best so far")
+    label = f"trial {view.best.id}: {metric_text(float(best[-1]))}"
+    axes.plot(spent[at[-1]], best[-1], marker="*", ms=13, color=BEST, ls="", label=label, zorder=5)
     axes.legend(**LEGEND)
 
 

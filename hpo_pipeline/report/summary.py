@@ -42,12 +42,12 @@ def summary(
     def say(text: str = "", style: str = "") -> None:
         terminal.print(Text(text, style=style), soft_wrap=True)
 
-    best = [trial for trial in view.ranking()[:BEST] if trial.best_resource]
+    best = view.top(BEST)
     say()
     if best:
         _print_best(terminal, view, best, unit)
     elif view.trials:
-        say(f"No trial has a finite {view.metric} yet: nothing to rank.", "bold")
+        say(f"No trial has a usable {view.metric}: nothing to rank.", "bold")
         errors = {trial.error: trial.id for trial in view.trials.values() if trial.error}
         for error, trial_id in list(errors.items())[:BEST]:
             say(f"  trial {trial_id}: {error}", "red")

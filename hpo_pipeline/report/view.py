@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +39,8 @@ class TrialView:
     Attributes:
         config, first_config: what the trial has now, and what it began with (they differ in population-based training).
         curve: (resource, metrics, time) of each report, in order.
-        best_score, best_resource: the best report so far (minimised; the earlier one of equals), +inf and 0 if none.
+        best_score, best_resource: the best report so far (minimised; the earlier one of equals), +inf and 0 if none;
+            of a failed trial, too.
         seconds: spent in training, the sum over its reports' `seconds`.
     """
 
@@ -60,6 +63,16 @@ class TrialView:
     curve: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
     rungs: list[RungEvaluation] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def rank(self) -> tuple[bool, float, int]:
+        """What trials are sorted by, best first: failed ones behind all others; ties by trial id."""
+        return self.state is State.FAILED, self.best_score, self.id
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be the best: it has a finite value and has not failed."""
+        return self.best_resource > 0 and self.state is not State.FAILED
 
     @property
     def best_config(self) -> dict[str, Value]:
@@ -85,8 +98,9 @@ class StudyView:
         self.evaluations = 0
         self.failures = 0
         self.best: TrialView | None = None
-        self.improvements: list[tuple[int, float, float, int]] = []
-        """(total resource, value of the metric, time, trial id) each time the best improved."""
+        self.best_history: list[tuple[int, float, float]] = []
+        """(total resource, best value of the metric, time) each time it changed: it improves, or its trial fails and
+        the next best takes its place (NaN if there is none)."""
         self.seconds = 0.0
         """Wall-clock seconds over all sessions, up to the last record."""
         self.end: Record | None = None
@@ -136,13 +150,11 @@ class StudyView:
         trial.resource = record["resource"]
         trial.curve.append((trial.resource, metrics, time))
         trial.seconds += metrics.get("seconds", 0.0)
-        value = metrics[self.metric]
-        reached = score(value, self.mode)
+        reached = score(metrics[self.metric], self.mode)
         if reached < trial.best_score:
             trial.best_score, trial.best_resource = reached, trial.resource
-            if self.best is None or reached < self.best.best_score or self.best is trial:
-                self.best = trial
-                self.improvements.append((self.total_resource, value, time, trial.id))
+            if self.best is None or trial.rank <= self.best.rank:
+                self._set_best(trial, time)
 
     def _on_rung(self, record: Record, time: float) -> None:
         self.evaluations += 1
@@ -163,10 +175,22 @@ class StudyView:
         trial = self.trials[record["trial"]]
         trial.state, trial.reason = State(record["state"]), record["reason"]
         trial.ended = time
+        if trial is self.best and not trial.is_usable:
+            self._set_best(next(iter(self.top(1)), None), time)
+
+    def _set_best(self, trial: TrialView | None, time: float) -> None:
+        self.best = trial
+        value = trial.best(self.metric) if trial else None
+        self.best_history.append((self.total_resource, math.nan if value is None else value, time))
 
     def ranking(self) -> list[TrialView]:
-        """All trials, best first; ties by trial id."""
-        return sorted(self.trials.values(), key=lambda trial: (trial.best_score, trial.id))
+        """All trials, best first."""
+        return sorted(self.trials.values(), key=lambda trial: trial.rank)
+
+    def top(self, n: int) -> list[TrialView]:
+        """The best `n` trials, best first, of those that are usable."""
+        usable = (trial for trial in self.trials.values() if trial.is_usable)
+        return heapq.nsmallest(n, usable, key=lambda trial: trial.rank)
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """One row a trial, best first: rank, trial, state, the metric, where, and the configuration."""

@@ -52,7 +52,7 @@ def note(view: StudyView, progress: Progress, commands: Mapping[str, str]) -> st
         f"{view.total_resource} {unit}s in {view.seconds:.0f} s.",
         "",
     ]
-    best = [trial for trial in view.ranking()[:_BEST] if trial.best_resource]
+    best = view.top(_BEST)
     if best:
         names = list(best[0].best_config)
         lines.append(f"| trial | {view.metric} | {unit} | {' | '.join(names)} |")

@@ -97,7 +97,7 @@ class Schema:
 
     def apply(self, record: Record) -> Iterator[tuple[RunKey, Update]]:
         """Takes in the next record; yields what it adds to which run."""
-        improvements = len(self.view.improvements)
+        known = len(self.view.best_history)
         self.view.apply(record)
         now = milliseconds(record["time"])
         match record["event"]:
@@ -116,7 +116,7 @@ class Schema:
                     self._terminated.discard(trial.id)
                     yield trial.id, Update(tags=self._standing(trial), status=("RUNNING", now))
                 yield trial.id, getattr(self, f"_{event}")(trial, record, now)
-        for resource, value, time, _ in self.view.improvements[improvements:]:
+        for resource, value, time in self.view.best_history[known:]:
             point = Point(self._keys(f"best.{self.view.metric}"), value, milliseconds(time), resource)
             yield None, Update(metrics=[point])
 
@@ -221,7 +221,7 @@ class Schema:
             last = milliseconds(trial.curve[-1][2])
             summary = {"hpo.resource": trial.resource, "hpo.rung": trial.rung, "hpo.seconds": trial.seconds}
             best = trial.best(self.view.metric)
-            if best is not None:
+            if best is not None and trial.is_usable:  # the UI sorts by it
                 summary[f"best.{self.view.metric}"] = best
             update.metrics = [self._point(key, float(value), last, trial.resource) for key, value in summary.items()]
         return update

@@ -262,8 +262,8 @@ class Writer:
 
     def _renew_note(self, update: Update) -> None:
         view = self._schema.view
-        if self._noted != len(view.improvements) or view.end:
-            self._noted = len(view.improvements)
+        if self._noted != len(view.best_history) or view.end:
+            self._noted = len(view.best_history)
             update.tags["mlflow.note.content"] = note(view, self._progress, self._commands)
 
     def _dress(self) -> None:

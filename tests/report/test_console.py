@@ -74,6 +74,20 @@ def test_a_failure_is_a_line_with_its_error(study: StudyBuilder) -> None:
     assert out.getvalue() == "trial 0  epoch 0/3  FAILED: ValueError: too wide\n"
 
 
+def test_after_the_best_trial_failed_a_worse_one_may_be_the_best(study: StudyBuilder) -> None:
+    _, out = lines_of(study)
+    study.trial_that_fails(0, [0.1])
+    study.trial(1, [0.5, 0.4, 0.6], "COMPLETED")
+    told = [line.split("  ")[2:] for line in out.getvalue().splitlines()]
+    assert told == [
+        ["validation_error 0.1000", "best", "lr=0.1"],
+        ["FAILED: ValueError: no"],
+        ["validation_error 0.5000", "best", "lr=0.1"],
+        ["validation_error 0.4000", "best"],
+        ["epoch 3", "validation_error 0.6000"],
+    ]
+
+
 def test_a_notice_is_a_plain_line_and_said_once(study: StudyBuilder) -> None:
     console, out = lines_of(study)
     console.say("packs of 64 [0.8 ms]")
@@ -267,8 +281,15 @@ def test_the_summary_without_a_finite_value_says_so_with_the_errors(study: Study
     study.fail(1, "ValueError: too wide")
     out = io.StringIO()
     summary(study.view, tmp_path, file=out)
-    assert "No trial has a finite validation_error" in out.getvalue()
+    assert "No trial has a usable validation_error: nothing to rank." in out.getvalue()
     assert "trial 1: ValueError: too wide" in out.getvalue()
+
+
+def test_the_summary_shows_no_failed_trial_among_the_best(four_trials: StudyBuilder, tmp_path: Path) -> None:
+    four_trials.trial_that_fails(4, [0.1])
+    out = io.StringIO()
+    summary(four_trials.view, tmp_path, file=out)
+    assert ["trial", "1", "0"] in [line.split() for line in out.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize(

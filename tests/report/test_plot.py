@@ -47,6 +47,25 @@ def test_the_left_panel_steps_down_at_the_total_resource_where_the_best_improved
     np.testing.assert_array_equal(line.get_xydata(), [[1, 0.5], [2, 0.4], [3, 0.2], [5, 0.2]])
 
 
+def test_what_a_failed_trial_reached_is_never_the_best_so_far(four_trials: StudyBuilder) -> None:
+    four_trials.trial_that_fails(4, [0.1])
+    figure = draw(four_trials.view, "epoch")
+    assert figure is not None
+    left, right = figure.axes
+    (line,) = [line for line in left.lines if line.get_label() == "best so far"]
+    np.testing.assert_array_equal(line.get_xydata(), [[1, 0.5], [2, 0.4], [3, 0.2], [6, 0.2]])
+    assert "best (trial 1)" in labels(right)
+
+
+def test_the_best_so_far_of_a_maximised_metric_steps_up() -> None:
+    study = StudyBuilder("max")
+    study.trial(0, [0.5, 0.25, 0.75], "COMPLETED")
+    figure = draw(study.view, "epoch")
+    assert figure is not None
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == "best so far"]
+    np.testing.assert_array_equal(line.get_xydata(), [[1, 0.5], [3, 0.75], [3, 0.75]])
+
+
 def test_axes_say_what_is_measured_and_which_way_is_better(four_trials: StudyBuilder) -> None:
     figure = draw(four_trials.view, "step", "asha")
     assert figure is not None

@@ -37,8 +37,8 @@ def test_the_leaderboard_has_a_column_for_every_hyperparameter_and_a_row_for_eve
         "optimizer.lr,model.activation,model.n_units\n"
         "1,1,COMPLETED,0.2,2,3,0,0,6.0,1e-05,,64\n"
         "2,0,STOPPED,0.5,1,1,0,0,2.0,0.5,relu,\n"
-        "3,2,FAILED,,0,0,0,0,0.0,0.25,,\n"
-        "4,3,STOPPED,,0,1,0,0,2.0,1.0,,\n"
+        "3,3,STOPPED,,0,1,0,0,2.0,1.0,,\n"
+        "4,2,FAILED,,0,0,0,0,0.0,0.25,,\n"
     )
 
 
@@ -77,6 +77,13 @@ def test_a_sampled_option_goes_into_the_defaults_list(study: StudyBuilder, tmp_p
         "trial": 0,
         "resource": 1,
     }
+
+
+def test_best_is_not_written_if_all_trials_with_a_value_failed(study: StudyBuilder, tmp_path: Path) -> None:
+    study.trial_that_fails(0, [0.5])
+    study.trial(1, [float("nan")], "STOPPED")
+    assert write_best(study.view, tmp_path, {}, {}) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_best_is_not_written_without_a_finite_value(study: StudyBuilder, tmp_path: Path) -> None:

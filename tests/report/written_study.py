@@ -43,6 +43,13 @@ class StudyBuilder:
         self.add("result", trial=trial, outcome="failed", error=error, traceback="Traceback …")
         self.decide(trial, "FAILED", error)
 
+    def trial_that_fails(self, trial: int, values: list[float], error: str = "ValueError: no") -> None:
+        """A trial that reports `values` and fails in the epoch after them."""
+        self.job(trial, len(values) + 1)
+        for resource, value in enumerate(values, start=1):
+            self.report(trial, resource, value)
+        self.fail(trial, error)
+
     def decide(self, trial: int, state: str, reason: str = "") -> None:
         self.add("decision", trial=trial, state=state, reason=reason)
 

@@ -84,6 +84,22 @@ def test_the_best_so_far_is_drawn_over_the_resource_that_was_spent(study: Study,
     assert points(memory.named("s"), "best.error") == [(1, "0.5"), (5, "0.3")]
 
 
+def test_a_failed_trial_is_not_the_best_so_far_and_has_no_best_value_to_sort_by(study: Study, memory: MemoryStore):
+    study.begin()
+    study.suggest(0)
+    study.job(0, 0, 1, 0, 0.5)
+    study.suggest(1)
+    study.submit(1, 2)
+    study.report(1, 1, error=0.1)
+    study.result(1, "failed", "ValueError: no")
+    study.decide(1, "FAILED")
+    study.end()
+    carry(study, memory)
+    assert points(memory.named("s"), "best.error") == [(1, "0.5"), (2, "0.1"), (2, "0.5")]
+    assert points(memory.named("trial-0000"), "best.error") == [(1, "0.5")]
+    assert points(memory.named("trial-0001"), "best.error") == []
+
+
 def test_nan_is_nan_and_infinity_too_with_a_tag(study: Study, memory: MemoryStore):
     study.begin()
     study.suggest(0)
