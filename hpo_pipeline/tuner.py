@@ -19,7 +19,7 @@ from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.interrupt import sigterm_as_interrupt
 from hpo_pipeline.journal import Journal, Record
-from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.report.view import StudyView, TrialView
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.score import WORST, score
 from hpo_pipeline.searcher.suggestions import Suggestions
@@ -79,7 +79,7 @@ class Tuner:
         self._stopped: set[int] = set()
         self._began = clock()
         self._seconds_before = 0.0
-        self._kept: int | None = None
+        self._kept: TrialView | None = None
         self._due: list[Record] = []
         self._backlog: list[Job] = []
 
@@ -103,6 +103,7 @@ class Tuner:
                 self._replay(record)
         self._trials.n_trials = allowed_now
         self._seconds_before = self._view.seconds
+        self._kept = next((t for t in self._view.ranking() if t.state in FINAL and t.is_usable), None)
 
     def _replay(self, record: Record) -> None:
         match record["event"]:
@@ -294,15 +295,15 @@ class Tuner:
             for listener in self._listeners:
                 listener.update(record)
             if record["event"] == "decision" and State(record["state"]) in FINAL:
-                self._tidy(record["trial"])
+                self._tidy(self._view.trials[record["trial"]])
 
-    def _tidy(self, trial_id: int) -> None:
-        """Drops the checkpoint of a trial that is through, unless it is the best, and of a former best."""
-        best = self._view.best.id if self._view.best else None
-        for other in (trial_id, self._kept):
-            if other is not None and other != best and self._view.trials[other].state in FINAL:
-                self._executor.discard(other)
-        self._kept = best
+    def _tidy(self, through: TrialView) -> None:
+        """Keeps one checkpoint of the trials that are through, the best one's: better ones at work may yet fail."""
+        dropped: TrialView | None = through
+        if through.is_usable and (self._kept is None or through.rank < self._kept.rank):
+            dropped, self._kept = self._kept, through
+        if dropped is not None:
+            self._executor.discard(dropped.id)
 
     def _over(self) -> End | None:
         budget, view = self._budget, self._view

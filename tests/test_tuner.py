@@ -213,6 +213,26 @@ def test_a_failed_trial_does_not_end_the_study():
     assert [t.state for t in session.view.trials.values()] == [State.COMPLETED, State.FAILED, State.COMPLETED]
 
 
+def test_failed_trials_rank_behind_all_others_and_among_themselves_by_what_they_reached():
+    # Each reports its value once; 0 and 1 fail then, 2 is the worst and 3 has no finite value.
+    values = [1.0, 0.5, 9.0, math.nan]
+    session = Session(fifo, lambda i, _c, r: None if i < 2 and r > 1 else values[i], Budget(n_trials=4))
+    assert [trial.id for trial in session.view.ranking()] == [2, 3, 1, 0]
+
+
+def test_a_best_trial_that_fails_hands_over_to_the_next_best():
+    # Trial 1 reaches the lowest value and then fails; 2 never gets below 0.
+    session = Session(fifo, lambda i, _c, r: None if (i, r) == (1, 3) else float(abs(i - 1)), Budget(n_trials=3))
+    assert session.view.best is session.view.trials[0]
+    assert [value for _, value, _ in session.view.best_history] == [1.0, 0.0, 1.0]
+
+
+def test_a_study_in_which_every_value_is_of_a_failed_trial_has_no_best():
+    session = Session(fifo, lambda _i, _c, r: None if r > 1 else 1.0, Budget(n_trials=2))
+    assert session.view.best is None
+    assert math.isnan(session.view.best_history[-1][1])
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_a_metric_that_is_not_finite_is_no_failure_and_ranks_last(value, mode):
@@ -392,6 +412,22 @@ def test_checkpoints_are_dropped_of_all_trials_that_are_through_but_the_best_one
 def test_the_checkpoint_of_a_former_best_is_dropped():
     session = Session(fifo, lambda i, _c, _r: float(-i), Budget(n_trials=3))
     assert sorted(set(session.executor.discarded)) == [0, 1]
+
+
+def test_the_best_checkpoint_is_there_even_if_a_better_trial_fails_later():
+    # 1 is better than 0 from its first epoch on and fails in its last one, while 2, the worst, is through.
+    def curve(trial_id: int, _config: object, resource: int) -> float | None:
+        return None if (trial_id, resource) == (1, 4) else float([1, 0, 2][trial_id])
+
+    session = Session(fifo, curve, Budget(n_trials=3), n_workers=3)
+    assert session.view.best is session.view.trials[0]
+    assert sorted(session.executor.discarded) == [1, 2]
+
+
+def test_a_resumed_study_drops_the_checkpoint_of_the_best_before_when_a_trial_is_better():
+    Session(fifo, lambda i, _c, _r: float(-i), Budget(n_trials=1))
+    resumed = Session(fifo, lambda i, _c, _r: float(-i), Budget(n_trials=2))
+    assert resumed.executor.discarded == [0]
 
 
 def test_no_checkpoint_is_dropped_of_a_trial_that_can_still_be_promoted():
