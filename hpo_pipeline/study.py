@@ -48,7 +48,7 @@ def run_study(composed: Composed) -> int:
             header = _header(composed, parts)
             journal.append(header)
             records = [header]
-        console = Console(view, parts.budget, parts.objective.unit)
+        console = Console(view, parts.budget, parts.objective.unit, logs=str(_log(folder, "<id>")))
         tuner = Tuner(
             parts.scheduler,
             parts.trials,
@@ -69,7 +69,7 @@ def run_study(composed: Composed) -> int:
         finally:
             console.close()
         _write_views(composed, view, folder, parts)
-        lines = [*_closing(composed, view, end), *parts.tracker.close(_DRAIN_SECONDS).splitlines()]
+        lines = [*_closing(composed, view, folder, end), *parts.tracker.close(_DRAIN_SECONDS).splitlines()]
         summary(view, folder, lines, parts.objective.unit)
     return EXIT_CODES[end.state]
 
@@ -161,8 +161,14 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
     )
 
 
-def _closing(composed: Composed, view: StudyView, end: End) -> list[str]:
+def _log(folder: Path, trial: int | str) -> Path:
+    return folder / "trials" / str(trial) / "log.txt"
+
+
+def _closing(composed: Composed, view: StudyView, folder: Path, end: End) -> list[str]:
     lines = []
+    if end.state == "failed" and view.last_failed is not None and view.last_failed.traceback:
+        lines.append(f"The last error's traceback is in {_log(folder, view.last_failed.id)}")
     if view.best is not None:
         best = view.best
         command = composed.rerun_command(best.id, best.best_resource, best.best_config)

@@ -19,6 +19,7 @@ from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.interrupt import sigterm_as_interrupt
 from hpo_pipeline.journal import Journal, Record
+from hpo_pipeline.report.text import failures_text
 from hpo_pipeline.report.view import StudyView, TrialView
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.score import WORST, score
@@ -167,10 +168,11 @@ class Tuner:
         while (end := self._over()) is None:
             self._fill()
             if not self._jobs:
-                return End("completed", "the search is complete")
+                end = End("completed", "the search is complete")
+                break
             for event in self._executor.wait(self._seconds_left()):
                 self._take(event)
-        return end
+        return End("failed", failures_text(self._view)) if self._view.all_failed else end
 
     def _fill(self) -> None:
         """Gives every free worker a job, as long as there are any."""
@@ -308,8 +310,7 @@ class Tuner:
     def _over(self) -> End | None:
         budget, view = self._budget, self._view
         if view.failures > self._failures_allowed():
-            last = next(trial for trial in reversed(view.trials.values()) if trial.error)
-            return End("failed", f"{view.failures} trials failed; the last error: {last.error}")
+            return End("failed", failures_text(view))
         if budget.max_total_resource is not None and view.total_resource >= budget.max_total_resource:
             return End("completed", f"max_total_resource={budget.max_total_resource} is spent")
         left = self._seconds_left()

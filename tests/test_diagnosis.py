@@ -105,6 +105,17 @@ def test_a_resumed_study_refuses_what_would_make_it_another_one(changed):
     assert "a resumed study keeps what it began with" in ended.err
 
 
+def test_a_study_of_which_every_trial_fails_ends_with_exit_code_1_and_says_where_the_traceback_is(monkeypatch):
+    monkeypatch.setenv("HPO_TRUST", "broken.*")
+    Path("broken.py").write_text("def f(config, resource, seed):\n    raise ValueError('too wide')\n")
+    ended = run(*FREE, "objective.function=broken.f", "name=s", "n_trials=4")
+    assert ended.code == 1
+    assert "Ended: failed: all 4 trials failed; the last error: ValueError: too wide" in ended.out
+    assert "The last error's traceback is in runs/s/trials/3/log.txt" in ended.out
+    assert "raise ValueError('too wide')" in Path("runs/s/trials/3/log.txt").read_text()
+    assert not Path("runs/s/best.yaml").exists()
+
+
 def test_a_resumed_study_may_get_more_trials():
     run(*FREE, "name=s", "n_trials=1")
     ended = run("name=s", "resume=true", "n_trials=2")

@@ -203,8 +203,19 @@ def test_a_resumed_study_that_has_all_its_trials_starts_no_job():
 )
 def test_more_failures_than_allowed_end_a_study_with_the_last_error(n_trials, allowed, started):
     session = Session(fifo, lambda *_: None, Budget(n_trials=n_trials), max_failures=allowed)
-    assert session.end == End("failed", f"{started} trials failed; the last error: simulated failure")
+    told = "1 trial" if started == 1 else f"all {started} trials"
+    assert session.end == End("failed", f"{told} failed; the last error: simulated failure")
     assert len(session.view.trials) == started
+
+
+def test_a_study_of_which_every_trial_failed_has_failed():
+    session = Session(fifo, lambda _i, _c, r: None if r > 1 else 1.0, Budget(n_trials=4))
+    assert session.end == End("failed", "all 4 trials failed; the last error: simulated failure")
+
+
+def test_failures_among_other_trials_are_counted_as_they_are():
+    session = Session(fifo, lambda i, _c, r: float(r) if i == 0 else None, Budget(n_trials=9), max_failures=1)
+    assert session.end == End("failed", "2 trials failed; the last error: simulated failure")
 
 
 def test_a_failed_trial_does_not_end_the_study():

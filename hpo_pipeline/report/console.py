@@ -29,6 +29,7 @@ class Console:
         view: read, never changed.
         budget: what the progress bar measures against.
         unit: what one unit of resource is called ("epoch").
+        logs: where the tracebacks of failed trials are, told at the first failure.
         quiet: show nothing.
         file: where to; standard output if None.
         clock: seconds, for the elapsed time and the rate of log lines.
@@ -39,12 +40,13 @@ class Console:
         view: StudyView,
         budget: Budget,
         unit: str,
+        logs: str = "",
         quiet: bool = False,
         file: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._view, self._budget, self._unit, self._quiet = view, budget, unit, quiet
-        self._file, self._clock = file, clock
+        self._logs, self._file, self._clock = logs, file, clock
         self._before = self._began = 0.0
         self._live: Live | None = None
         self._table: LiveTable | None = None
@@ -92,6 +94,8 @@ class Console:
         """Takes note of `record`, which the view has applied. Costs next to nothing; the table is drawn elsewhere."""
         if self._lines is not None:
             self._lines.update(record)
+        if self._logs and record["event"] == "result" and record["traceback"]:
+            self.say(f"tracebacks of failed trials: {self._logs}")
 
     def say(self, notice: str) -> None:
         """A line of its own; above the table, where there is one. Each is said once: several workers find the same."""

@@ -50,9 +50,10 @@ def write_best(view: StudyView, folder: Path, choices: Mapping[str, str], change
     Returns:
         The file, or None if no trial has a finite value, or all that have one failed.
     """
-    if view.best is None:
-        return None
     path = folder / "best.yaml"
+    if view.best is None:
+        path.unlink(missing_ok=True)  # of an earlier session, whose best trial has failed since
+        return None
     with replacing(path) as temporary:
         temporary.write_text(best_text(view, choices, changes), encoding="utf-8")
     return path

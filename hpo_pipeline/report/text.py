@@ -83,6 +83,13 @@ def counts_text(found: Mapping[State, int]) -> str:
     return ", ".join(f"{n} {state.value.lower()}" for state, n in found.items()) or "no trials"
 
 
+def failures_text(view: StudyView) -> str:
+    """`all 4 trials failed; the last error: …`. Call it only if a trial has failed."""
+    count = plural(view.failures, "trial")
+    every = "all " if view.all_failed and view.failures > 1 else ""
+    return f"{every}{count} failed; the last error: {view.last_failed.error if view.last_failed else ''}"
+
+
 def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:
     """The share of the budget that is used up, by whichever limit is furthest along; None where there is no limit.
 

@@ -97,6 +97,7 @@ class StudyView:
         self.total_resource = 0
         self.evaluations = 0
         self.failures = 0
+        self.last_failed: TrialView | None = None
         self.best: TrialView | None = None
         self.best_history: list[tuple[int, float, float]] = []
         """(total resource, best value of the metric, time) each time it changed: it improves, or its trial fails and
@@ -113,6 +114,11 @@ class StudyView:
     @property
     def mode(self) -> str:
         return str(self.header["mode"])
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether trials were started and every one of them failed."""
+        return bool(self.trials) and all(trial.state is State.FAILED for trial in self.trials.values())
 
     def apply(self, record: Record) -> None:
         """Takes in the next record; unknown events (of a later version) are passed over."""
@@ -167,6 +173,7 @@ class StudyView:
         trial.ended = time
         if record["outcome"] == "failed":
             self.failures += 1
+            self.last_failed = trial
             trial.error, trial.traceback = record["error"], record["traceback"]
         elif record["outcome"] == "interrupted":
             trial.state = State.INTERRUPTED

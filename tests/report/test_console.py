@@ -88,6 +88,20 @@ def test_after_the_best_trial_failed_a_worse_one_may_be_the_best(study: StudyBui
     ]
 
 
+def test_the_first_failure_says_where_the_tracebacks_are(study: StudyBuilder) -> None:
+    out = io.StringIO()
+    console = Console(study.view, Budget(n_trials=4), "epoch", logs="runs/s/trials/<id>/log.txt", file=out)
+    console.start()
+    study.listener = console.update
+    study.trial_that_fails(0, [])
+    study.trial_that_fails(1, [])
+    assert out.getvalue().splitlines() == [
+        "trial 0  epoch 0/1  FAILED: ValueError: no",
+        "tracebacks of failed trials: runs/s/trials/<id>/log.txt",
+        "trial 1  epoch 0/1  FAILED: ValueError: no",
+    ]
+
+
 def test_a_notice_is_a_plain_line_and_said_once(study: StudyBuilder) -> None:
     console, out = lines_of(study)
     console.say("packs of 64 [0.8 ms]")

@@ -82,6 +82,7 @@ def test_a_sampled_option_goes_into_the_defaults_list(study: StudyBuilder, tmp_p
 def test_best_is_not_written_if_all_trials_with_a_value_failed(study: StudyBuilder, tmp_path: Path) -> None:
     study.trial_that_fails(0, [0.5])
     study.trial(1, [float("nan")], "STOPPED")
+    (tmp_path / "best.yaml").write_text("of an earlier session")
     assert write_best(study.view, tmp_path, {}, {}) is None
     assert list(tmp_path.iterdir()) == []
 
