@@ -33,16 +33,19 @@ def run_training(composed: Composed) -> int:
     objective = check_training(composed)
     folder.mkdir(parents=True)
     write_configs(composed, folder, "train")
+    unit, resource, whole = objective.unit, config["resource"], config["max_resource"]
+    if resource < whole:
+        print(f"to {unit} {resource} of {whole}; resource={whole} trains it to the end", flush=True)
     state = objective.start(composed.training, trial_seed(config["seed"], config["trial"]))
     curve: list[tuple[int, dict[str, float], float]] = []
-    for resource in range(1, config["resource"] + 1):
+    for at in range(1, resource + 1):
         metrics = _advance(objective, state)
-        curve.append((resource, metrics, time.time()))
-        _show(f"{objective.unit} {resource}/{config['resource']}", metrics)
+        curve.append((at, metrics, time.time()))
+        _show(f"{unit} {at}/{resource}", metrics)
     objective.save(state, folder / MODEL)
     final = _test(objective, state) if config["final"] else {}
     print(f"The model is in {folder / MODEL}")
-    tags = {"hpo.command": composed.rerun_command(config["trial"], config["resource"], {})}
+    tags = {"hpo.command": composed.rerun_command(config["trial"], resource, {})}
     where = log_training(
         build(config["tracker"]), folder, composed.training, config["name"], curve, tags, folder / MODEL, final
     )

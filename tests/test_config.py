@@ -164,6 +164,15 @@ def test_the_first_epochs_of_a_trial_are_trained_again_with_the_schedule_of_the_
     assert rerun[1][1]["learning_rate"] == pytest.approx(0.75 * sample["optimizer.lr"])
 
 
+@pytest.mark.parametrize(("resource", "told"), [(1, True), (2, False)])
+def test_a_training_that_ends_before_max_resource_says_so(resource, told):
+    training = ("dataset=digits", "model=softmax", "tracker=none", "max_resource=2", f"resource={resource}")
+    ended = run(*training, "final=true", program="train")
+    assert ended.code == 0, ended.err
+    line = "to epoch 1 of 2; resource=2 trains it to the end"
+    assert (ended.out.splitlines()[0] == line) is told
+
+
 def test_the_options_of_a_chosen_group_follow_the_root_keys():
     space = "+search_space.lr_schedule={type: choice, choices: [none, cosine]}"
     composed = compose(space, "max_resource=27", "lr_schedule=cosine")
