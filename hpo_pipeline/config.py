@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 from omegaconf import II, DictConfig, OmegaConf
+from yaml import YAMLError
 
 from hpo_pipeline.composed import TRAINING_KEYS, TRAINING_SETTINGS, Composed, flatten
 from hpo_pipeline.errors import ConfigError, StudyError, nearest
@@ -146,6 +147,10 @@ def _guarded(task: Callable[[], int]) -> int:
         return task()
     except (ConfigError, StudyError) as error:
         return _fail(error)
+    except YAMLError as error:  # in a file that is read only now: an option that the search space chooses from
+        from hpo_pipeline.diagnosis import told
+
+        return _fail(ConfigError(told(error)))
 
 
 def _fail(error: ConfigError | StudyError) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -33,14 +35,19 @@ def diagnose(
     """
     GlobalHydra.instance().clear()
     typed, config_dir = _split(arguments)
+    if config_dir and not Path(config_dir).is_dir():
+        return [f"--config-dir: there is no folder {str(Path(config_dir).absolute())!r}"]
     good = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
     # Hydra 1.3 needs version_base, 1.4 deprecates it.
     versioned = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
     with hydra.initialize_config_module(config_module, **versioned):
         problems = list(_problems(config_name, good, typed))
         if not problems:
-            return [_told(error)]
-        config = hydra.compose(config_name, overrides=good, return_hydra_config=True)
+            return [told(error)]
+        try:
+            config = hydra.compose(config_name, overrides=good, return_hydra_config=True)
+        except Exception:  # what is wrong with the files themselves is among the problems
+            return problems
         HydraConfig.instance().set_config(config)
         return [*problems, *further(config)]
 
@@ -68,7 +75,7 @@ def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[s
         try:
             override = parser.parse_override(text)
         except Exception as error:  # whatever the grammar's library raises: all of it is a wrong override
-            yield f"{text}: can't be read ({_told(error)}); quote values with special characters"
+            yield f"{text}: can't be read ({told(error)}); quote values with special characters"
             continue
         options = _options(override, config_name, searchpath)
         value = override.value()
@@ -84,7 +91,7 @@ def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[s
     try:
         config = hydra.compose(config_name, overrides=good)
     except Exception as error:
-        yield _told(error)
+        yield told(error)
         return
     for text, override in values:
         problem = _value_problem(config_name, good, config, text, override)
@@ -111,7 +118,7 @@ def _value_problem(config_name: str, good: list[str], config: DictConfig, text: 
     try:
         hydra.compose(config_name, overrides=[*good, text])
     except Exception as error:
-        return f"{path}: {_told(error.__cause__ or error)}"
+        return f"{path}: {told(error.__cause__ or error)}"
     return None
 
 
@@ -121,10 +128,15 @@ def _is_in(config: DictConfig, path: str) -> bool:
     return isinstance(node, DictConfig) and key in node
 
 
-def _told(error: BaseException) -> str:
-    """The part of Hydra's message that is about what was typed."""
+def told(error: BaseException) -> str:
+    """The part of an error's message that is about what was typed, or about the YAML file that can't be read."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        within = f" ({error.context} that begins at {_place(error.context_mark)})" if error.context_mark else ""
+        return f"{error.problem_mark.name}, {_place(error.problem_mark)}: {error.problem}{within}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [
-        line for line in lines if not line.startswith(("full_key:", "object_type=", "Set the environment", "See https"))
-    ]
-    return "; ".join(told[:3]) or type(error).__name__
+    noise = ("full_key:", "object_type=", "Set the environment", "See https")
+    return "; ".join([line for line in lines if not line.startswith(noise)][:3]) or type(error).__name__
+
+
+def _place(mark: yaml.Mark) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"

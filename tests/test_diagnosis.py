@@ -71,6 +71,48 @@ def test_train_is_checked_as_well():
     assert "did you mean 'final'?" in ended.err
 
 
+BROKEN = [
+    ("foo: [1, 2\n", "line 2, column 1: expected ',' or ']', but got '<stream end>' (while parsing a flow sequence "),
+    ("foo: 1\n  bar: 2\n", "line 2, column 6: mapping values are not allowed here"),
+    ("foo:\n\t- 1\n", "line 2, column 1: found character '\\t' that cannot start any token"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), BROKEN, ids=["open list", "indentation", "tab"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("model=broken",), ("+search_space.model={type: choice, choices: [mlp, broken]}",)],
+    ids=["composed", "searched"],
+)
+def test_a_yaml_file_that_can_not_be_read_is_told_with_its_line_and_column(arguments, text, told):
+    path = Path("mine/model/broken.yaml")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    ended = run("--config-dir", "mine", "dataset=digits", "tracker=none", "search_space=softmax", *arguments)
+    assert ended.code == 2
+    assert ended.err.startswith("1 problem in the configuration:\n")
+    assert f"{path.absolute()}, {told}" in ended.err
+    assert len(ended.err.splitlines()) == 2
+    assert not Path("runs").exists()
+
+
+def test_an_experiment_that_names_an_option_that_is_not_there_is_told_without_a_traceback():
+    path = Path("mine/experiment/e.yaml")
+    path.parent.mkdir(parents=True)
+    path.write_text("# @package _global_\ndefaults: [override /model: nothere]\n")
+    ended = run("--config-dir", "mine", "experiment=e", "n_trials=0")
+    assert ended.code == 2
+    assert "'model/nothere'" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_config_dir_that_is_not_there_is_told_once():
+    ended = run("--config-dir", "mine", "dataset=digits", "model=own")
+    assert ended.code == 2
+    assert ended.err.splitlines()[1:] == [f"  --config-dir: there is no folder '{Path('mine').absolute()}'"]
+
+
 def test_as_a_program_too_a_mistake_ends_with_exit_code_2_before_anything_starts():
     ended = wait_for(start("dataset=digits", "n_trails=3", "scheduler=asah"))
     assert ended.code == 2
