@@ -15,6 +15,7 @@ from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
 from hpo_pipeline.report.files import replacing, write_best, write_leaderboard
 from hpo_pipeline.report.summary import summary
+from hpo_pipeline.report.text import plural
 from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.tuner import End, Tuner
 
@@ -138,10 +139,11 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
     config = composed.config
     group = config["choices"]
     resumed = "resumed: " if config["resume"] else ""
+    jobs = min(parts.executor.capacity, parts.budget.n_trials or parts.executor.capacity)
     return (
         f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
         f"{group.get('model', 'model')} on {group.get('dataset', 'data')}, "
-        f"{parts.executor.capacity} job{'s' if parts.executor.capacity > 1 else ''} at a time, in {folder}\n"
+        f"{plural(jobs, 'job')} at a time, in {folder}\n"
         f"{parts.scheduler.describe()}"
     )
 

@@ -121,6 +121,14 @@ def test_a_saved_config_runs_again_to_the_same_numbers():
     assert rung_table(journal("second"))
 
 
+@pytest.mark.parametrize(("n_trials", "told"), [(1, "1 job at a time"), (3, "3 jobs at a time")])
+def test_a_study_promises_no_more_jobs_at_a_time_than_it_has_trials(n_trials, told):
+    study = ("dataset=digits", "model=softmax", "tracker=none", "max_resource=1", f"n_trials={n_trials}")
+    ended = run(*study, "executor=fused", "executor.n_workers=1", "executor.pack_size=8", "name=s")
+    assert ended.code == 0, ended.err
+    assert f", {told}, in runs/s" in ended.out
+
+
 def test_what_was_typed_is_kept():
     run(*FREE, "name=s", "n_trials=1", "+optimizer.extra=[1,2]")
     assert yaml.safe_load(Path("runs/s/overrides.yaml").read_text()) == [
