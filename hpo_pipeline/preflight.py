@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from hpo_pipeline.score import MODES
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
+from hpo_pipeline.space.domain import text
+from hpo_pipeline.space.extremes import extreme_samples
 from hpo_pipeline.tracker import Tracker
-from hpo_pipeline.trial import Budget
+from hpo_pipeline.trial import Budget, Config, Value
 
 _NO_SPACE = SearchSpace(())
 """Stands in for a space that is wrong, so that the rest is checked as well."""
@@ -114,7 +116,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     flight.numbers(least=1, keys=("n_trials", "max_total_resource", "max_seconds"))
     flight.numbers(least=0, keys=("max_failures",))
     budget = Budget(**{key: config[key] for key in ("n_trials", "max_total_resource", "max_seconds", "target")})
-    space = _space(flight, composed)
+    space = _space(flight, composed, objective)
     searcher = flight.build("searcher", space=space or _NO_SPACE, seed=config["seed"])
     points = config["points_to_evaluate"]
     trials: Suggestions | None = None
@@ -160,7 +162,7 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     return objective
 
 
-def _space(flight: Preflight, composed: Composed) -> SearchSpace | None:
+def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace | None:
     tree = composed.config["search_space"]
     if not tree:
         model = composed.training_choices.get("model", "the model")
@@ -171,10 +173,45 @@ def _space(flight: Preflight, composed: Composed) -> SearchSpace | None:
         return None
     space = flight.attempt(lambda: SearchSpace.parse(tree))
     if space is not None:
+        before = len(flight.problems)
         problems = space.check_paths(composed.training, composed.options)
         flight.problems += [f"search_space.{problem}" for problem in problems]
         _check_options(flight, composed, space)
+        if hasattr(objective, "problems") and len(flight.problems) == before:  # else no config can be made of a sample
+            flight.attempt(lambda: _check_values(flight, composed, space, objective.problems))
     return space  # type: ignore[no-any-return]
+
+
+def _check_values(
+    flight: Preflight, composed: Composed, space: SearchSpace, problems: Callable[[dict[str, Any]], list[str]]
+) -> None:
+    """Has the objective look at values that trials will get, and says of each problem which value brings it."""
+    known = set(flight.problems)
+    causes: dict[str, tuple[str, Value]] = {}
+    moved: set[str] = set()
+
+    def new(sample: Config) -> list[str]:
+        return [problem for problem in problems(composed.trial_config(0, sample)) if problem not in known]
+
+    for path, sample in extreme_samples(space):
+        for problem in new(sample):
+            if problem not in causes:
+                causes[problem] = next(last for last, part in _parts(sample) if problem in new(part))
+            if causes[problem] == (path, sample[path]):
+                moved.add(problem)
+    told = {causes[problem][0] for problem in moved}  # of these paths, the mid-points have nothing to add
+    for problem, (path, value) in causes.items():
+        if problem in moved or path not in told:
+            what = problem.removeprefix(f"{path}: ").removesuffix(f", got {value!r}")
+            flight.problems.append(f"search_space.{path}: {text(value)}: {what}")
+
+
+def _parts(sample: Config) -> Iterator[tuple[tuple[str, Value], Config]]:
+    """The sample put together value by value: the path and value that were added last, and what there is then."""
+    part: dict[str, Value] = {}
+    for path, value in sample.items():
+        part[path] = value
+        yield (path, value), part
 
 
 def _check_options(flight: Preflight, composed: Composed, space: SearchSpace) -> None:

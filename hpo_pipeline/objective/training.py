@@ -299,6 +299,8 @@ def _grad_clip_problem(value: Any) -> str | None:
 
 def _problems(config: Mapping[str, Any]) -> Iterator[str]:
     dataset, model, optimizer = (config.get(group) for group in ("dataset", "model", "optimizer"))
+    if problem := _grad_clip_problem(config.get("objective", {}).get("grad_clip")):
+        yield f"objective.{problem}"
     if isinstance(dataset, Mapping):
         batch_size = dataset.get("batch_size")
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:

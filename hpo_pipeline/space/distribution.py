@@ -87,6 +87,11 @@ class Scipy(Domain):
         value = self._law.ppf(min(max(float(u), _EDGE), 1 - _EDGE))
         return int(value) if self._discrete else float(value)
 
+    @property
+    def extremes(self) -> Sequence[int | float]:
+        """The first and last percentile: what lies beyond may be infinite, and is hardly ever drawn."""
+        return [self.from_unit(0.01), self.from_unit(0.99)]
+
     def values(self) -> Sequence[int]:
         low, _ = self._law.support()
         return range(int(low), int(low) + (self.size or 0))

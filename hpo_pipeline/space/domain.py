@@ -48,6 +48,10 @@ def bin_of(u: float, n: int) -> int:
     return min(max(int(u * n), 0), n - 1)
 
 
+_MOST_EXTREMES = 20
+_HAIR = 1e-9
+
+
 class Domain(ABC):
     """One hyperparameter's set of values, with its scale."""
 
@@ -80,6 +84,15 @@ class Domain(ABC):
     @property
     def midpoint(self) -> Value:
         return self.from_unit(0.5)
+
+    @property
+    def extremes(self) -> Sequence[Value]:
+        """The values to look at where not all can be: the ends of a range, or what is listed, the first 20 of it.
+
+        Real numbers are taken a hair inside: a bound itself is hardly ever drawn, and is often where a limit is open
+        (a dropout of 1, no momentum for Nesterov's).
+        """
+        return list(dict.fromkeys((self.from_unit(_HAIR), self.from_unit(1 - _HAIR))))
 
     def grid(self, n: int | None = None) -> list[Value]:
         """All values of a finite domain if `n` is None or enough for them, else those at (i + 0.5) / n, each once.
@@ -173,6 +186,10 @@ class Choice(Domain):
     def values(self) -> Sequence[Value]:
         return self.choices
 
+    @property
+    def extremes(self) -> Sequence[Value]:
+        return self.choices[:_MOST_EXTREMES]
+
     def __str__(self) -> str:
         return f"one of {', '.join(map(text, self.choices))}"
 
@@ -239,6 +256,10 @@ class Ordinal(Domain):
 
     def values(self) -> Sequence[Value]:
         return self.choices
+
+    @property
+    def extremes(self) -> Sequence[Value]:
+        return self.choices[:_MOST_EXTREMES]
 
     def __str__(self) -> str:
         return f"one of {' < '.join(map(text, self.choices))}"

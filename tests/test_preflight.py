@@ -1,0 +1,79 @@
+"""Values that could not work are found before anything starts."""
+
+from __future__ import annotations
+
+import pytest
+from commands import compose
+
+pytest.importorskip("torch")
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.preflight import check_study
+
+QUIET = ("dataset=digits", "executor=serial", "tracker=none")
+
+
+def problems(*overrides: str) -> list[str]:
+    """What is wrong with a study of small images."""
+    try:
+        check_study(compose(*QUIET, *overrides), data=False)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        (["search_space.model.n_units_1=abc"], "search_space.model.n_units_1: abc: must be an integer of at least 1"),
+        (["search_space.optimizer.lr=-1"], "search_space.optimizer.lr: -1: optimizer: torch.optim.Adam refuses"),
+        (["search_space.dataset.batch_size=0"], "search_space.dataset.batch_size: 0: must be an integer of at least 1"),
+        (["search_space.dataset.batch_size.low=0"], "search_space.dataset.batch_size: 0: must be an integer"),
+        (["search_space.model.dropout_1.high=1.5"], "search_space.model.dropout_1: 1.5: must be a number in [0, 1)"),
+        (
+            ["+search_space.model.activation={type: choice, choices: [relu, tanhh]}"],
+            "search_space.model.activation: tanhh: unknown name 'tanhh'; choose one of",
+        ),
+        (
+            ["+search_space.objective.grad_clip={type: float, low: -1, high: 2}"],
+            "search_space.objective.grad_clip: -1: must be a positive number or null",
+        ),
+        (
+            ["search_space=mlp_optimizers", "search_space.optimizer.choices.sgd.momentum.low=-1"],
+            "search_space.optimizer.momentum: -1: optimizer: torch.optim.SGD refuses",
+        ),
+    ],
+)
+def test_a_value_of_the_search_space_that_no_trial_can_have_is_reported_once(overrides, found):
+    (line,) = problems(*overrides)
+    assert line.startswith(found)
+
+
+def test_every_wrong_choice_is_reported():
+    lines = problems("+search_space.model.activation={type: choice, choices: [tanhh, relu, rellu]}")
+    assert [line.split(": ")[1] for line in lines] == ["tanhh", "rellu"]
+
+
+def test_what_is_wrong_without_the_search_space_is_not_reported_again_for_its_values():
+    (line,) = problems("model.activation=tanhh")
+    assert line.startswith("model.activation: ")
+
+
+def test_only_the_samples_that_the_constraints_allow_are_looked_at():
+    space = ("search_space.model.n_units_2.low=0",)
+    assert problems(*space)
+    assert not problems(*space, "+search_space.constraints=['model.n_units_2 >= 1']")
+
+
+def test_a_parameter_is_looked_at_where_its_conditions_hold():
+    width = "{type: int, low: 0, high: 9, when: {model.n_layers: 6}}"
+    (line,) = problems("model=deep_mlp", "~search_space.model.n_units_6", f"+search_space.model.n_units_6={width}")
+    assert line.startswith("search_space.model.n_units_6: 0: ")
+
+
+def test_a_bound_that_only_the_bound_itself_breaks_is_no_problem():
+    assert problems("search_space.model.dropout_1.high=1.0") == []
+
+
+def test_an_objective_that_says_nothing_about_values_is_not_asked():
+    assert problems("objective=function", "metric=loss", "search_space.model.n_units_1=abc") == []
