@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,7 @@ def check_training(composed: Composed, *, data: bool = True) -> Objective:
     flight = Preflight(composed.config)
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
+    _check_models(flight, objective, [composed.training])
     flight.build("tracker")
     flight.raise_problems()
     assert objective is not None
@@ -179,6 +180,7 @@ def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace
         _check_options(flight, composed, space)
         if hasattr(objective, "problems") and len(flight.problems) == before:  # else no config can be made of a sample
             flight.attempt(lambda: _check_values(flight, composed, space, objective.problems))
+            _check_models(flight, objective, _midpoints(composed, space))
     return space  # type: ignore[no-any-return]
 
 
@@ -204,6 +206,23 @@ def _check_values(
         if problem in moved or path not in told:
             what = problem.removeprefix(f"{path}: ").removesuffix(f", got {value!r}")
             flight.problems.append(f"search_space.{path}: {text(value)}: {what}")
+
+
+def _midpoints(composed: Composed, space: SearchSpace) -> Iterator[dict[str, Any]]:
+    """The training config at the space's mid-point, and with each option of a group that the space chooses."""
+    samples = [space.midpoint(), *(sample for path, sample in extreme_samples(space) if path in composed.options)]
+    return (composed.trial_config(0, sample) for sample in samples)
+
+
+def _check_models(flight: Preflight, objective: Any, configs: Iterable[dict[str, Any]]) -> None:
+    """Has the objective run each of the models once."""
+    if not hasattr(objective, "model_problems"):
+        return
+    models: list[Any] = []
+    for config in configs:
+        if config["model"] not in models:
+            models.append(config["model"])
+            flight.problems += objective.model_problems(config)
 
 
 def _parts(sample: Config) -> Iterator[tuple[tuple[str, Value], Config]]:

@@ -8,15 +8,17 @@ from commands import compose
 pytest.importorskip("torch")
 
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.preflight import check_study
+from hpo_pipeline.preflight import check_study, check_training
 
 QUIET = ("dataset=digits", "executor=serial", "tracker=none")
 
 
-def problems(*overrides: str) -> list[str]:
-    """What is wrong with a study of small images."""
+def problems(*overrides: str, program: str = "tune") -> list[str]:
+    """What is wrong with a study, or a training, of small images."""
+    check = check_study if program == "tune" else check_training
+    quiet = QUIET if program == "tune" else [word for word in QUIET if not word.startswith("executor")]
     try:
-        check_study(compose(*QUIET, *overrides), data=False)
+        check(compose(*quiet, *overrides, program=program), data=False)
     except ConfigError as error:
         return error.problems
     return []
@@ -77,3 +79,9 @@ def test_a_bound_that_only_the_bound_itself_breaks_is_no_problem():
 
 def test_an_objective_that_says_nothing_about_values_is_not_asked():
     assert problems("objective=function", "metric=loss", "search_space.model.n_units_1=abc") == []
+
+
+@pytest.mark.parametrize("program", ["tune", "train"])
+def test_a_model_that_has_no_score_for_some_classes_starts_nothing(program):
+    lines = problems("model=softmax", "model._target_=torch.nn.Flatten", program=program)
+    assert lines == ["model: gives scores of shape (2, 64), (2, 10) are needed"]

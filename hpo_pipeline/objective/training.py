@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpo_pipeline.build import build, check, locate
+from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.objective import Metrics, checkpoint, fused
+from hpo_pipeline.objective import Metrics, checkpoint, checks, fused
+from hpo_pipeline.objective.checks import grad_clip_problem, without_batch_size
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate, train
 from hpo_pipeline.objective.fusion_cost import FusionCost, measure
@@ -92,7 +93,7 @@ class Training:
         final: bool = False,
         threads: int | None = None,
     ) -> None:
-        if problem := _grad_clip_problem(grad_clip):
+        if problem := grad_clip_problem(grad_clip):
             raise ConfigError(problem)
         if threads is not None:
             torch.set_num_threads(threads)
@@ -239,7 +240,11 @@ class Training:
 
     def problems(self, config: Mapping[str, Any]) -> list[str]:
         """Everything that would keep `start` from working, found without data and before any trial."""
-        return list(_problems(config))
+        return list(checks.problems(config))
+
+    def model_problems(self, config: Mapping[str, Any]) -> list[str]:
+        """What only a pass through the model shows: one of two examples on the CPU, where the data's shape is known."""
+        return list(checks.model_problems(config))
 
     def available(self, config: Mapping[str, Any]) -> None:
         """Makes sure that the data is there, once, before workers ask for it. May download.
@@ -251,7 +256,7 @@ class Training:
 
     def _data(self, node: Mapping[str, Any]) -> Splits:
         """The splits on the device; trials that differ in `batch_size` alone share them."""
-        key = json.dumps(_without_batch_size(node), sort_keys=True)
+        key = json.dumps(without_batch_size(node), sort_keys=True)
         if key not in self._datasets:
             while len(self._datasets) >= _KEPT_DATASETS:
                 del self._datasets[next(iter(self._datasets))]
@@ -272,12 +277,8 @@ class Training:
         )
 
 
-def _without_batch_size(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in node.items() if key != "batch_size"}
-
-
 def _dataset(node: Mapping[str, Any]) -> Dataset:
-    dataset: Dataset = build(_without_batch_size(node))
+    dataset: Dataset = build(without_batch_size(node))
     return dataset
 
 
@@ -289,57 +290,3 @@ def _optimizer(node: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimiz
     except RuntimeError:  # what torch raises where it has none; whatever else is wrong is raised again below
         optimizer = build(node, params=list(model.parameters()))
     return optimizer
-
-
-def _grad_clip_problem(value: Any) -> str | None:
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):
-        return None
-    return f"grad_clip: must be a positive number or null, got {value!r}"
-
-
-def _problems(config: Mapping[str, Any]) -> Iterator[str]:
-    dataset, model, optimizer = (config.get(group) for group in ("dataset", "model", "optimizer"))
-    if problem := _grad_clip_problem(config.get("objective", {}).get("grad_clip")):
-        yield f"objective.{problem}"
-    if isinstance(dataset, Mapping):
-        batch_size = dataset.get("batch_size")
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            yield f"dataset.batch_size: must be an integer of at least 1, got {batch_size!r}"
-        dataset = _without_batch_size(dataset)
-    yield from _refusals(dataset, "dataset", {})
-    yield from _refusals(model, "model", _shape(dataset))
-    weights = [nn.Parameter(torch.zeros(1))]
-    yield from _refusals(optimizer, "optimizer", {"params": weights, "fused": None})
-    if (schedule := config.get("lr_schedule")) is not None:
-        last = max(1, config.get("max_resource", 1)) - 1
-        yield from _refusals(
-            schedule,
-            "lr_schedule",
-            {"optimizer": torch.optim.SGD(weights, lr=1.0)},
-            lambda node, optimizer: Schedule(node, optimizer).rates(last),
-        )
-
-
-def _shape(dataset: Any) -> dict[str, Any]:
-    """What the model will be told about the data; None for what is only known once they are loaded."""
-    names = ("input_shape", "n_classes")
-    try:
-        known = locate(dataset["_target_"])
-    except (ConfigError, TypeError, KeyError):  # reported where the dataset is checked
-        known = None
-    return {name: getattr(known, name, None) for name in names}
-
-
-def _refusals(node: Any, path: str, supplied: dict[str, Any], make: Callable[..., object] = build) -> Iterator[str]:
-    """Why `node` can't be built: by its signature, else by what `make` says of the values."""
-    unbuildable = check(node, path, tuple(supplied))
-    yield from unbuildable
-    if unbuildable or (path == "model" and None in supplied.values()):
-        return
-    try:
-        with torch.device("meta"):  # weights that take no memory
-            make(node, **supplied)
-    except ConfigError as error:
-        yield from error.under(path).problems
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-        yield f"{path}: {node['_target_']} refuses these values ({error})"
