@@ -158,8 +158,9 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
         )
     if hasattr(objective, "problems"):
         variants = [{group: node} for group, options in composed.options.items() for node in options.values()]
+        longest = max(config["max_resource"], config.get("resource", 0))  # a training may go on beyond max_resource
         for variant in variants or [{}]:
-            flight.problems += objective.problems({**composed.training, **variant})
+            flight.problems += objective.problems({**composed.training, **variant, "max_resource": longest})
     return objective
 
 

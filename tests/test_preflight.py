@@ -85,3 +85,16 @@ def test_an_objective_that_says_nothing_about_values_is_not_asked():
 def test_a_model_that_has_no_score_for_some_classes_starts_nothing(program):
     lines = problems("model=softmax", "model._target_=torch.nn.Flatten", program=program)
     assert lines == ["model: gives scores of shape (2, 64), (2, 10) are needed"]
+
+
+def test_the_schedule_is_looked_at_up_to_the_last_epoch_of_the_training():
+    one_cycle = "lr_schedule={_target_: torch.optim.lr_scheduler.OneCycleLR, max_lr: 1, total_steps: 9}"
+    given = ("+" + one_cycle, "+lr_schedule.cycle_momentum=false", "max_resource=4")
+    assert problems(*given, "resource=9", program="train") == []
+    (line,) = problems(*given, "resource=11", program="train")
+    assert line.startswith("lr_schedule: ")
+
+
+def test_a_bound_of_a_schedules_length_is_looked_at():
+    (line,) = problems("lr_schedule=cosine", "+search_space.lr_schedule.T_max={type: int, low: -3, high: 9}")
+    assert line == "search_space.lr_schedule.T_max: -3: must be an integer of at least 1"

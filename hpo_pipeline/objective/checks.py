@@ -11,14 +11,14 @@ from torch.nn.parameter import is_lazy
 
 from hpo_pipeline.build import build, check, locate
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.objective.schedule import Schedule
+from hpo_pipeline.objective.schedule import all_rates
 
 _MOST_WEIGHTS = 50_000_000
 """A larger model is not made before it is needed: that takes seconds, and memory."""
 
 
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Everything that would keep a trial with this config from starting."""
+    """Everything that would keep a trial with this config from being trained to `max_resource`."""
     dataset, model, optimizer = (config.get(group) for group in ("dataset", "model", "optimizer"))
     if problem := grad_clip_problem(config.get("objective", {}).get("grad_clip")):
         yield f"objective.{problem}"
@@ -30,14 +30,13 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _refusals(dataset, "dataset", {})
     yield from _refusals(model, "model", _shape(dataset))
     weights = [nn.Parameter(torch.zeros(1))]
-    yield from _refusals(optimizer, "optimizer", {"params": weights, "fused": None})
-    if (schedule := config.get("lr_schedule")) is not None:
-        last = max(1, config.get("max_resource", 1)) - 1
+    refused = list(_refusals(optimizer, "optimizer", {"params": weights, "fused": None}, _optimizer))
+    yield from refused
+    schedule, epochs = config.get("lr_schedule"), config.get("max_resource", 1)
+    if schedule is not None and epochs >= 1:  # where there are none, that is what is wrong
+        made = torch.optim.SGD(weights, lr=1.0) if refused else _optimizer(optimizer, params=weights, fused=None)
         yield from _refusals(
-            schedule,
-            "lr_schedule",
-            {"optimizer": torch.optim.SGD(weights, lr=1.0)},
-            lambda node, optimizer: Schedule(node, optimizer).rates(last),
+            schedule, "lr_schedule", {"optimizer": made}, lambda node, optimizer: all_rates(node, optimizer, epochs)
         )
 
 
@@ -89,6 +88,13 @@ def _shape(dataset: Any) -> dict[str, Any]:
     except (ConfigError, TypeError, KeyError):  # reported where the dataset is checked
         known = None
     return {name: getattr(known, name, None) for name in names}
+
+
+def _optimizer(node: Any, **supplied: Any) -> torch.optim.Optimizer:
+    optimizer = build(node, **supplied)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise ConfigError(f"_target_: {node['_target_']} makes no torch.optim.Optimizer")
+    return optimizer
 
 
 def _refusals(node: Any, path: str, supplied: dict[str, Any], make: Callable[..., object] = build) -> Iterator[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from hpo_pipeline.build import build
+from hpo_pipeline.build import build, locate
 from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.space.domain import is_integer, is_number
 
 
 class Schedule:
@@ -67,6 +69,37 @@ class Schedule:
             if not 0 <= rate < math.inf:
                 raise ValueError(f"the learning rate of epoch {len(self._seen) + 1} would be {rate!r}")
         self._seen.append(rates)
+
+
+def all_rates(node: Mapping[str, Any], optimizer: Optimizer, epochs: int) -> list[float]:
+    """The learning rate of each of the first epochs, for a new optimizer of one parameter group.
+
+    Args:
+        node: as for `Schedule`, with arguments that the scheduler's signature has.
+
+    Raises:
+        ConfigError: an argument is wrong: torch takes counts and factors as they come, and its schedulers then divide
+            by zero, or give rates that rise or are negative, in the middle of a trial.
+        ValueError: the scheduler refuses its arguments, or gives a rate that is none.
+    """
+    if found := list(_argument_problems(node, float(optimizer.param_groups[0]["lr"]))):
+        raise ConfigError(found)
+    schedule = Schedule(node, optimizer)
+    return [schedule.rates(epoch)[0] for epoch in range(epochs)]
+
+
+def _argument_problems(node: Mapping[str, Any], lr: float) -> Iterator[str]:
+    """What is wrong with the arguments that mean the same in every scheduler that has them."""
+    for key in ("T_max", "step_size"):
+        if key in node and not (is_integer(node[key]) and node[key] >= 1):
+            yield f"{key}: must be an integer of at least 1, got {node[key]!r}"
+    if "gamma" in node and not (is_number(node["gamma"]) and node["gamma"] >= 0):
+        yield f"gamma: must be a number of at least 0, got {node['gamma']!r}"
+    if "eta_min" in node and not (is_number(node["eta_min"]) and 0 <= node["eta_min"] <= lr):
+        yield f"eta_min: must be a number from 0 to optimizer.lr, which is {lr:g}, got {node['eta_min']!r}"
+    takes = inspect.signature(locate(node["_target_"])).parameters
+    if "cycle_momentum" in takes and node.get("cycle_momentum", takes["cycle_momentum"].default) is not False:
+        yield "cycle_momentum: set cycle_momentum: false; a schedule here moves the learning rate alone"
 
 
 class _Rates(Optimizer):

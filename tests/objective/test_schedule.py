@@ -18,6 +18,8 @@ STEP = {"_target_": f"{TORCHS}.StepLR", "step_size": 2, "gamma": 0.1}
 EXPONENTIAL = {"_target_": f"{TORCHS}.ExponentialLR", "gamma": 0.5}
 COSINE = {"_target_": f"{TORCHS}.CosineAnnealingLR", "T_max": 4}
 WARMUP_COSINE = {"_target_": f"{OURS}.WarmupCosineLR", "T_max": 5, "warmup_epochs": 2, "eta_min": 0.1}
+CYCLIC = {"_target_": f"{TORCHS}.CyclicLR", "base_lr": 0.1, "max_lr": 1, "cycle_momentum": False}
+ONE_CYCLE = {"_target_": f"{TORCHS}.OneCycleLR", "max_lr": 1, "total_steps": 5, "cycle_momentum": False}
 
 FACTORS = {
     "step": (STEP, [1, 1, 0.1, 0.1, 0.01]),
@@ -123,11 +125,26 @@ def test_a_trial_that_loses_its_schedule_goes_on_with_the_learning_rate_of_its_c
         ({**STEP, "gama": 0.5}, "lr_schedule.gama: "),
         ({**STEP, "_target_": f"{TORCHS}.StepLRR"}, "did you mean 'StepLR'?"),
         ({"_target_": f"{TORCHS}.StepLR"}, "lr_schedule.step_size: missing"),
-        ({**STEP, "gamma": -1}, "the learning rate of epoch 3 would be -1.0"),
-        ({**EXPONENTIAL, "gamma": math.inf}, "the learning rate of epoch 2 would be inf"),
-        ({**COSINE, "T_max": 0}, "lr_schedule: "),
+        ({**STEP, "gamma": -1}, "lr_schedule.gamma: must be a number of at least 0, got -1"),
+        ({**STEP, "step_size": 1.5}, "lr_schedule.step_size: must be an integer of at least 1, got 1.5"),
+        ({**EXPONENTIAL, "gamma": math.inf}, "lr_schedule.gamma: must be a number of at least 0, got inf"),
+        ({**EXPONENTIAL, "gamma": 1e200}, "the learning rate of epoch 3 would be inf"),
+        ({**COSINE, "T_max": 0}, "lr_schedule.T_max: must be an integer of at least 1, got 0"),
+        ({**COSINE, "T_max": -3}, "lr_schedule.T_max: must be an integer of at least 1, got -3"),
+        ({**COSINE, "T_max": "abc"}, "lr_schedule.T_max: must be an integer of at least 1, got 'abc'"),
+        ({**COSINE, "eta_min": -1}, "lr_schedule.eta_min: must be a number from 0 to optimizer.lr, which is 0.2, got"),
+        ({**COSINE, "eta_min": 0.3}, "lr_schedule.eta_min: must be a number from 0 to optimizer.lr, which is 0.2, got"),
+        (CYCLIC | {"base_lr": -1}, "the learning rate of epoch 1 would be -1"),
+        (
+            ONE_CYCLE | {"total_steps": 3},
+            "lr_schedule: torch.optim.lr_scheduler.OneCycleLR refuses these values (Tried",
+        ),
         ({"_target_": f"{TORCHS}.ReduceLROnPlateau"}, "ReduceLROnPlateau follows a metric"),
-        ({"_target_": f"{TORCHS}.OneCycleLR", "max_lr": 1, "total_steps": 9}, "must support momentum"),
+        ({"_target_": f"{TORCHS}.OneCycleLR", "max_lr": 1, "total_steps": 9}, "lr_schedule.cycle_momentum: set"),
+        (
+            {**CYCLIC, "cycle_momentum": True},
+            "set cycle_momentum: false; a schedule here moves the learning rate alone",
+        ),
         ({"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}, "makes no torch.optim.lr_scheduler"),
         ({**WARMUP_COSINE, "warmup_epochs": 5}, "lr_schedule.warmup_epochs: must be an integer from 0 to 4"),
         ({**WARMUP_COSINE, "T_max": 2.5}, "lr_schedule.T_max: must be an integer"),
@@ -139,6 +156,22 @@ def test_a_schedule_that_can_not_work_is_a_problem_before_anything_starts(object
     assert problem in line
 
 
-@pytest.mark.parametrize("schedule", [None, STEP, EXPONENTIAL, COSINE, WARMUP_COSINE])
+@pytest.mark.parametrize("schedule", [None, STEP, EXPONENTIAL, COSINE, WARMUP_COSINE, CYCLIC, ONE_CYCLE])
 def test_a_schedule_that_works_is_no_problem(objective, schedule):
     assert objective.problems(config(schedule)) == []
+
+
+@pytest.mark.parametrize("T_max", range(1, 12))
+def test_a_cosine_that_goes_on_beyond_its_end_is_no_problem(objective, T_max):  # noqa: N803 (torch calls it so)
+    assert objective.problems(config({**COSINE, "T_max": T_max}) | {"max_resource": 50}) == []
+
+
+def test_a_wrong_learning_rate_is_not_reported_with_the_schedule_again(objective):
+    (line,) = objective.problems(config({**COSINE, "eta_min": 0.1}, lr=-1.0))
+    assert line.startswith("optimizer: ")
+
+
+def test_what_makes_no_optimizer_is_refused(objective):
+    wrong = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}
+    (line,) = objective.problems(config(STEP) | {"optimizer": wrong})
+    assert line == "optimizer._target_: torch.nn.Linear makes no torch.optim.Optimizer"
