@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -59,11 +60,16 @@ def train(
 
 @torch.inference_mode()
 def evaluate(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Error (share of wrong classes) and mean cross-entropy over all examples of `x`; `model` is in evaluation mode."""
+    """Error (share of wrong classes) and mean cross-entropy over all examples of `x`; `model` is in evaluation mode.
+
+    Where the mean is not finite the error is NaN: the largest of scores that are NaN is class 0 to `argmax`, and a
+    broken network would be ranked by how many examples happen to be of that class.
+    """
     wrong = torch.zeros((), dtype=torch.int64, device=x.device)
     total = torch.zeros((), dtype=torch.float64, device=x.device)
     for examples, classes in zip(torch.split(x, EVALUATION_BATCH), torch.split(y, EVALUATION_BATCH), strict=True):
         scores = model(examples)
         wrong += (scores.argmax(dim=1) != classes).sum()
         total += cross_entropy(scores, classes, reduction="sum")
-    return wrong.item() / len(y), total.item() / len(y)
+    loss = total.item() / len(y)
+    return wrong.item() / len(y) if math.isfinite(loss) else math.nan, loss

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 from torch import nn
 
@@ -27,6 +30,15 @@ def test_the_whole_validation_set_is_scored_the_last_batch_included():
 def test_equal_scores_for_two_classes_cost_ln_2():
     _, loss = evaluate(one_weight(value=0.0), torch.ones(5, 1), torch.zeros(5, dtype=torch.int64))
     assert abs(loss - 0.6931471805599453) < 1e-6
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_network_that_gives_no_finite_scores_has_no_error_to_be_ranked_by(broken):
+    x, y = torch.ones(4, 1), torch.zeros(4, dtype=torch.int64)  # class 0 is what argmax makes of NaN
+    x[3] = broken  # one example is enough
+    error, loss = evaluate(one_weight(value=1.0), x, y)
+    assert math.isnan(error)
+    assert not math.isfinite(loss)
 
 
 def test_every_example_is_trained_on_once_in_the_given_order_with_a_smaller_last_batch():
