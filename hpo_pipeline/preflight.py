@@ -57,8 +57,15 @@ class Preflight:
                 return build(node, **supplied)  # type: ignore[arg-type]
             except ConfigError as error:
                 found = error.under(group).problems
-        self.problems += found
+        self.problems += [problem for problem in found if not self._is_a_root_keys(problem, group)]
         return None
+
+    def _is_a_root_keys(self, problem: str, group: str) -> bool:
+        """Whether it is told of a root key already, which the group's key of that name refers to."""
+        key = problem.removeprefix(f"{group}.").partition(":")[0]
+        node = self.config.get(group)
+        told = any(other.startswith(f"{key}: ") for other in self.problems)
+        return told and isinstance(node, dict) and node.get(key, ...) == self.config.get(key)
 
     def attempt(self, make: Callable[[], Any]) -> Any:
         """What `make` makes, or None after noting its problems."""

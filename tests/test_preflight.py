@@ -98,3 +98,18 @@ def test_the_schedule_is_looked_at_up_to_the_last_epoch_of_the_training():
 def test_a_bound_of_a_schedules_length_is_looked_at():
     (line,) = problems("lr_schedule=cosine", "+search_space.lr_schedule.T_max={type: int, low: -3, high: 9}")
     assert line == "search_space.lr_schedule.T_max: -3: must be an integer of at least 1"
+
+
+def test_everything_that_is_wrong_with_the_objective_is_listed_at_once():
+    lines = problems("objective.device=gpu", "objective.grad_clip=-1")
+    assert sorted(line.partition(":")[0] for line in lines) == ["objective.device", "objective.grad_clip"]
+
+
+@pytest.mark.parametrize("schedule", ["none", "cosine"])
+def test_a_wrong_root_key_is_not_reported_again_where_a_group_refers_to_it(schedule):
+    assert problems("max_resource=0", f"lr_schedule={schedule}") == ["max_resource: must be at least 1, got 0"]
+
+
+def test_a_groups_own_wrong_value_is_reported_beside_the_root_keys():
+    lines = problems("max_resource=0", "scheduler.max_resource=-1")
+    assert [line.partition(":")[0] for line in lines] == ["max_resource", "scheduler.max_resource"]

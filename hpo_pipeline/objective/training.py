@@ -93,11 +93,15 @@ class Training:
         final: bool = False,
         threads: int | None = None,
     ) -> None:
-        if problem := grad_clip_problem(grad_clip):
-            raise ConfigError(problem)
+        found = [problem] if (problem := grad_clip_problem(grad_clip)) else []
+        try:
+            self.device = resolve(device)
+        except ConfigError as error:
+            found += error.problems
+        if found:
+            raise ConfigError(found)
         if threads is not None:
             torch.set_num_threads(threads)
-        self.device = resolve(device)
         self.grad_clip = grad_clip
         self.final = final
         self.metrics: tuple[str, ...] = ("train_loss", "seconds")
