@@ -268,3 +268,13 @@ def test_scipy_discrete_values_are_ints():
     assert [type(v) for v in domain.grid()] == [int] * 4
     assert [domain.from_unit(domain.to_unit(v)) for v in domain.grid()] == [2, 3, 4, 5]
     assert [domain.from_unit((i + 0.5) / 4) for i in range(4)] == [2, 3, 4, 5]
+
+
+def test_the_extremes_of_a_long_list_are_its_first_twenty_values():
+    assert list(Choice(range(100)).extremes) == list(range(20))
+
+
+def test_the_extremes_of_a_range_are_its_ends():
+    assert list(Int(-3, 9).extremes) == [-3, 9]
+    assert list(Int(8, 128, base=2).extremes) == [8, 128]
+    assert list(Float(-1.0, 3.0).extremes) == pytest.approx([-1.0, 3.0])
