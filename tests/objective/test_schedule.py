@@ -132,8 +132,7 @@ def test_a_trial_that_loses_its_schedule_goes_on_with_the_learning_rate_of_its_c
         ({**COSINE, "T_max": 0}, "lr_schedule.T_max: must be an integer of at least 1, got 0"),
         ({**COSINE, "T_max": -3}, "lr_schedule.T_max: must be an integer of at least 1, got -3"),
         ({**COSINE, "T_max": "abc"}, "lr_schedule.T_max: must be an integer of at least 1, got 'abc'"),
-        ({**COSINE, "eta_min": -1}, "lr_schedule.eta_min: must be a number from 0 to optimizer.lr, which is 0.2, got"),
-        ({**COSINE, "eta_min": 0.3}, "lr_schedule.eta_min: must be a number from 0 to optimizer.lr, which is 0.2, got"),
+        ({**COSINE, "eta_min": -1}, "lr_schedule.eta_min: must be a number of at least 0, got -1"),
         (CYCLIC | {"base_lr": -1}, "the learning rate of epoch 1 would be -1"),
         (
             ONE_CYCLE | {"total_steps": 3},
