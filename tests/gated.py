@@ -4,12 +4,9 @@ import os
 
 from hpo_pipeline.objective.training import Training
 
-FROM = 4
-"""Epochs that are trained without passing the gate: those of the first rungs."""
-
 
 class GatedTraining(Training):
-    """Opens the file GATE before later epochs: nothing where it is a file, an endless wait where it is a pipe."""
+    """Opens the file GATE when GATED_FROM epochs are done: nothing if it is a file, an endless wait if it is a pipe."""
 
     def advance(self, state):
         _pass(state.resource)
@@ -21,6 +18,6 @@ class GatedTraining(Training):
 
 
 def _pass(resource):
-    if resource >= FROM:
+    if resource >= int(os.environ["GATED_FROM"]):
         with open(os.environ["GATE"]):
             pass
