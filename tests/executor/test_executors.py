@@ -145,19 +145,20 @@ def test_jobs_are_spread_evenly_over_the_workers():
     assert sorted(pids.values()) == [8, 8]
 
 
-def test_no_trial_of_a_pack_is_advanced_before_all_answers_are_given():
+def test_a_stopped_trial_of_a_pack_is_not_advanced_again():
     executor = packs(n_workers=1, size=2)
     executor.submit(job(0, 3, decide_at=[1]), 0)
     executor.submit(job(1, 3), 0)
     seen = []
-    while len(seen) < 2:
-        seen += executor.wait(60)
-    executor.decide(0, stop=True)
-    later = until_results(executor, 2)
+    while sum(isinstance(event, Result) for event in seen) < 2:
+        for event in executor.wait(60):
+            seen.append(event)
+            if isinstance(event, Report) and (event.trial_id, event.resource) == (0, 1):
+                executor.decide(0, stop=True)
     executor.close()
-    assert [(event.trial_id, event.resource) for event in seen] == [(0, 1), (1, 1)]
-    assert [event.trial_id for event in later if isinstance(event, Report)] == [1, 1]
-    assert {event.trial_id: event.outcome for event in later if isinstance(event, Result)} == {
+    reports = [(event.trial_id, event.resource) for event in seen if isinstance(event, Report)]
+    assert reports == [(0, 1), (1, 1), (1, 2), (1, 3)]
+    assert {event.trial_id: event.outcome for event in seen if isinstance(event, Result)} == {
         0: Outcome.STOPPED,
         1: Outcome.DONE,
     }
