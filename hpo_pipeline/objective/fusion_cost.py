@@ -1,4 +1,4 @@
-"""What it costs to train k trials together, and how many are best: measured on copies of four, for a few steps.
+"""What it costs to train k trials together, how many are best, and what a pack gains: measured on copies.
 
 Seconds of a step and bytes are taken to be lines in k, fitted to k = 1, 2, 4:  t(k) = a + b k,  m(k) = c + d k.
 
@@ -41,6 +41,7 @@ _TRIALS = SIZES[-1]
 _SECONDS = 0.8
 _REPEATS = 3
 _STEPS = 100
+_TRIED_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,7 @@ def measure(members: Sequence[Member], x: Tensor, y: Tensor) -> FusionCost:
     runs: list[Callable[[int], object]] = [partial(_together, group, x, y) for group in groups]
     runs += [partial(_alone, member, x, y) for member in members]
     few = max(1, min(members[-1].batch_size, len(members[0].order) // 2))
-    # On one core, its own time: what else runs on the machine does not count.
-    clock = time.thread_time if x.device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+    clock = _clock(x)
     _together(members, x, y, few)  # the first time includes what is done once
     began = clock()
     _together(members, x, y, few)
@@ -117,6 +117,34 @@ def measure(members: Sequence[Member], x: Tensor, y: Tensor) -> FusionCost:
     together = {k: mean(s for s, group in zip(seconds, groups, strict=False) if len(group) == k) for k in SIZES}
     memory = {len(group): _bytes(group, few, x, y) for group in groups}
     return FusionCost(mean(seconds[len(groups) :]), together, memory, free_memory(x.device))
+
+
+def gain(members: Sequence[Member], x: Tensor, y: Tensor) -> float:
+    """How many times as fast these very trials are together as one by one; alone, a few of them stand for all.
+
+    Args:
+        members: as `train_together` takes them; copies are trained, for a few steps.
+        x, y: all training examples.
+    """
+    members = [member.copied(member.order) for member in members]
+    n = min(len(members[0].order), _TRIED_STEPS * members[-1].batch_size)
+    sample = [members[i] for i in sorted({0, len(members) // 2, len(members) - 1})]
+    clock = _clock(x)
+    alone = together = math.inf
+    for _ in range(2):  # the first time includes what is done once
+        began = clock()
+        for member in sample:
+            _alone(member, x, y, n)
+        middle = clock()
+        _together(members, x, y, n)
+        alone = min(alone, (middle - began) * len(members) / len(sample))
+        together = min(together, clock() - middle)
+    return alone / together
+
+
+def _clock(x: Tensor) -> Callable[[], float]:
+    """On one core, its own time: what else runs on the machine does not count."""
+    return time.thread_time if x.device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
 
 
 def _together(group: Sequence[Member], x: Tensor, y: Tensor, n: int) -> Stack:

@@ -124,6 +124,7 @@ class ModuleStack:
         for name, module in list(self._template.named_modules()):
             if type(module) in _DROPOUTS:
                 self._template.set_submodule(name, _Masked(name, self._masks))
+        self._beside = self._kept_beside()
         self._calls: dict[torch.Size, list[tuple[str, torch.Size]]] = {}
         device = self.tensors[0].device
         self._randoms = [torch.Generator(device=device).manual_seed(seed) for seed in seeds[: 1 if few_calls else None]]
@@ -163,19 +164,21 @@ class ModuleStack:
     def _forward(self, weights: Sequence[Tensor], x: Tensor, *, shared: bool, masks: Sequence[Tensor | None]) -> Tensor:
         """Class scores `(K, B, C)`. Buffers are updated in place."""
 
-        def one(own: Mapping[str, Tensor], buffers: Mapping[str, Tensor], drawn: Sequence[Tensor], x: Tensor) -> Tensor:
-            given, own_masks = iter(drawn), iter([mask is not None for mask in masks])
-            self._masks.given = (next(given) if there else None for there in own_masks)
+        drawn = {i: mask for i, mask in enumerate(masks) if mask is not None}
+
+        def one(
+            own: Mapping[str, Tensor], buffers: Mapping[str, Tensor], drawn: Mapping[int, Tensor], x: Tensor
+        ) -> Tensor:
+            self._masks.given = iter([drawn.get(i) for i in range(len(masks))])
             state = {**own, **buffers}
             scores: Tensor = functional_call(self._template, state, (x,))
             if any(state[name] is not buffer for name, buffer in buffers.items()):
                 raise RuntimeError("a buffer is replaced instead of changed in place")
             return scores
 
-        there = [mask for mask in masks if mask is not None]
         over = vmap(one, in_dims=(0, 0, 0, None if shared else 0))
         try:
-            scores: Tensor = over(dict(zip(self._names, weights, strict=True)), self._buffers, there, x)
+            scores: Tensor = over(dict(zip(self._names, weights, strict=True)), self._buffers, drawn, x)
         except RuntimeError as error:
             if "randomness" not in str(error):
                 raise
@@ -216,8 +219,14 @@ class ModuleStack:
                     mask[k].bernoulli_(1 - layer.p, generator=random).div_(1 - layer.p)
         return masks
 
+    def _kept_beside(self) -> list[tuple[Any, ...]]:
+        """What the layers keep besides weights and buffers: the trials have it apart, so that it must not change."""
+        return [_layer_key(module) for module in self._template.modules() if not isinstance(module, _Masked)]
+
     @torch.no_grad()
     def write_back(self) -> None:
+        if self._kept_beside() != self._beside:
+            raise RuntimeError("the model changes what it keeps besides weights and buffers")
         for k in range(len(self)):
             for parameter, part in self.parts(k, self.tensors):
                 parameter.copy_(part)

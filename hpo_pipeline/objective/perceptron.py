@@ -160,7 +160,7 @@ class PerceptronStack:
             losses, slopes = slopes_of(scores.detach(), batch)
             return losses, list(torch.autograd.grad(scores, leaves, slopes))
         # The first layer's gradient by hand: its product goes straight into the one place that it has for all steps.
-        units = self._first(batch.inputs, active, batch.classes.shape[1])
+        units = self._first(self._groups[: len(batch.inputs)], batch.inputs, batch.classes.shape[1])
         if n == 1:
             losses, slopes = slopes_of(units, batch)
             others: Sequence[Tensor] = ()
@@ -172,11 +172,12 @@ class PerceptronStack:
         return losses, [first, *others[: n - 1], slopes.sum(2), *others[n - 1 :]]
 
     @torch.no_grad()
-    def _first(self, inputs: Sequence[Tensor], active: int, longest: int) -> Tensor:
+    def _first(self, groups: Sequence[Group], inputs: Sequence[Tensor], longest: int) -> Tensor:
         """What comes out of the first layer, `(K, h, B)`, each group's product written to its place."""
+        active = groups[-1].end
         units = self.tensors[0].new_zeros(active, self._height, longest)
         rows = units.view(-1, longest)
-        for group, x in zip(self._groups, inputs, strict=False):
+        for group, x in zip(groups, inputs, strict=True):
             start, end = self._starts[group.first], self._starts[group.end]
             weight, columns = self.tensors[0][start:end], rows[:, : len(x)]
             if (place := self._gapless(group)) is not None:
@@ -236,13 +237,7 @@ class PerceptronStack:
         n, x = self._n_layers, x.flatten(1)
         if self._stacked:
             return self._rest(self.tensors, _stacked_first(self.tensors[0], self.tensors[n], x))
-        units = self.tensors[0] @ x.t()
-        if len(units) == len(self) * self._height:  # no padding, not even behind the last one
-            units = units.view(len(self), self._height, len(x))
-        else:
-            padded = x.new_zeros(len(self) * self._height, len(x))
-            units = padded.index_copy_(0, self._places, units).view(len(self), self._height, len(x))
-        return self._rest(self.tensors, units.add_(self.tensors[n].unsqueeze(2)))
+        return self._rest(self.tensors, self._first([Group(0, len(self))], [x], len(x)))
 
     @torch.no_grad()
     def write_back(self) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
-import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,16 +15,15 @@ from torch import Tensor, nn
 from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.objective import Metrics, checkpoint, checks, fused
+from hpo_pipeline.objective import Metrics, checkpoint, checks, fused, fusion_cost
 from hpo_pipeline.objective.checks import grad_clip_problem, without_batch_size
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate, train
-from hpo_pipeline.objective.fusion_cost import FusionCost, measure
+from hpo_pipeline.objective.fusion_cost import FusionCost
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
 
 _KEPT_DATASETS = 2
-_TRIED_STEPS = 10
 
 
 @dataclass(slots=True)
@@ -142,7 +139,7 @@ class Training:
     def advance_together(self, states: Sequence[TrainingState]) -> list[Metrics]:
         """`advance` for several trials with one `fusion_key`, as one program; in their order."""
         data = states[0].data
-        places = sorted(range(len(states)), key=lambda i: (states[i].batch_size, states[i].resource))
+        places = sorted(range(len(states)), key=lambda i: _place(states[i]))
         members = self._members([states[i] for i in places])
         losses, stack = fused.train_together(members, data.x_train, data.y_train)
         metrics = [{"train_loss": loss, **states[i].learning_rate()} for i, loss in zip(places, losses, strict=True)]
@@ -160,28 +157,16 @@ class Training:
 
     def fusion_gain(self, states: Sequence[TrainingState]) -> float:
         """How many times as fast these trials train together as one by one: measured on copies, for a few steps."""
-        data = states[0].data
-        members = self._members(sorted(states, key=lambda state: (state.batch_size, state.resource)))
-        n = min(len(data.y_train), _TRIED_STEPS * members[-1].batch_size)
-        orders = {id(member.order): member.order[:n] for member in members}
-        tried = [member.copied(orders[id(member.order)]) for member in members]
-        sample = {0, len(tried) // 2, len(tried) - 1}
-        alone = together = math.inf
-        for _ in range(2):  # the first time includes what is done once
-            began = time.perf_counter()
-            for member in (tried[i] for i in sample):
-                train(member.model, member.optimizer, data.x_train, data.y_train, member.order, member.batch_size)
-            middle = time.perf_counter()
-            fused.train_together(tried, data.x_train, data.y_train)
-            alone = min(alone, (middle - began) * len(tried) / len(sample))
-            together = min(together, time.perf_counter() - middle)
-        return alone / together
+        return fusion_cost.gain(self._sorted(states), states[0].data.x_train, states[0].data.y_train)
 
     def fusion_cost(self, states: Sequence[TrainingState]) -> FusionCost:
         """What it costs to train trials like these together, measured on four copies."""
-        four = itertools.islice(itertools.cycle(states), 4)
-        members = self._members(sorted(four, key=lambda state: (state.batch_size, state.resource)))
-        return measure(members, states[0].data.x_train, states[0].data.y_train)
+        four = self._sorted(list(itertools.islice(itertools.cycle(states), 4)))
+        return fusion_cost.measure(four, states[0].data.x_train, states[0].data.y_train)
+
+    def _sorted(self, states: Sequence[TrainingState]) -> list[fused.Member]:
+        """The trials' parts in a pack, in the order in which `fused` takes them."""
+        return self._members(sorted(states, key=_place))
 
     def _members(self, states: Sequence[TrainingState]) -> list[fused.Member]:
         """The trials' parts in a pack, about to train their next epochs."""
@@ -294,3 +279,8 @@ def _optimizer(node: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimiz
     except RuntimeError:  # what torch raises where it has none; whatever else is wrong is raised again below
         optimizer = build(node, params=list(model.parameters()))
     return optimizer
+
+
+def _place(state: TrainingState) -> tuple[int, int]:
+    """A trial's place in a pack: those with one batch size, and of them those at one epoch, beside each other."""
+    return state.batch_size, state.resource

@@ -239,9 +239,24 @@ class Unused(nn.Linear):
         return super().forward(x.flatten(1))
 
 
+class Remembering(nn.Linear):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x.flatten(1)) / self.calls
+
+
 @pytest.mark.parametrize(
     ("kind", "why"),
-    [(Noisy, "draws random numbers itself"), (Counting, "replaced instead of changed"), (Unused, "not have been used")],
+    [
+        (Noisy, "draws random numbers itself"),
+        (Counting, "replaced instead of changed"),
+        (Unused, "not have been used"),
+        (Remembering, "keeps besides"),
+    ],
 )
 def test_what_can_not_be_done_for_several_at_once_is_refused_before_anything_is_changed(examples, kind, why):
     pack = [kind(36, 3), kind(36, 3)]
