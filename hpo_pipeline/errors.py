@@ -1,9 +1,11 @@
-"""The one error that a person is meant to mend: a configuration with everything that is wrong in it."""
+"""Errors that a person is meant to mend, and what is said of numbers and names that are wrong."""
 
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from typing import Any
 
 
 class ConfigError(ValueError):
@@ -24,6 +26,37 @@ class ConfigError(ValueError):
 
 class StudyError(RuntimeError):
     """A study can't start or go on, though its configuration is right: it is locked, or its data is missing."""
+
+
+class ComponentError(StudyError):
+    """A scheduler or searcher doesn't keep to its interface: what it did, and what the interface asks."""
+
+
+def asked(component: object, method: str, *given: Any, **named: Any) -> Any:
+    """What a component's method answers.
+
+    Raises:
+        ComponentError: it raised; says what, and where.
+    """
+    try:
+        return getattr(component, method)(*given, **named)
+    except StudyError:
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ComponentError(
+            f"{type(component).__name__}.{method} raised {what} ({frame.filename}, line {frame.lineno})"
+        ) from error
+
+
+def integer_problems(*, least: int = 1, **numbers: Any) -> list[str]:
+    """One line for each of the named values that is no integer of at least `least`; True and 3.0 are none."""
+    return [
+        f"{key}: must be an integer of at least {least}, got {value!r}"
+        for key, value in numbers.items()
+        if not isinstance(value, int) or isinstance(value, bool) or value < least
+    ]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

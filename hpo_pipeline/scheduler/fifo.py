@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, integer_problems
 from hpo_pipeline.scheduler import DONE, Done, Wait
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Verdict
@@ -16,11 +16,14 @@ class FIFO:
     Args:
         trials: where new trials come from.
         max_resource: what each trial is trained to.
+
+    Raises:
+        ConfigError: naming the keys.
     """
 
     def __init__(self, trials: Suggestions, max_resource: int) -> None:
-        if not isinstance(max_resource, int) or max_resource < 1:
-            raise ConfigError(f"max_resource: must be an integer of at least 1, got {max_resource!r}")
+        if problems := integer_problems(max_resource=max_resource):
+            raise ConfigError(problems)
         self._trials = trials
         self._resource = max_resource
 

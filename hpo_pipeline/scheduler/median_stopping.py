@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, integer_problems
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Verdict
@@ -41,12 +41,10 @@ class MedianStopping:
         min_samples: int = 3,
         completed_only: bool = False,
     ) -> None:
-        numbers = {"max_resource": max_resource, "grace_period": grace_period, "min_samples": min_samples}
-        problems = [
-            f"{key}: must be an integer of at least 1, got {value!r}"
-            for key, value in numbers.items()
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1
-        ]
+        problems = integer_problems(max_resource=max_resource, grace_period=grace_period)
+        if not problems and grace_period > max_resource:
+            problems = [f"grace_period: must be at most max_resource ({max_resource}), got {grace_period}"]
+        problems += integer_problems(min_samples=min_samples)
         if problems:
             raise ConfigError(problems)
         self._trials = trials

@@ -1,8 +1,9 @@
 """Population-based training (Jaderberg et al. 2017, arXiv:1711.09846).
 
 A population is trained side by side, `interval` at a time. Before a member goes on it may *exploit*: if it is among the
-worst `quantile`, it takes over the weights and hyperparameters of one of the best `quantile` (truncation selection);
-then it *explores*: each hyperparameter is drawn afresh with probability `resample`, else perturbed, times 1.2 or 0.8.
+worst `quantile`, it takes over the weights and hyperparameters of one of the best `quantile` (truncation selection; one
+member each at least, however small the population). Then it *explores*: each hyperparameter is drawn afresh with
+probability `resample`, else perturbed, times 1.2 or 0.8.
 
 A member is one trial from beginning to end, and its count of resource its own; what changes are its weights and its
 configuration. Hyperparameters that a network's shape depends on can't change with the weights of another: `keep` names
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, integer_problems
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.seeding import generator
@@ -47,9 +48,10 @@ class PBT:
         space: what is explored.
         seed: of the study.
         max_resource: what each member is trained to.
-        population: number of members.
+        population: number of members; n_trials must allow as many.
         interval: resource between two chances to exploit.
-        quantile: share of the population that copies, and that is copied; at most 0.5.
+        quantile: share of the population that copies, and that is copied; at most 0.5. Above 0 it is one member at
+            least, as soon as two are ranked.
         resample: probability of drawing a hyperparameter afresh instead of perturbing it.
         keep: patterns of paths that are copied but never explored.
 
@@ -69,12 +71,12 @@ class PBT:
         resample: float = 0.25,
         keep: Sequence[str] = (),
     ) -> None:
-        numbers = {"max_resource": max_resource, "population": population, "interval": interval}
-        problems = [
-            f"{key}: must be an integer of at least 1, got {value!r}"
-            for key, value in numbers.items()
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1
-        ]
+        problems = integer_problems(max_resource=max_resource, population=population, interval=interval)
+        if not problems and trials and trials.n_trials is not None and trials.n_trials < population:
+            problems.append(
+                f"population: must be at most n_trials ({trials.n_trials}), got {population}; a population is complete "
+                "from the beginning: lower population or raise n_trials"
+            )
         problems += [
             f"{key}: must be a number from 0 to {most}, got {value!r}"
             for key, value, most in (("quantile", quantile, 0.5), ("resample", resample, 1))
@@ -114,7 +116,7 @@ class PBT:
 
     def _exploit(self, member: _Member) -> tuple[int, int] | None:
         """Makes a bad member a variation of a good one; returns whose checkpoint it goes on from, None for its own."""
-        n = int(self._quantile * len(self._ranked))
+        n = self._n_exploiting()
         rank = self._ranked.bisect_left((member.score, member.trial.id))
         finite = self._ranked.bisect_left((math.inf, -1))
         if rank < len(self._ranked) - n or min(n, finite) == 0:
@@ -124,6 +126,12 @@ class PBT:
         config = explore(self._space, source.trial.config, self._keep, self._resample, rng)
         member.trial = Trial(member.trial.id, config)
         return source.trial.id, source.resource
+
+    def _n_exploiting(self) -> int:
+        """How many of the ranked members copy, and are copied: the quantile, but one at least of two or more."""
+        if not self._quantile or len(self._ranked) < 2:
+            return 0
+        return max(1, math.floor(round(self._quantile * len(self._ranked), 9)))  # 0.29 · 100 is 28.999…
 
     def on_report(self, job: Job, resource: int, score: float) -> Decision:
         return Decision(rung=job.rung) if resource == job.resource else CONTINUE
@@ -148,6 +156,8 @@ class PBT:
         if self._running or self._ready or (len(self._members) < self._population and not self._trials.exhausted):
             return []
         through, self._complete = self._complete, []
+        for trial_id in through:  # final: its checkpoint may go, so nobody copies it any more
+            self._ranked.remove((self._members[trial_id].score, trial_id))
         return [Verdict(trial_id, State.COMPLETED) for trial_id in through]
 
     def describe(self) -> str:

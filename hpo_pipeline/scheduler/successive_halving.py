@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, integer_problems
 from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes, levels
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan
 from hpo_pipeline.searcher.suggestions import Suggestions
@@ -33,8 +33,8 @@ class SuccessiveHalving(Brackets):
         self, trials: Suggestions, eta: int, min_resource: int, max_resource: int, bracket_size: int | None = None
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
-        if bracket_size is not None and (not isinstance(bracket_size, int) or bracket_size < 1):
-            problems.append(f"bracket_size: must be an integer of at least 1, or null, got {bracket_size!r}")
+        if bracket_size is not None:
+            problems += integer_problems(bracket_size=bracket_size)
         if problems:
             raise ConfigError(problems)
         resources = levels(min_resource, max_resource, eta)

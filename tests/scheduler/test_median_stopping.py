@@ -66,6 +66,12 @@ def test_the_paper_s_letter_compares_with_completed_trials_only():
     assert trained(outcome(completed_only=True)) == [4, 4]
 
 
+def test_a_grace_period_beyond_the_end_is_refused():
+    with pytest.raises(ConfigError, match=r"grace_period: must be at most max_resource \(4\), got 5"):
+        MedianStopping(None, max_resource=4, grace_period=5)
+    MedianStopping(None, max_resource=4, grace_period=4)
+
+
 def test_wrong_keys_are_all_named():
     with pytest.raises(ConfigError) as caught:
         MedianStopping(None, max_resource=0, grace_period=0, min_samples=1.5)

@@ -45,14 +45,31 @@ def test_noise_is_what_curves_differ_by_that_cross_and_cross_back(first, second,
     assert crossing_noise(first, second) == noise
 
 
-def test_trials_within_the_noise_count_as_equal():
-    # Two curves 0.2 apart that cross at every epoch: swapped ranks on the top rung are noise, not instability.
+@pytest.mark.parametrize(
+    ("first", "second", "third", "expected"),
+    [
+        # The first two cross and cross back, 0.3 apart at 3 epochs: ε is 0.3. Second and third change places from 1
+        # epoch to 3, and are 0.05 apart at 1 epoch: within the noise.
+        ([1.0, 1.4, 1.0], [1.2, 1.2, 1.3], [1.25, 1.5, 1.1], 3),
+        # The same, but the two are 0.04 apart at 3 epochs: ε is 0.04, and 0.05 is more.
+        ([1.0, 1.4, 1.0], [1.2, 1.2, 1.04], [1.25, 1.5, 1.02], 9),
+        # The same as the first, but nobody crosses and crosses back: ε is 0.
+        ([1.0, 1.0, 1.0], [1.2, 1.2, 1.3], [1.25, 1.5, 1.1], 9),
+        # Nobody changes places.
+        ([1.0, 1.0, 1.0], [1.2, 1.2, 1.2], [1.25, 1.5, 1.3], 3),
+    ],
+    ids=["within the noise", "more than the noise", "without noise", "stable"],
+)
+def test_trials_within_the_noise_count_as_equal(first, second, third, expected):
+    # Nine trials, so that three come to the second rung, at 3 epochs: the first three, the best at 1 epoch, in this
+    # order. Where the ranking is unstable then, one of the three goes on to 9.
     def curve(trial_id, _config, resource):
-        wobble = 0.1 if (resource + trial_id) % 2 else -0.1
-        return 0.0 + wobble if trial_id in (0, 1) else 10.0 + trial_id
+        good = (first, second, third)
+        return good[trial_id][min(resource, 3) - 1] if trial_id < 3 else 10.0 + trial_id
 
-    # 0 and 1 are promoted; at 1 epoch 0 is worse, at 3 epochs worse, with a crossing at 2: ε is 0.2.
-    assert highest(curve, n_trials=6) == 3
+    outcome = simulate(pasha, curve, budget=Budget(n_trials=9))
+    assert sorted({job.trial.id for job in outcome.jobs if job.resource == 3}) == [0, 1, 2]
+    assert max(job.resource for job in outcome.jobs) == expected
 
 
 def test_the_percentile_interpolates():

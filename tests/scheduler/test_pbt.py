@@ -4,6 +4,8 @@ import pytest
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.pbt import PBT, explore
+from hpo_pipeline.searcher.random import RandomSearch
+from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.testing import simulate
@@ -17,9 +19,9 @@ SPACE = SearchSpace.parse(
 )
 
 
-def study(curve, population=4, n_workers=1, max_resource=3, **keys):
+def study(curve, population=4, n_workers=1, max_resource=3, quantile=0.25, **keys):
     return simulate(
-        lambda trials: PBT(trials, SPACE, 0, max_resource, population, quantile=0.25, keep=["model.*"], **keys),
+        lambda trials: PBT(trials, SPACE, 0, max_resource, population, quantile=quantile, keep=["model.*"], **keys),
         curve,
         n_workers,
         Budget(n_trials=population),
@@ -33,6 +35,44 @@ def test_the_worst_member_goes_on_from_the_best_ones_checkpoint():
     # turn just before: 0 goes to 2 first, then 1 and 2, then 3 copies.
     copies = [job for job in outcome.jobs if job.source is not None]
     assert [(job.trial.id, job.resource, job.source) for job in copies] == [(3, 2, (0, 2)), (3, 3, (0, 3))]
+
+
+def copies(outcome):
+    return [(job.trial.id, job.resource, job.source) for job in outcome.jobs if job.source is not None]
+
+
+@pytest.mark.parametrize("quantile", [0.01, 0.25, 0.5])
+@pytest.mark.parametrize("population", [2, 3])
+def test_in_a_small_population_the_last_one_copies_the_best(population, quantile):
+    # The quantile of 2 or 3 members is less than 2 of them: one copies and one is copied.
+    last = population - 1
+    outcome = study(lambda i, _c, _r: float(i), population, quantile=quantile)
+    assert copies(outcome) == [(last, 2, (0, 2)), (last, 3, (0, 3))]
+
+
+def test_of_four_members_of_which_one_failed_the_last_one_copies_the_best():
+    outcome = study(lambda i, _c, _r: None if i == 3 else float(i))
+    assert copies(outcome) == [(2, 2, (0, 2)), (2, 3, (0, 3))]
+
+
+@pytest.mark.parametrize(("population", "quantile"), [(1, 0.5), (4, 0.0)])
+def test_nobody_copies_in_a_population_of_one_or_with_a_quantile_of_zero(population, quantile):
+    assert copies(study(lambda i, _c, _r: float(i), population, quantile=quantile)) == []
+
+
+def test_the_quantile_is_rounded_down_exactly():
+    # 0.29 · 100 is 28.999… in floating point; 29 members are 29 % of 100.
+    outcome = study(lambda i, _c, _r: float(i), 100, max_resource=2, quantile=0.29)
+    assert sorted(trial for trial, _, _ in copies(outcome)) == list(range(71, 100))
+    assert {source for _, _, (source, _) in copies(outcome)} <= set(range(29))
+
+
+def test_a_population_that_n_trials_can_not_fill_is_refused():
+    trials = Suggestions(RandomSearch(SPACE, 0), SPACE, n_trials=3)
+    with pytest.raises(ConfigError, match=r"population: must be at most n_trials \(3\), got 4; .*raise n_trials"):
+        PBT(trials, SPACE, 0, 9, population=4)
+    PBT(trials, SPACE, 0, 9, population=3)
+    PBT(Suggestions(RandomSearch(SPACE, 0), SPACE), SPACE, 0, 9, population=4)
 
 
 def test_the_shape_of_the_network_is_copied_and_the_rest_is_varied():
