@@ -1,88 +1,136 @@
-"""The journal: a study's events, one JSON object a line, appended and never changed. All else is a view of it.
+"""The journal: a study's records (records.py), one JSON object a line, appended and never changed. All else is a view.
 
-    event      further keys (each also has `time`, seconds since the epoch)
-    study      version, id, name, seed, metric, mode, unit       once, first
-    session    pid, n_trials                                     a tuner began or resumed; older jobs are in flight
-    suggested  trial, config                                     a trial and its sample
-    submitted  trial, resource, rung, bracket                    a job; where the trial goes on from another's
-               source [trial, resource], config                  checkpoint, and as what: these two as well
-    report     trial, resource, metrics                          each unit of resource, once
-    rung       trial, rung, bracket, resource, value             a rung evaluation, once
-    result     trial, outcome, error, traceback                  the job ended
-    decision   trial, state, reason                              the trial's state changed
-    end        state, reason                                     this session ended in good order
+Each line ends with a checksum, `"crc":"0a1b2c3d"`: the CRC-32 of the text before it, continued from the line before. So
+a line that was changed, lost, doubled or moved is found when the journal is read, and named. What is cut off at the end
+isn't: a journal is whole after every line, and a last line that a crash cut short is dropped when it is opened again.
 
 A record is with the operating system when `append` returns, so it survives the death of the process; within a second
-it is on the disk. A last line that a crash cut short is dropped when the journal is opened again.
-Metric values that JSON can't hold are the strings "nan", "inf" and "-inf".
+it is on the disk. Journals of version 1 have no checksums; where one is gone on with, new lines have them.
 """
 
 from __future__ import annotations
 
-import json
-import math
+import contextlib
 import os
+import re
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import BinaryIO
 
 import filelock
 
 from hpo_pipeline.errors import StudyError
+from hpo_pipeline.records import VERSION, Record, decode, encode
 
-Record = dict[str, Any]
-VERSION = 1
+__all__ = ["VERSION", "Journal", "Record", "read"]
+
 _SYNC_SECONDS = 0.5
+_SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"}\n')
+_SEAL_LENGTH = 19
+_BEGINNING = b'{"event":'
 
 
-def encode_metrics(metrics: dict[str, float]) -> dict[str, float | str]:
-    return {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
+class _Chain:
+    """The checksum over the lines so far; `sealed` once a line has had one: from there on all must."""
 
+    def __init__(self) -> None:
+        self.crc = 0
+        self.sealed = False
 
-def _encode(record: Record) -> bytes:
-    for key in ("metrics", "value"):
-        if key in record:
-            value = record[key]
-            plain = encode_metrics(value) if key == "metrics" else encode_metrics({key: value})[key]
-            record = {**record, key: plain}
-    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    def seal(self, text: bytes) -> bytes:
+        """A record's text as a line."""
+        self.crc, self.sealed = zlib.crc32(text[:-1], self.crc), True
+        return b'%b,"crc":"%08x"}\n' % (text[:-1], self.crc)
 
+    def unseal(self, line: bytes) -> bytes:
+        """A line as a record's text.
 
-def _decode(line: bytes) -> Record:
-    record: Record = json.loads(line)
-    if "metrics" in record:
-        record["metrics"] = {name: float(value) for name, value in record["metrics"].items()}
-    if "value" in record:
-        record["value"] = float(record["value"])
-    return record
+        Raises:
+            ValueError: this isn't the line that was written after the one before.
+        """
+        seal = _SEAL.fullmatch(line[-_SEAL_LENGTH:])
+        if seal is None:
+            if self.sealed:
+                raise ValueError("it has no checksum")
+            self.crc = zlib.crc32(line, self.crc)
+            return line
+        text = line[:-_SEAL_LENGTH]
+        self.crc, self.sealed = zlib.crc32(text, self.crc), True
+        if int(seal[1], 16) != self.crc:
+            raise ValueError("its checksum is wrong: it was changed, or a line before it is missing or added")
+        return text + b"}"
+
+    def go_to(self, file: BinaryIO, offset: int) -> None:
+        """Takes up the chain after the line that ends at byte `offset`, and leaves the file there.
+
+        Raises:
+            ValueError: no line ends there.
+        """
+        file.seek(max(0, offset - _SEAL_LENGTH))
+        if seal := _SEAL.fullmatch(file.read(_SEAL_LENGTH)):
+            self.crc, self.sealed = int(seal[1], 16), True
+            return
+        file.seek(0)
+        while file.tell() < offset:  # a journal of version 1: the checksum has to be counted from the beginning
+            if not (line := file.readline()).endswith(b"\n") or file.tell() > offset:
+                raise ValueError(f"no line ends at byte {offset}")
+            self.unseal(line)
 
 
 def read(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
     """The records from byte `offset` on, each with the offset after it. A line that isn't finished is left out.
 
     Raises:
-        StudyError: a finished line is not a record.
+        StudyError: the journal can't be read, is of a later version, or is damaged; names the line.
     """
+    chain, end = _Chain(), offset
+    try:
+        with open(path, "rb") as file:
+            chain.go_to(file, offset)
+            while (line := file.readline()).endswith(b"\n"):
+                record = decode(chain.unseal(line)) if end else _header(path, line, chain)
+                end += len(line)
+                yield record, end
+    except OSError as error:
+        raise StudyError(f"{path}: can't be read ({error.strerror or error})") from None
+    except ValueError as error:
+        line_number = _lines_before(path, end) + 1
+        or_else = ", or delete this line and all after it: resume=true goes on from the line before"
+        mend = f"restore the journal from a copy{or_else if line_number > 1 else ''}"
+        raise StudyError(f"{path}: line {line_number}: {error}; {mend}") from None
+
+
+def _header(path: Path, line: bytes, chain: _Chain) -> Record:
+    """The first record. Its version comes before all else: a later one may have other checksums and other records."""
+    if not line.startswith(_BEGINNING):
+        raise ValueError("this is not a journal")
+    version = re.search(rb'"version": ?(\d{1,18})[,}]', line)
+    if version and int(version[1]) > VERSION:
+        raise StudyError(
+            f"{path}: line 1: the journal is of version {int(version[1])}, and this hpo_pipeline knows "
+            f"versions up to {VERSION}; update it"
+        )
+    record = decode(chain.unseal(line))
+    if record["event"] != "study":
+        raise ValueError(f"a journal begins with a study, this one with {record['event']!r}")
+    if record.get("version", 1) > 1 and not chain.sealed:
+        raise ValueError("it has no checksum")
+    return record
+
+
+def _lines_before(path: Path, offset: int) -> int:
     with open(path, "rb") as file:
-        file.seek(offset)
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            offset += len(line)
-            try:
-                record = _decode(line)
-            except ValueError as error:
-                raise StudyError(f"{path}: byte {offset - len(line)}: not a journal record ({error})") from None
-            yield record, offset
+        return file.read(offset).count(b"\n")
 
 
 class Journal:
     """Appends to a study's journal, as its only writer.
 
     Raises:
-        StudyError: another process writes to it.
+        StudyError: another process writes to it, or it can't be written, or is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,43 +142,113 @@ class Journal:
             raise StudyError(
                 f"{path.parent}: another tuner is at work on this study; wait for it, stop it, or choose another name=…"
             ) from None
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self._drop_torn_line()
+        except OSError as error:
+            raise self._cannot_write(error) from None
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            self._lock.release()
+            raise self._cannot_write(error) from None
+        self._trouble: OSError | None = None
+        self._told = False
+        try:
+            self.recover()
+        except StudyError:
+            os.close(self._file)
+            self._lock.release()
+            raise
         self._dirty = threading.Event()
         self._closing = threading.Event()
         self._syncer = threading.Thread(target=self._sync_in_groups, name="journal-sync", daemon=True)
         self._syncer.start()
 
-    def _drop_torn_line(self) -> None:
-        content = self.path.read_bytes()
-        os.ftruncate(self._file, content.rfind(b"\n") + 1)
+    def _cannot_write(self, error: OSError) -> StudyError:
+        return StudyError(
+            f"{self.path}: can't be written ({error.strerror or error}); the study stops here, and nothing was done "
+            "that isn't recorded; once it can be written again, resume=true goes on"
+        )
+
+    def recover(self) -> list[Record]:
+        """What the file holds, where `append` goes on now; a last line that was cut short is dropped.
+
+        Call it after an interrupt, which may have come in the middle of `append`.
+        """
+        self._chain, self._size = _Chain(), 0
+        records = []
+        for record, end in read(self.path):
+            records.append(record)
+            self._size = end
+        try:
+            with open(self.path, "rb") as file:
+                self._chain.go_to(file, self._size)
+                rest = file.read()
+            if not records and rest[: len(_BEGINNING)] != _BEGINNING[: len(rest)]:
+                raise StudyError(f"{self.path}: line 1: this is not a journal; move it away")
+            if rest:
+                os.ftruncate(self._file, self._size)
+        except OSError as error:
+            raise self._cannot_write(error) from None
+        return records
 
     def append(self, *records: Record) -> None:
-        """Writes `records` in one piece: after a crash, all of them are there or the first few whole ones."""
-        rest = memoryview(b"".join(map(_encode, records)))
-        while rest:  # a signal or a full disk can cut a write short; the next attempt goes on, or says why it can't
-            rest = rest[os.write(self._file, rest) :]
+        """Writes `records` in one piece: after a crash, all of them are there or the first few whole ones.
+
+        Raises:
+            StudyError: it can't be written, now or in the background since the last call; nothing more is then.
+        """
+        if self._trouble is not None:
+            self._told = True
+            raise self._cannot_write(self._trouble)
+        lines = b"".join(map(self._chain.seal, [encode(record) for record in records]))
+        written = 0
+        try:
+            while written < len(lines):  # a signal can cut a write short; the next one goes on, or says why it can't
+                written += os.write(self._file, lines[written:])
+        except OSError as error:
+            self._trouble, self._told = error, True
+            with contextlib.suppress(OSError):  # what is left of a line is dropped now, or when it is opened again
+                os.ftruncate(self._file, self._size + lines.rfind(b"\n", 0, written) + 1)
+            raise self._cannot_write(error) from None
+        self._size += len(lines)
         self._dirty.set()
 
     def _sync_in_groups(self) -> None:
-        while not self._closing.is_set():
+        while not self._closing.is_set() and self._trouble is None:
             self._dirty.wait()
             self._dirty.clear()
-            os.fsync(self._file)
+            self._sync()
             self._closing.wait(_SYNC_SECONDS)
 
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            self._trouble = error
+
     def close(self) -> None:
+        """Brings what was written to the disk, and lets others write.
+
+        Raises:
+            StudyError: it didn't get there.
+        """
         if self._closing.is_set():
             return
         self._closing.set()
         self._dirty.set()
         self._syncer.join()
-        os.fsync(self._file)
+        if self._trouble is None:
+            self._sync()
         os.close(self._file)
         self._lock.release()
+        if self._trouble is not None and not self._told:
+            raise self._cannot_write(self._trouble)
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        try:
+            self.close()
+        except StudyError:
+            if error is None:  # else this is the reason why something else went wrong, or less important than that
+                raise

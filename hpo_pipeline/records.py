@@ -1,0 +1,138 @@
+"""What the records of a journal hold. Each has `event`, `time` (seconds since the epoch, of whoever saw it happen), and
+`elapsed`: seconds that the study has run, earlier sessions included, by the tuner's monotonic clock.
+
+    event      further keys
+    study      version, id, name, seed, metric, mode, unit       first; the latest one counts, if there are several
+    session    pid, n_trials                                     a tuner began or resumed; older jobs are in flight
+    suggested  trial, config                                     a trial and its sample
+    submitted  trial, resource, rung, bracket                    a job; where the trial goes on from another's
+               source [trial, resource], config                  checkpoint, and as what: these two as well
+    report     trial, resource, metrics                          each unit of resource, once
+    rung       trial, rung, bracket, resource, value             a rung evaluation, once
+    result     trial, outcome, error, traceback                  the job ended
+    decision   trial, state, reason                              the trial's state changed
+    end        state, reason, traceback (if there is one)        this session ended in good order
+
+Values of metrics that JSON can't hold are the strings "nan", "inf" and "-inf". Version 1 has no `elapsed`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hpo_pipeline.score import MODES
+from hpo_pipeline.trial import Outcome, State
+
+Record = dict[str, Any]
+VERSION = 2
+
+
+def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    return {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
+
+
+def encode(record: Record) -> bytes:
+    """A record as JSON."""
+    if "metrics" in record:
+        record = {**record, "metrics": encode_metrics(record["metrics"])}
+    if "value" in record:
+        record = {**record, **encode_metrics({"value": record["value"]})}
+    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+
+
+def decode(text: bytes) -> Record:
+    """A record from JSON.
+
+    Raises:
+        ValueError: it is none; says why.
+    """
+    try:
+        record = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(record, dict) or not isinstance(record.get("event"), str):
+        raise ValueError("not an object with an event")
+    for key, (is_right, what) in _KEYS.get(record["event"], {}).items():
+        if key not in record:
+            raise ValueError(f"a {record['event']} without {key!r}")
+        if not is_right(record[key]):
+            raise ValueError(f"a {record['event']} with {key} {_short(record[key])}, which is not {what}")
+    for key, (is_right, what) in _OPTIONAL.items():
+        if key in record and not is_right(record[key]):
+            raise ValueError(f"a {record['event']} with {key} {_short(record[key])}, which is not {what}")
+    if record["event"] == "report":
+        record["metrics"] = {name: float(value) for name, value in record["metrics"].items()}
+    if record["event"] == "rung":
+        record["value"] = float(record["value"])
+    return record
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    """A number that a float can hold, or the text of one that JSON can't."""
+    if isinstance(value, str):
+        return value in ("nan", "inf", "-inf")
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, str) and _is_number(value) and math.isfinite(value)
+
+
+def _is_metrics(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
+def _is_config(value: Any) -> bool:
+    return isinstance(value, dict) and not any(isinstance(part, (dict, list)) for part in value.values())
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
+
+
+def _one_of(words: list[str]) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: isinstance(value, str) and value in words, f"one of {', '.join(words)}"
+
+
+_COUNT = _is_count, "a count"
+_TEXT = _is_text, "text"
+_TRIAL = {"time": (_is_finite, "a time"), "trial": _COUNT}
+_KEYS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "study": {"time": _TRIAL["time"], "name": _TEXT, "metric": _TEXT, "mode": _one_of(list(MODES))},
+    "session": {"time": _TRIAL["time"]},
+    "suggested": {**_TRIAL, "config": (_is_config, "a configuration")},
+    "submitted": {**_TRIAL, "resource": _COUNT, "rung": _COUNT, "bracket": _COUNT},
+    "report": {**_TRIAL, "resource": _COUNT, "metrics": (_is_metrics, "names with numbers")},
+    "rung": {**_TRIAL, "rung": _COUNT, "bracket": _COUNT, "resource": _COUNT, "value": (_is_number, "a number")},
+    "result": {
+        **_TRIAL,
+        "outcome": _one_of([outcome.value for outcome in Outcome]),
+        "error": _TEXT,
+        "traceback": _TEXT,
+    },
+    "decision": {**_TRIAL, "state": _one_of([state.value for state in State]), "reason": _TEXT},
+    "end": {"time": _TRIAL["time"], "state": _TEXT, "reason": _TEXT},
+}
+"""event -> key that it must have -> (whether a value is right, what it should be). Other events are passed over."""
+_OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "elapsed": (_is_finite, "a number of seconds"),
+    "n_trials": (lambda value: value is None or _is_count(value), "a count or null"),
+    "source": (_is_place, "a trial and a resource"),
+    "version": (_is_count, "a count"),
+}
