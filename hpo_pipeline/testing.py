@@ -6,211 +6,45 @@ check_scheduler(lambda trials: MyScheduler(trials, max_resource=9), n_workers=4,
 
 from __future__ import annotations
 
-import heapq
 import math
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
-from hpo_pipeline.journal import Journal, Record, read
-from hpo_pipeline.report.view import StudyView
-from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.errors import ComponentError, StudyError
+from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.seeding import generator
+from hpo_pipeline.simulation import (
+    METRIC,
+    SPACE,
+    ContractError,
+    Curve,
+    MakeSearcher,
+    Outcomes,
+    SimulatedExecutor,
+    random_world,
+    simulate,
+)
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Config, Event, Job, Outcome, Report, Result
-from hpo_pipeline.tuner import End, Tuner
+from hpo_pipeline.trial import Budget, Config, Job, Trial
 
-Curve = Callable[[int, Config, int], float | None]
-"""(trial id, configuration, resource) -> value of the metric; None makes the trial fail there."""
+__all__ = [
+    "METRIC",
+    "SPACE",
+    "ContractError",
+    "Curve",
+    "MakeSearcher",
+    "Outcomes",
+    "SimulatedExecutor",
+    "check_scheduler",
+    "check_searcher",
+    "random_world",
+    "simulate",
+]
 
-MakeSearcher = Callable[[SearchSpace, int], Searcher]
-"""(space, seed) -> a new searcher."""
-
-METRIC = "loss"
-SPACE = SearchSpace.parse({"x": {"type": "float", "low": 0.0, "high": 1.0}})
-
-
-class ContractError(AssertionError):
-    """A component broke its promise."""
-
-
-@dataclass(slots=True)
-class _Running:
-    job: Job
-    resource: int
-
-
-@dataclass
-class SimulatedExecutor:
-    """Runs jobs on a clock of its own: nothing is trained, no time passes.
-
-    Attributes:
-        capacity: jobs at once.
-        curve: what trials report.
-        seconds: (trial id, resource) -> how long that unit takes; equal times are settled by the order of submission.
-        dies_after: Ctrl-C after so many answers of `wait`; None for never.
-        now: the simulated time.
-        jobs: every job that was submitted, in order.
-    """
-
-    capacity: int
-    curve: Curve
-    seconds: Callable[[int, int], float] = lambda _trial_id, _resource: 1.0
-    dies_after: int | None = None
-    now: float = 0.0
-    jobs: list[Job] = field(default_factory=list)
-    _running: dict[int, _Running] = field(default_factory=dict)
-    _queue: list[tuple[float, int, Report | Result]] = field(default_factory=list)
-    _count: int = 0
-
-    def clock(self) -> float:
-        return self.now
-
-    def submit(self, job: Job, recorded: int) -> None:
-        if job.trial.id in self._running:
-            raise ContractError(f"trial {job.trial.id} got a second job while it has one")
-        if len(self._running) >= self.capacity:
-            raise ContractError(f"more than {self.capacity} jobs at once")
-        if job.resource <= recorded:
-            raise ContractError(f"trial {job.trial.id} is sent to {job.resource}, and has {recorded} already")
-        self.jobs.append(job)
-        self._running[job.trial.id] = _Running(job, recorded)
-        self._advance(self._running[job.trial.id])
-
-    def _advance(self, running: _Running) -> None:
-        trial, resource = running.job.trial, running.resource + 1
-        at = self.now + self.seconds(trial.id, resource)
-        value = self.curve(trial.id, trial.config, resource)
-        if value is None:
-            self._push(at, Result(trial.id, Outcome.FAILED, at, "simulated failure", "simulated failure"))
-        else:
-            self._push(at, Report(trial.id, resource, {METRIC: value}, at))
-
-    def _push(self, at: float, event: Report | Result) -> None:
-        self._count += 1
-        heapq.heappush(self._queue, (at, self._count, event))
-
-    def wait(self, timeout: float | None = None) -> list[Event]:
-        if self.dies_after is not None:
-            self.dies_after -= 1
-            if self.dies_after < 0:
-                raise KeyboardInterrupt
-        self.now, _, event = heapq.heappop(self._queue)
-        if isinstance(event, Result):
-            del self._running[event.trial_id]
-            return [event]
-        running = self._running[event.trial_id]
-        running.resource = event.resource
-        if event.resource == running.job.resource:
-            del self._running[event.trial_id]
-            return [event, Result(event.trial_id, Outcome.DONE, self.now)]
-        if event.resource not in running.job.decide_at:
-            self._advance(running)
-        return [event]
-
-    def decide(self, trial_id: int, *, stop: bool) -> None:
-        if stop:
-            self._push(self.now, Result(trial_id, Outcome.STOPPED, self.now))
-        elif trial_id in self._running:
-            self._advance(self._running[trial_id])
-
-    def discard(self, trial_id: int) -> None:
-        """There are no checkpoints."""
-
-    def close(self) -> None:
-        self._running.clear()
-        self._queue.clear()
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """What a simulated study came to."""
-
-    view: StudyView
-    records: list[Record]
-    jobs: list[Job]
-    end: End
-
-    def suggested(self) -> list[Config]:
-        """The configurations that trials began with, in order."""
-        return [record["config"] for record in self.records if record["event"] == "suggested"]
-
-    def rung_table(self) -> dict[tuple[int, int], dict[int, str]]:
-        """(bracket, rung) -> trial -> value to the last digit, as text: NaN is equal to itself there."""
-        table: dict[tuple[int, int], dict[int, str]] = {}
-        for record in self.records:
-            if record["event"] == "rung":
-                rung = table.setdefault((record["bracket"], record["rung"]), {})
-                if record["trial"] in rung:
-                    raise ContractError(f"trial {record['trial']} was evaluated twice on a rung: {record}")
-                rung[record["trial"]] = repr(record["value"])
-        return table
-
-
-def simulate(
-    make: Callable[[Suggestions], Scheduler],
-    curve: Curve,
-    n_workers: int = 1,
-    budget: Budget | None = None,
-    *,
-    searcher: MakeSearcher = RandomSearch,
-    space: SearchSpace = SPACE,
-    points: Sequence[Config] = (),
-    mode: str = "min",
-    seed: int = 0,
-    seconds: Callable[[int, int], float] = lambda _trial_id, _resource: 1.0,
-    interrupt_after: Sequence[int] = (),
-    max_failures: int = 10**9,
-) -> Outcomes:
-    """Runs a study with `make`'s scheduler, through the real tuner and a real journal, in no time.
-
-    Args:
-        make: the scheduler, given where its trials come from.
-        searcher: made anew for each session, from `space` and `seed`.
-        points: configurations to try first.
-        interrupt_after: cut the study off after so many events, resume it from its journal, and so on.
-    """
-    budget = budget or Budget(n_trials=10)
-    cuts: list[int | None] = [*interrupt_after, None]
-    now = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "journal.jsonl")
-        for cut in cuts:
-            trials = Suggestions(searcher(space, seed), space, budget.n_trials, points)
-            executor = SimulatedExecutor(n_workers, curve, seconds, cut, now)
-            with Journal(path) as journal:
-                records = [record for record, _ in read(path)]
-                if not records:
-                    records = [{"event": "study", "name": "simulated", "metric": METRIC, "mode": mode, "time": 0.0}]
-                    journal.append(*records)
-                view = StudyView()
-                tuner = Tuner(make(trials), trials, executor, journal, view, budget, max_failures, clock=executor.clock)
-                tuner.replay(records)
-                end = tuner.run()
-            now = executor.now
-        return Outcomes(view, [record for record, _ in read(path)], executor.jobs, end)
-
-
-def random_world(seed: int, failures: float = 0.1, nans: float = 0.1) -> tuple[Curve, Callable[[int, int], float]]:
-    """A curve with ties, NaNs, infinities and failures, and durations that shuffle the order of results."""
-
-    def curve(trial_id: int, _config: Config, resource: int) -> float | None:
-        rng = generator(seed, "curve", trial_id, resource)
-        fate = rng.random()
-        if fate < failures:
-            return None
-        if fate < failures + nans:
-            return (math.nan, math.inf, -math.inf)[int(rng.integers(3))]
-        return float(rng.integers(12)) + 10.0 / resource
-
-    def seconds(trial_id: int, resource: int) -> float:
-        return float(generator(seed, "seconds", trial_id, resource).exponential())
-
-    return curve, seconds
+_REPEATABLE = "the interface asks for what follows from the calls of the other methods alone"
 
 
 def check_scheduler(
@@ -224,41 +58,60 @@ def check_scheduler(
 ) -> None:
     """Runs a scheduler through random failures, NaNs and orders of results, and holds it to its contract.
 
-    Never more jobs than workers, nor two for one trial, nor one that goes backwards; nothing after a trial failed or
-    was stopped; no more trials than allowed, and no two with the same configuration unless there is no other; the same
-    seed gives the same jobs; a study that is cut off and resumed from its journal comes to the same end; and it ends.
+    What every answer has to be (`Scheduler` says it; the tuner checks it at each call): among others, nothing after a
+    trial failed or was stopped, never two jobs for one trial, nor one that goes backwards. Besides: no more trials than
+    allowed, and no two with the same configuration unless there is no other; the same seed gives the same jobs; a
+    `next_job` that answers WAIT or DONE changes nothing; a study that is cut off and resumed from its journal comes to
+    the same end, also with another number of trials; and it ends.
 
     Raises:
-        ContractError: naming the promise.
+        ContractError: naming what was done, and what the interface asks.
     """
     curve, seconds = random_world(seed)
     budget = Budget(n_trials=n_trials)
-    first, again = (
-        simulate(make, curve, n_workers, budget, searcher=searcher, space=space, seed=seed, seconds=seconds)
-        for _ in range(2)
-    )
+
+    def study(made: Callable[[Suggestions], Scheduler]) -> Outcomes:
+        outcome = simulate(made, curve, n_workers, budget, searcher=searcher, space=space, seed=seed, seconds=seconds)
+        _expect(outcome.end.state == "completed", outcome.end.reason)
+        return outcome
+
+    first, again = study(make), study(make)
     _expect(first.jobs == again.jobs, "the same seed gives the same jobs")
     _expect(len(first.view.trials) <= n_trials, "no more trials than allowed")
-    _expect(first.end.state == "completed", f"the study ends by itself, not: {first.end}")
     first.rung_table()
-    _check_life_of_trials(first.records)
     _check_distinct(first.suggested(), space)
-    _check_resumed(
-        lambda cuts: simulate(
-            make, curve, 1, Budget(15), searcher=searcher, space=space, seed=seed, interrupt_after=cuts
-        ),
-        seed,
-    )
+    twice = study(lambda trials: _AskedTwice(make(trials)))
+    _expect(first.jobs == twice.jobs, "a next_job that answers WAIT or DONE changes nothing")
+
+    def resumed(cuts: Sequence[int], n_trials: Sequence[int] = ()) -> Outcomes:
+        keys: dict[str, Any] = {"searcher": searcher, "space": space, "seed": seed}
+        try:
+            return simulate(make, curve, 1, Budget(15), interrupt_after=cuts, n_trials=n_trials, **keys)
+        except StudyError as error:
+            raise ContractError(f"broken: the same calls give the same answers; resumed: {error}") from error
+
+    _check_resumed(resumed, seed)
+    for fewer_or_more in ([15, 30, 45], [30, 15, 15]):
+        outcome = resumed([20, 20], fewer_or_more)
+        _expect(outcome.end.state == "completed", f"n_trials of three sessions {fewer_or_more}: {outcome.end.reason}")
+    made = make(Suggestions(searcher(space, seed), space, n_trials))
+    _expect(isinstance(made.describe(), str), f"describe answers a str, not {made.describe()!r}")
 
 
-def _check_life_of_trials(records: list[Record]) -> None:
-    over: dict[int, str] = {}
-    for record in records:
-        trial = record.get("trial")
-        if record["event"] == "submitted":
-            _expect(trial not in over, f"no job for trial {trial} after it has {over.get(trial or 0)}")
-        elif record["event"] == "decision" and record["state"] in ("STOPPED", "FAILED", "COMPLETED"):
-            over[record["trial"]] = record["state"].lower()
+class _AskedTwice:
+    """Asks a scheduler again where it has no job."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.on_report, self.on_result = scheduler.on_report, scheduler.on_result
+        self.describe = scheduler.describe
+
+    def next_job(self) -> Job | Wait | Done:
+        answer = self._scheduler.next_job()
+        if not isinstance(answer, Job):
+            again = self._scheduler.next_job()
+            _expect(answer == again, f"next_job answered {answer}, and asked again {again}: that call changes nothing")
+        return answer
 
 
 def _check_distinct(configs: Sequence[Config], space: SearchSpace) -> None:
@@ -282,30 +135,70 @@ def _check_resumed(study: Callable[[Sequence[int]], Outcomes], seed: int) -> Non
 def check_searcher(make: Callable[[SearchSpace], Searcher], space: SearchSpace, n: int = 20) -> None:
     """Holds a searcher to its contract: configurations of the space, the same ones for the same calls, resumable.
 
-    And none twice unless the space is exhausted.
+    And none twice unless the space is exhausted, nor an end before (but of a searcher that is `finite`); and it leaves
+    alone what it is given.
 
     Raises:
-        ContractError: naming the promise.
+        ContractError: naming what was done, and what the interface asks.
     """
     configs = _suggested(make(space), space, n, recorded=[])
-    for config in configs:
-        _expect(not space.contains(config), f"{config} is in the space: {space.contains(config)}")
     _expect(configs == _suggested(make(space), space, n, recorded=[]), "the same calls give the same configurations")
     half = _suggested(make(space), space, n, recorded=configs[: n // 2])
     _expect(half == configs, "with the first half recorded instead of suggested, the second half is the same")
     _check_distinct(configs, space)
 
 
+class _Watched:
+    """A searcher that is asked everything twice, and whose arguments are looked at afterwards."""
+
+    def __init__(self, searcher: Searcher, space: SearchSpace) -> None:
+        self._searcher = searcher
+        self._name = type(searcher).__name__
+        self._finite = bool(getattr(searcher, "finite", False))
+        self._space = space
+        self._seen: set[Hashable] = set()
+
+    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
+        answer = self._searcher.suggest(trial_id, level)
+        before = dict(answer) if isinstance(answer, Mapping) else answer
+        again = self._searcher.suggest(trial_id, level)
+        _expect(before == again, f"{self._name}.suggest answered {before}, and asked again {again}; {_REPEATABLE}")
+        if answer is None and not (self._finite and self._seen):
+            n, size = len(self._seen), self._space.size
+            left = size is None or n < size
+            _expect(not left, f"{self._name}.suggest answered None after {n} of {size or 'endlessly many'} "
+                    "configurations; the interface asks for None only if the space is exhausted")  # fmt: skip
+        return answer
+
+    def on_trial(self, trial: Trial) -> None:
+        self._seen.add(self._space.key(trial.config))
+        self._unchanged("on_trial", self._searcher.on_trial, trial)
+
+    def observe(self, trial: Trial, resource: int, score: float) -> None:
+        self._unchanged("observe", self._searcher.observe, trial, resource, score)
+
+    def _unchanged(self, name: str, method: Callable[..., Any], trial: Trial, *given: Any) -> None:
+        before = dict(trial.config)
+        answer = method(trial, *given)
+        _expect(trial.config == before, f"{self._name}.{name} changed the configuration that it was given")
+        _expect(answer is None, f"{self._name}.{name} answered {answer!r}; the interface asks for no answer")
+
+
 def _suggested(searcher: Searcher, space: SearchSpace, n: int, recorded: list[Config]) -> list[Config]:
     """`n` configurations, with a result after each third one, good, NaN and failed ones among them."""
-    trials = Suggestions(searcher, space, n)
+    trials = Suggestions(_Watched(searcher, space), space, n)
     for config in recorded:
         trials.replay(config)
     configs: list[Config] = []
-    while (trial := trials.new(level=trials.next_id % 2)) is not None:
-        configs.append(trial.config)
-        if trial.id % 3 == 2:
-            trials.observe(trial, 1, math.inf if trial.id % 2 else float(trial.id))
+    try:
+        while (trial := trials.new(level=trials.next_id % 2)) is not None:
+            configs.append(dict(trial.config))
+            if trial.id % 3 == 2:
+                trials.observe(trial, 1, math.inf if trial.id % 2 else float(trial.id))
+    except ComponentError as error:
+        if isinstance(error.__cause__, ContractError):
+            raise error.__cause__ from None
+        raise ContractError(f"broken: {str(error).replace('_Watched', type(searcher).__name__)}") from error
     return configs
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.journal import Journal, Record, read
+from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.asha import ASHA
@@ -86,25 +86,29 @@ class Session:
         seed: int = 0,
         executor: Callable[..., RecordingExecutor] = RecordingExecutor,
         listener: Listener | None = None,
+        wall_clock: Callable[[], float] | None = None,
+        journal: Callable[[Path], Journal] = Journal,
     ) -> None:
         self.path = Path("journal.jsonl")
         self.view = StudyView()
         self.executor = executor(n_workers, curve, dies_after=dies_after)
         trials = Suggestions(RandomSearch(SPACE, seed), SPACE, budget.n_trials, points)
-        with Journal(self.path) as journal:
+        with journal(self.path) as opened:
             records = [record for record, _ in read(self.path)]
             if not records:
-                records = [{"event": "study", "name": "s", "metric": METRIC, "mode": mode, "time": 0.0}]
-                journal.append(*records)
+                header = {"event": "study", "version": VERSION, "name": "s", "metric": METRIC, "mode": mode}
+                records = [{**header, "time": 0.0}]
+                opened.append(*records)
             tuner = Tuner(
                 make(trials),
                 trials,
                 self.executor,
-                journal,
+                opened,
                 self.view,
                 budget,
                 max_failures,
                 [listener] if listener else [],
+                wall_clock or self.executor.clock,
                 self.executor.clock,
             )
             tuner.replay(records)

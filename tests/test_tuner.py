@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 from sessions import RecordingExecutor, Session, by_number, fifo, halving, promotion, stopping
 
 from hpo_pipeline.journal import Record
+from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.testing import random_world
 from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Result, State
 from hpo_pipeline.tuner import End
@@ -34,6 +37,38 @@ def test_a_study_ends_when_its_seconds_are_over():
     assert session.end == End("completed", "max_seconds=10 are over")
 
 
+def test_seconds_are_those_of_the_tuner_whatever_times_workers_and_the_system_tell():
+    class Unordered(RecordingExecutor):
+        """Reports in an order of their own, as those of many workers, on a machine whose clock is set."""
+
+        def wait(self, timeout: float | None = None) -> list[Event]:
+            events = super().wait(timeout)
+            return [replace(event, time=event.time + 1000 * (event.trial_id % 3)) for event in events]
+
+    hours = itertools.cycle([0.0, 3600.0, -7200.0])
+    given = {"executor": Unordered, "wall_clock": lambda: next(hours), "n_workers": 3}
+    first = Session(fifo, by_number, Budget(n_trials=3), **given)
+    assert first.view.seconds == 4.0  # three trials at once, four units of a second each
+    longer = Session(fifo, by_number, Budget(n_trials=6, max_seconds=9), **given)
+    assert longer.view.total_resource == 24
+    assert longer.view.seconds == 8.0
+    folded = StudyView()
+    for record in longer.records:
+        folded.apply(record)
+    assert folded.seconds == 8.0
+
+
+def test_the_seconds_of_a_journal_of_version_1_are_not_those_of_its_workers_added_up():
+    # By hand: two workers; their reports come at 3, 1, 4, 2 seconds, and after ten seconds' rest at 1 and 2 more.
+    view = StudyView()
+    view.apply({"event": "study", "name": "s", "metric": "loss", "mode": "min", "time": 0.0})
+    for began, times in ((0.0, [3.0, 1.0, 4.0, 2.0]), (14.0, [15.0, 16.0])):
+        view.apply({"event": "session", "time": began})
+        for time in times:
+            view.apply({"event": "end", "state": "completed", "reason": "", "time": time})
+    assert view.seconds == 4.0 + 2.0
+
+
 def test_the_seconds_of_earlier_sessions_count():
     Session(fifo, by_number, Budget(max_seconds=10), dies_after=4)
     assert Session(fifo, by_number, Budget(max_seconds=10)).view.total_resource == 10
@@ -54,6 +89,11 @@ def test_whichever_criterion_comes_first_ends_it():
 def test_a_study_ends_when_the_searcher_has_nothing_more():
     session = Session(fifo, by_number, Budget(n_trials=0))
     assert session.end == End("completed", "the search is complete")
+
+
+def test_a_study_whose_executor_takes_no_job_has_failed():
+    session = Session(fifo, by_number, Budget(n_trials=3), n_workers=0)
+    assert session.end == End("failed", "the executor has no room for a job")
 
 
 def test_a_larger_n_trials_goes_on_with_a_study_that_was_through():

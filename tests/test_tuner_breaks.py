@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sessions import MAKERS, Session, by_number, fifo, halving
+from sessions import MAKERS, RecordingExecutor, Session, by_number, fifo, halving
 
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.testing import random_world, simulate
+from hpo_pipeline.journal import Journal, Record
+from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.testing import Curve, random_world, simulate
 from hpo_pipeline.trial import Budget, State
 from hpo_pipeline.tuner import End
 
@@ -43,6 +49,24 @@ def test_a_study_cut_off_after_any_record_can_be_given_more_trials(name):
         longer.outcome()
         again = Session(MAKERS[name], curve, Budget(n_trials=9), max_failures=99)
         assert again.executor.jobs == [], f"cut after record {k}: extended, then resumed with nothing left to do"
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_study_cut_off_after_any_record_can_be_given_fewer_trials(name):
+    curve, _ = random_world(3)
+    Session(MAKERS[name], curve, Budget(n_trials=6), max_failures=99)
+    path = Path("journal.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    for k in range(1, len(lines) + 1):
+        path.write_bytes(b"".join(lines[:k]))
+        before = sum(b'"suggested"' in line for line in lines[:k])
+        shorter = Session(MAKERS[name], curve, Budget(n_trials=3), max_failures=99)
+        assert shorter.end.state == "completed", f"cut after record {k}: {shorter.end}"
+        assert len(shorter.view.trials) == max(3, before)
+        shorter.outcome()
+        # a synchronous rung that can't be filled any more is halved as it is
+        states = {trial.state for trial in shorter.view.trials.values()}
+        assert State.PAUSED not in states or "asha" in name or "pasha" in name, f"cut after record {k}: {states}"
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -129,3 +153,97 @@ def test_a_journal_that_another_scheduler_wrote_is_refused():
     Session(halving, by_number, Budget(n_trials=4))
     with pytest.raises(StudyError, match=r"trial 0 sent to resource 1 where the scheduler now answers .*resource=4"):
         Session(fifo, by_number, Budget(n_trials=4))
+
+
+class Interrupts:
+    """Raises KeyboardInterrupt at one of the calls out of the tuner, before or after its effect."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        self.at, self.after, self.count = at, after, 0
+
+    def around(self, target: Any, *methods: str) -> None:
+        for name in methods:
+            setattr(target, name, self._around(getattr(target, name)))
+
+    def _around(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            number, self.count = self.count, self.count + 1
+            if number == self.at and not self.after:
+                raise KeyboardInterrupt
+            answer = method(*given, **named)
+            if number == self.at:
+                raise KeyboardInterrupt
+            return answer
+
+        return call
+
+    def session(self, name: str, curve: Curve) -> Session:
+        """A study in which every call out of the tuner is counted."""
+
+        def make(trials: Suggestions) -> Scheduler:
+            self.around(trials, "new", "observe")
+            scheduler = MAKERS[name](trials)
+            self.around(scheduler, "next_job", "on_report", "on_result")
+            return scheduler
+
+        def executor(*given: Any, **named: Any) -> RecordingExecutor:
+            made = RecordingExecutor(*given, **named)
+            self.around(made, "submit", "wait", "decide", "discard")
+            return made
+
+        def journal(path: Path) -> Journal:
+            made = Journal(path)
+            self.around(made, "append")
+            return made
+
+        class Listens:
+            def update(self, record: Record) -> None: ...
+
+            def say(self, notice: str) -> None: ...
+
+        listens = Listens()
+        self.around(listens, "update")
+        parts: dict[str, Any] = {"executor": executor, "journal": journal, "listener": listens}
+        return Session(make, curve, Budget(n_trials=3), max_failures=99, **parts)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", ["asha stopping", "successive_halving", "median_stopping", "pbt"])
+def test_an_interrupt_at_any_call_out_of_the_tuner_loses_and_changes_nothing(name, after):
+    curve, _ = random_world(2)
+    counted = Interrupts(-1, after=after)
+    expected = counted.session(name, curve).outcome()
+    path = Path("journal.jsonl")
+    interrupted = 0
+    for at in range(1, counted.count):  # 0 is the header, which the tuner has no part in
+        path.unlink()
+        try:
+            session = Interrupts(at, after=after).session(name, curve)
+        except KeyboardInterrupt:  # at the last words of a session that was over
+            assert at > counted.count - 5
+        else:
+            interrupted += 1
+            assert session.end == End("interrupted", "stopped by Ctrl-C")
+            folded = StudyView()
+            for record in session.records:
+                folded.apply(record)
+            assert {i: (t.state, t.resource) for i, t in folded.trials.items()} == {
+                i: (t.state, t.resource) for i, t in session.view.trials.items()
+            }
+            assert State.RUNNING not in {trial.state for trial in folded.trials.values()}
+        resumed = Session(MAKERS[name], curve, Budget(n_trials=3), max_failures=99)
+        assert resumed.outcome() == expected, f"interrupted at call {at}"
+        assert State.INTERRUPTED not in {trial.state for trial in resumed.view.trials.values()}
+    assert interrupted > 30
+
+
+@pytest.mark.parametrize("name", ["fifo", "asha stopping", "successive_halving"])
+def test_checkpoints_that_a_crash_kept_from_being_dropped_are_dropped_when_the_study_goes_on(name):
+    curve, _ = random_world(3)
+    whole = Session(MAKERS[name], curve, Budget(n_trials=6), max_failures=99)
+    dropped, lines = set(whole.executor.discarded), whole.path.read_bytes().splitlines(keepends=True)
+    assert dropped
+    for k in range(1, len(lines) + 1):
+        whole.path.write_bytes(b"".join(lines[:k]))
+        resumed = Session(MAKERS[name], curve, Budget(n_trials=6), max_failures=99)
+        assert set(resumed.executor.discarded) == dropped, f"cut after record {k}"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from hpo_pipeline.journal import Record
+from hpo_pipeline.records import Record
 from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.trial import Budget
 
@@ -47,7 +47,7 @@ class Console:
     ) -> None:
         self._view, self._budget, self._unit, self._quiet = view, budget, unit, quiet
         self._logs, self._file, self._clock = logs, file, clock
-        self._before = self._began = 0.0
+        self._told = 0.0, 0.0
         self._live: Live | None = None
         self._table: LiveTable | None = None
         self._lines: Lines | None = None
@@ -56,7 +56,7 @@ class Console:
 
     def start(self) -> None:
         """Call once the journal of a resumed study has been replayed: its time counts as elapsed."""
-        self._before, self._began = self._view.seconds, self._clock()
+        self._told = self._view.seconds, self._clock()
         if self._quiet:
             return
         from rich.console import Console as Terminal
@@ -87,11 +87,13 @@ class Console:
                     handler.setStream(getattr(sys, written_to[id(handler.stream)]))
 
     def elapsed(self) -> float:
-        """Wall-clock seconds of the study, earlier sessions included."""
-        return max(self._view.seconds, self._before + self._clock() - self._began)
+        """Seconds that the study has run, earlier sessions included: up to the last record, and since it came."""
+        seconds, then = self._told
+        return seconds + self._clock() - then
 
     def update(self, record: Record) -> None:
         """Takes note of `record`, which the view has applied. Costs next to nothing; the table is drawn elsewhere."""
+        self._told = self._view.seconds, self._clock()
         if self._lines is not None:
             self._lines.update(record)
         if self._logs and record["event"] == "result" and record["traceback"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TextIO
 
-from hpo_pipeline.journal import Record
+from hpo_pipeline.records import Record
 from hpo_pipeline.report.text import config_text, metric_text, resource_text, short_names
 from hpo_pipeline.report.view import StudyView, TrialView
 

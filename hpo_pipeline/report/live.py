@@ -40,7 +40,7 @@ class LiveTable:
     to draw), and repeated in between.
 
     Args:
-        elapsed: gives the wall-clock seconds of the study.
+        elapsed: gives the seconds that the study has run.
     """
 
     def __init__(self, view: StudyView, budget: Budget, unit: str, elapsed: Callable[[], float]) -> None:

@@ -98,7 +98,7 @@ def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:
     beginning trials after it has promoted some: there most paused trials stay where they are.
 
     Args:
-        elapsed: wall-clock seconds of the study.
+        elapsed: seconds that the study has run.
     """
     shares = []
     if budget.n_trials:

@@ -7,9 +7,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpo_pipeline.journal import Record
+from hpo_pipeline.errors import StudyError
+from hpo_pipeline.records import Record
 from hpo_pipeline.score import WORST, score
-from hpo_pipeline.trial import State, Value
+from hpo_pipeline.trial import FINAL, State, Value
 
 
 @dataclass(slots=True)
@@ -103,9 +104,10 @@ class StudyView:
         """(total resource, best value of the metric, time) each time it changed: it improves, or its trial fails and
         the next best takes its place (NaN if there is none)."""
         self.seconds = 0.0
-        """Wall-clock seconds over all sessions, up to the last record."""
+        """How long the study has run, over all sessions, up to the last record: by the tuner's monotonic clock."""
         self.end: Record | None = None
-        self._last_time: float | None = None
+        self.n_records = 0
+        self._session_began: tuple[float, float] | None = None
 
     @property
     def metric(self) -> str:
@@ -121,14 +123,31 @@ class StudyView:
         return bool(self.trials) and all(trial.state is State.FAILED for trial in self.trials.values())
 
     def apply(self, record: Record) -> None:
-        """Takes in the next record; unknown events (of a later version) are passed over."""
-        time = float(record["time"])
-        if self._last_time is not None and record["event"] != "session":
-            self.seconds += max(0.0, time - self._last_time)
-        self._last_time = time
+        """Takes in the next record; unknown events (of a later version) are passed over.
+
+        Raises:
+            StudyError: it doesn't follow from those before.
+        """
         handler = getattr(self, f"_on_{record['event']}", None)
         if handler is not None:
-            handler(record, time)
+            handler(record, float(record["time"]))
+            self._count_seconds(record)
+        self.n_records += 1
+
+    def _count_seconds(self, record: Record) -> None:
+        if "elapsed" in record:
+            self.seconds = max(self.seconds, record["elapsed"])
+        elif record["event"] == "session" or self._session_began is None:
+            self._session_began = record["time"], self.seconds
+        elif record["event"] != "study":
+            # Version 1 has only the times at which workers saw things happen, in any order.
+            began, before = self._session_began
+            self.seconds = max(self.seconds, before + record["time"] - began)
+
+    def _trial(self, record: Record) -> TrialView:
+        if record["trial"] not in self.trials:
+            raise StudyError(f"trial {record['trial']} was never suggested")
+        return self.trials[record["trial"]]
 
     def _on_study(self, record: Record, time: float) -> None:
         self.header = record
@@ -143,7 +162,7 @@ class StudyView:
         self.trials[record["trial"]] = TrialView(record["trial"], record["config"], record["config"], started=time)
 
     def _on_submitted(self, record: Record, time: float) -> None:
-        trial = self.trials[record["trial"]]
+        trial = self._trial(record)
         trial.state, trial.reason = State.RUNNING, ""
         if "source" in record:
             trial.config = record.get("config", trial.config)
@@ -151,7 +170,11 @@ class StudyView:
         trial.bracket, trial.rung, trial.target_resource = record["bracket"], record["rung"], record["resource"]
 
     def _on_report(self, record: Record, time: float) -> None:
-        trial, metrics = self.trials[record["trial"]], record["metrics"]
+        trial, metrics = self._trial(record), record["metrics"]
+        if self.metric not in metrics:
+            raise StudyError(f"trial {trial.id} reports no {self.metric!r}, only {', '.join(metrics) or 'nothing'}")
+        if trial.state is State.INTERRUPTED:  # it goes on
+            trial.state = State.RUNNING
         self.total_resource += record["resource"] - trial.resource
         trial.resource = record["resource"]
         trial.curve.append((trial.resource, metrics, time))
@@ -164,22 +187,22 @@ class StudyView:
 
     def _on_rung(self, record: Record, time: float) -> None:
         self.evaluations += 1
-        trial = self.trials[record["trial"]]
+        trial = self._trial(record)
         trial.rung = max(trial.rung, record["rung"])
         trial.rungs.append(RungEvaluation(record["rung"], record["bracket"], record["resource"], record["value"], time))
 
     def _on_result(self, record: Record, time: float) -> None:
-        trial = self.trials[record["trial"]]
+        trial = self._trial(record)
         trial.ended = time
         if record["outcome"] == "failed":
             self.failures += 1
             self.last_failed = trial
             trial.error, trial.traceback = record["error"], record["traceback"]
-        elif record["outcome"] == "interrupted":
+        elif record["outcome"] == "interrupted" and trial.state not in FINAL:
             trial.state = State.INTERRUPTED
 
     def _on_decision(self, record: Record, time: float) -> None:
-        trial = self.trials[record["trial"]]
+        trial = self._trial(record)
         trial.state, trial.reason = State(record["state"]), record["reason"]
         trial.ended = time
         if trial is self.best and not trial.is_usable:

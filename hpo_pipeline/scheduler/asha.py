@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.errors import ConfigError, integer_problems, nearest
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
 from hpo_pipeline.scheduler.hyperband import bracket_size
 from hpo_pipeline.scheduler.rungs import Rung, check_geometry, levels
@@ -73,9 +73,10 @@ class ASHA:
         resources = () if problems else levels(min_resource, max_resource, eta)
         if type not in TYPES:
             problems.append(f"type: must be one of {', '.join(TYPES)}, got {type!r}{nearest(str(type), TYPES)}")
-        if not isinstance(brackets, int) or not 1 <= brackets <= max(1, len(resources)):
-            most = f"to {len(resources)}, the number of rungs," if resources else "on,"
-            problems.append(f"brackets: must be an integer from 1 {most} got {brackets!r}")
+        if wrong := integer_problems(brackets=brackets):
+            problems += wrong
+        elif resources and brackets > len(resources):
+            problems.append(f"brackets: must be at most {len(resources)}, the number of rungs, got {brackets}")
         if problems:
             raise ConfigError(problems)
         self._trials = trials
@@ -134,24 +135,28 @@ class ASHA:
         own = Verdict(job.trial.id, State.FAILED if failed else State.COMPLETED if at_top else State.PAUSED)
         if self._stopping:
             return [own]
-        rank = ladder.rungs[job.rung].add(score, job.trial.id)
-        hopeless = None if failed or at_top else self._hopeless(job, rank, score)
-        return [hopeless] if hopeless and hopeless.trial_id == job.trial.id else [own, *filter(None, [hopeless])]
+        ladder.rungs[job.rung].add(score, job.trial.id)
+        stopped = [] if failed or at_top else self._stopped(job, score)
+        return stopped if any(verdict.trial_id == job.trial.id for verdict in stopped) else [own, *stopped]
 
-    def _hopeless(self, job: Job, rank: int, score: float) -> Verdict | None:
-        """The trial that can't be promoted any more, however the rest turns out, now that one came in at `rank`."""
+    def _stopped(self, job: Job, score: float) -> list[Verdict]:
+        """The trials that can't be promoted any more, however the rest turns out, now that this one came in."""
         if score == math.inf:
-            return Verdict(job.trial.id, State.STOPPED, f"rung {job.rung}: the metric is not finite")
+            return [Verdict(job.trial.id, State.STOPPED, f"rung {job.rung}: the metric is not finite")]
         if self._trials.n_trials is None:
-            return None
+            return []
         rung = self._ladders[job.bracket].rungs[job.rung]
-        # A rung never holds more than n_trials / eta^k trials, so ranks beyond a fixed one have no hope.
-        hope = self._trials.n_trials // self._eta ** (job.rung + 1)
-        beyond = rung.at(max(rank, hope))
-        if beyond is None:
-            return None
-        reason = f"rung {job.rung}: rank {max(rank, hope) + 1} of {len(rung)}, at most {hope} can be promoted"
-        return Verdict(beyond, State.STOPPED, reason)
+        # A rung never holds more than n_trials / eta^k trials, so ranks beyond a fixed one have no hope. (A session
+        # may allow fewer trials than there are already, or more than before: who is stopped then stays so.)
+        hope = max(self._trials.n_trials, self._trials.next_id) // self._eta ** (job.rung + 1)
+        return [
+            Verdict(
+                trial_id,
+                State.STOPPED,
+                f"rung {job.rung}: rank {rank + 1} of {len(rung)}, at most {hope} can be promoted",
+            )
+            for trial_id, rank in rung.pop_beyond(hope)
+        ]
 
     def describe(self) -> str:
         what = "stopped unless" if self._stopping else "promoted if"

@@ -9,21 +9,15 @@ import math
 
 from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, integer_problems
 
 
 def check_geometry(min_resource: int, max_resource: int, eta: int) -> list[str]:
     """What is wrong with these three, each line named by its key."""
-    problems = []
-    if not isinstance(eta, int) or eta < 2:
-        problems.append(f"eta: must be an integer of at least 2, got {eta!r}")
-    if not isinstance(min_resource, int) or min_resource < 1:
-        problems.append(f"min_resource: must be an integer of at least 1, got {min_resource!r}")
-    if not isinstance(max_resource, int) or max_resource < 1:
-        problems.append(f"max_resource: must be an integer of at least 1, got {max_resource!r}")
-    elif isinstance(min_resource, int) and min_resource > max_resource:
-        problems.append(f"min_resource: must be at most max_resource ({max_resource}), got {min_resource}")
-    return problems
+    resources = integer_problems(min_resource=min_resource, max_resource=max_resource)
+    if not resources and min_resource > max_resource:
+        resources = [f"min_resource: must be at most max_resource ({max_resource}), got {min_resource}"]
+    return integer_problems(eta=eta, least=2) + resources
 
 
 def levels(min_resource: int, max_resource: int, eta: int) -> tuple[int, ...]:
@@ -72,11 +66,15 @@ class Rung:
             self._waiting.add((score, trial_id))
         return int(self._members.bisect_left((score, trial_id)))
 
-    def at(self, rank: int) -> int | None:
-        """The trial at this rank if it is waiting for promotion."""
-        if rank < len(self._members) and self._members[rank] in self._waiting:
-            return int(self._members[rank][1])
-        return None
+    def pop_beyond(self, hope: int) -> list[tuple[int, int]]:
+        """(trial id, rank) of those waiting behind the first `hope` ranks: from now on they are never promoted.
+
+        They stay members, at their ranks, so the others' chances are what they were.
+        """
+        popped = []
+        while self._waiting and (rank := self._members.bisect_left(self._waiting[-1])) >= hope:
+            popped.append((int(self._waiting.pop()[1]), int(rank)))
+        return popped
 
     def pop_promotable(self) -> int | None:
         """The best trial not yet promoted, if it is within the top 1/eta; it counts as promoted from now on.

@@ -87,6 +87,8 @@ class Brackets:
         self._eta = eta
         self._open: list[_Open] = []
         self._of_trial: dict[int, _Open] = {}
+        self._late: list[Verdict] = []
+        """Of a rung that was closed without a result: told with the next one."""
 
     def next_job(self) -> Job | Wait | Done:
         for bracket in self._open:
@@ -96,12 +98,20 @@ class Brackets:
         plan = self._open[-1].plan if filling else self._next_plan
         trial = self._trials.new(plan.level)
         if trial is None:
-            return WAIT if self._open else DONE
+            return self._job_without_new_trials()
         if not filling:
             self._open.append(_Open(plan))
             self._next_plan = next(self._plans)
         self._open[-1].sampled += 1
         return self._job(self._open[-1], trial)
+
+    def _job_without_new_trials(self) -> Job | Wait | Done:
+        """A rung that was still filling goes on with the trials it has, where a session allows fewer than before."""
+        for bracket in self._open:
+            if self._is_settled(bracket) and self._ranked(bracket)[0].score < math.inf:
+                self._late += self._close_rung(bracket)
+                return self._job(bracket, bracket.queue.popleft())
+        return WAIT if any(bracket.running for bracket in self._open) else DONE
 
     def _job(self, bracket: _Open, trial: Trial) -> Job:
         bracket.running += 1
@@ -116,7 +126,8 @@ class Brackets:
         bracket.running -= 1
         bracket.done.append(_Member(score, job.trial, failed))
         state = State.FAILED if failed else State.COMPLETED if bracket.at_top else State.PAUSED
-        verdicts = {job.trial.id: Verdict(job.trial.id, state)}
+        verdicts = {verdict.trial_id: verdict for verdict in (*self._late, Verdict(job.trial.id, state))}
+        self._late.clear()
         # The newest bracket may have been waiting for trials that this result used up the budget of.
         for settled in [b for b in self._open if self._is_settled(b)]:
             verdicts |= {verdict.trial_id: verdict for verdict in self._close_rung(settled)}
@@ -127,9 +138,12 @@ class Brackets:
         idle = not bracket.running and not bracket.queue
         return idle and (not bracket.filling or self._trials.exhausted)
 
+    def _ranked(self, bracket: _Open) -> list[_Member]:
+        return sorted(bracket.done, key=lambda member: (member.score, member.trial.id))
+
     def _close_rung(self, bracket: _Open) -> list[Verdict]:
         """Promotes the best of a finished rung; the others are stopped."""
-        ranked = sorted(bracket.done, key=lambda member: (member.score, member.trial.id))
+        ranked = self._ranked(bracket)
         if bracket.rung == 0:
             bracket.sizes = halving_sizes(len(ranked), len(bracket.plan.resources), self._eta)
         kept = 0 if bracket.at_top else bracket.sizes[bracket.rung + 1]

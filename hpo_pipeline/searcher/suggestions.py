@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ComponentError, ConfigError, asked
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Trial
@@ -83,7 +83,7 @@ class Suggestions:
         trial = Trial(self._started, config)
         self._started += 1
         self._points.pop(self._space.key(config), None)
-        self._searcher.on_trial(trial)
+        asked(self._searcher, "on_trial", trial)
         return trial
 
     def _next_config(self, *, take: bool, level: int = 0) -> Config | None:
@@ -93,8 +93,27 @@ class Suggestions:
             return None
         if self._points:
             return next(iter(self._points.values()))
-        return self._searcher.suggest(self._started, level)
+        config: object = asked(self._searcher, "suggest", self._started, level)
+        return None if config is None else self._checked(config)
+
+    def _checked(self, config: object) -> Config:
+        """What the searcher suggests, if it is a configuration of the space.
+
+        Raises:
+            ComponentError: it isn't.
+        """
+        name = f"{type(self._searcher).__name__}.suggest"
+        if not isinstance(config, Mapping):
+            asks = "a mapping path -> value, or None if the space is exhausted"
+            raise ComponentError(f"{name} answered {config!r}; the interface asks for {asks}")
+        if not all(isinstance(value, (bool, int, float, str, type(None))) for value in config.values()):
+            asks = "plain values: bool, int, float, str or None"
+            raise ComponentError(f"{name} answered {dict(config)!r}; the interface asks for {asks}")
+        if problems := self._space.contains(config):
+            asks = "configurations of the space"
+            raise ComponentError(f"{name} answered {dict(config)!r}; the interface asks for {asks}: {problems[0]}")
+        return config
 
     def observe(self, trial: Trial, resource: int, score: float) -> None:
         """A rung evaluation, passed on to the searcher. `score` is minimised; +inf for failure and NaN."""
-        self._searcher.observe(trial, resource, score)
+        asked(self._searcher, "observe", trial, resource, score)

@@ -342,3 +342,15 @@ def test_importing_the_reports_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_time_that_is_shown_is_that_of_the_last_record_and_what_passed_since(four_trials):
+    clock = Clock()
+    console = Console(four_trials.view, Budget(n_trials=8), "epoch", quiet=True, clock=clock)
+    console.start()
+    record = {"event": "session", "time": 5000.0, "elapsed": 100.0}
+    four_trials.view.apply(record)
+    clock.now += 50.0  # replaying and starting take time that is none of the study's
+    console.update(record)
+    clock.now += 5.0
+    assert console.elapsed() == 105.0

@@ -60,6 +60,26 @@ def test_who_can_not_be_promoted_any_more_is_stopped_and_the_others_stay_paused(
     assert outcome.view.trials[0].reason == "rung 0: rank 4 of 4, at most 3 can be promoted"
 
 
+def test_who_was_stopped_stays_so_when_a_later_session_allows_more_trials():
+    # By hand, trials get worse with their number. Of 3 trials one can be promoted: 1 and 2 are stopped, and at 3
+    # epochs 0 as well, since nobody can go to 9. Of 9 trials three could be promoted, but those are 0, 1 and 2.
+    outcome = simulate(promotion, lambda i, _c, _r: float(i), interrupt_after=[99], n_trials=[3, 9])
+    assert [(job.trial.id, job.resource) for job in outcome.jobs] == [(i, 1) for i in range(3, 9)]
+    assert {trial.state for trial in outcome.view.trials.values()} == {State.STOPPED}
+    assert outcome.view.trials[1].reason == "rung 0: rank 2 of 2, at most 1 can be promoted"
+    # Better ones than those take the places: of 6 and 9 trials the best are 3 and 6.
+    outcome = simulate(promotion, lambda i, _c, _r: float(i % 3 - i), interrupt_after=[99], n_trials=[3, 9])
+    assert [job.trial.id for job in outcome.jobs if job.resource == 3] == [3, 6]
+
+
+def test_a_session_that_allows_fewer_trials_than_there_are_stops_who_has_no_hope_among_those():
+    # Six trials, better and better, are at 1 epoch before the break: of 9, three could have been promoted; now two.
+    outcome = simulate(promotion, lambda i, _c, _r: -float(i), interrupt_after=[7], n_trials=[9, 1])
+    assert len(outcome.view.trials) == 6
+    assert outcome.end.state == "completed"
+    assert [i for i, t in outcome.view.trials.items() if t.resource == 3] == [2, 5]
+
+
 def test_stopping_lets_the_first_go_on_and_stops_what_is_worse():
     outcome = simulate(stopping, lambda i, _c, _r: float(i + 1), budget=Budget(n_trials=3))
     assert [outcome.view.trials[i].resource for i in range(3)] == [9, 1, 1]
@@ -96,5 +116,5 @@ def test_brackets_leave_out_the_lowest_rungs_and_share_the_budget_as_hyperband_d
 
 
 def test_more_brackets_than_rungs_are_refused():
-    with pytest.raises(ConfigError, match="brackets: must be an integer from 1 to 3"):
+    with pytest.raises(ConfigError, match="brackets: must be at most 3, the number of rungs"):
         ASHA(None, 3, 1, 9, brackets=4)

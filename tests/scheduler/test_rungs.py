@@ -46,6 +46,19 @@ def test_a_rung_promotes_the_best_third_and_never_more():
     assert rung.pop_promotable() is None
 
 
+def test_who_is_behind_the_hopeful_ranks_leaves_and_keeps_its_rank():
+    rung = Rung(2)
+    for trial_id, score in enumerate([5.0, 1.0, 4.0, 2.0]):
+        rung.add(score, trial_id)
+    assert rung.pop_promotable() == 1  # ranked: 1, 3, 2, 0; 4 // 2 = 2 may go on
+    assert rung.pop_beyond(2) == [(0, 3), (2, 2)]
+    assert rung.pop_beyond(2) == []
+    rung.add(6.0, 4)
+    rung.add(3.0, 5)  # ranked: 1, 3, 5, 2, 0, 4: 2 would be the fourth still
+    assert [rung.pop_promotable() for _ in range(3)] == [3, 5, None]
+    assert rung.pop_beyond(1) == [(4, 5)]  # whoever was promoted isn't stopped
+
+
 def test_of_three_equal_values_the_earliest_trial_is_promoted_and_no_other():
     rung = Rung(3)
     for trial_id in (2, 0, 1):

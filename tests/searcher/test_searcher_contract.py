@@ -1,12 +1,15 @@
 """Every searcher is held to the contract that anyone's own one is held to, on every kind of space."""
 
+import re
+
 import pytest
 from components import SEARCHERS, SPACES
 
+from hpo_pipeline.scheduler.fifo import FIFO
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.seeding import generator
-from hpo_pipeline.testing import ContractError, check_searcher
+from hpo_pipeline.testing import ContractError, check_searcher, simulate
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
@@ -49,5 +52,57 @@ def test_the_suite_catches_a_searcher_that_counts_its_calls():
             self.calls = getattr(self, "calls", 0) + 1
             return self._space.sample(generator(0, self.calls))
 
-    with pytest.raises(ContractError, match="recorded"):
+    with pytest.raises(ContractError, match=r"Counting.suggest answered .*, and asked again"):
         check_searcher(lambda space: Counting(space, 0), SPACES["continuous"])
+
+
+# -- bad searchers: one sentence each, from the suite and from a real study ----------------------------------------
+
+
+def changing(_searcher, trial, *_):
+    trial.config["lr"] = 0.5
+
+
+BAD = {
+    "text": ("suggest", lambda *_: "lr=1", "answered 'lr=1'; the interface asks for a mapping path -> value, or None"),
+    "outside": ("suggest", lambda *_: {"lr": 2.0, "momentum": 0.1}, "configurations of the space: lr: 2.0 is not in"),
+    "missing": ("suggest", lambda *_: {"lr": 0.1}, "configurations of the space: momentum: missing"),
+    "nothing": ("suggest", lambda *_: {}, "configurations of the space: lr: missing"),
+    "objects": ("suggest", lambda *_: {"lr": [0.1], "momentum": 0.1}, "plain values: bool, int, float, str or None"),
+    "raises": ("suggest", lambda *_: {}["gone"], r"suggest raised KeyError: 'gone' \(.*contract.py, line \d+\)"),
+    "on_trial raises": ("on_trial", lambda *_: {}["gone"], r"on_trial raised KeyError: 'gone'"),
+    "observe raises": ("observe", lambda *_: {}["gone"], r"observe raised KeyError: 'gone'"),
+}
+ONLY_THE_SUITE = {
+    "None at once": ("suggest", lambda *_: None, "answered None after 0 of endlessly many configurations"),
+    "on_trial changes": ("on_trial", changing, "on_trial changed the configuration that it was given"),
+    "observe changes": ("observe", changing, "observe changed the configuration that it was given"),
+    "observe answers": ("observe", lambda *_: 1, "observe answered 1; the interface asks for no answer"),
+}
+
+
+@pytest.mark.parametrize(("method", "answer", "told"), [*BAD.values(), *ONLY_THE_SUITE.values()])
+def test_what_a_bad_searcher_does_is_one_sentence_in_the_suite(method, answer, told):
+    bad = type("Bad", (RandomSearch,), {method: answer})
+    with pytest.raises(ContractError, match=f"broken: Bad.*{told}") as caught:
+        check_searcher(lambda space: bad(space, 0), SPACES["continuous"])
+    assert "\n" not in str(caught.value)
+
+
+def test_the_suite_catches_a_searcher_that_ends_before_a_finite_space_is_exhausted():
+    class Short(RandomSearch):
+        def suggest(self, trial_id, level=0):
+            return super().suggest(trial_id) if trial_id < 4 else None
+
+    with pytest.raises(ContractError, match=r"Short.suggest answered None after 4 of 6 configurations"):
+        check_searcher(lambda space: Short(space, 0), SPACES["finite"])
+
+
+@pytest.mark.parametrize(("method", "answer", "told"), BAD.values(), ids=BAD)
+def test_what_a_bad_searcher_does_ends_a_study_with_that_sentence(method, answer, told):
+    bad = type("Bad", (RandomSearch,), {method: answer})
+    outcome = simulate(
+        lambda trials: FIFO(trials, 2), lambda i, _c, _r: float(i), searcher=bad, space=SPACES["continuous"]
+    )
+    assert outcome.end.state == "failed"
+    assert re.search(f"^Bad.{told}" if "raise" in told else told, outcome.end.reason)

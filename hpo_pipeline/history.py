@@ -1,0 +1,199 @@
+"""What a study's records lead to: one fold, for a study at work and for one that is resumed from its journal.
+
+    ask the scheduler (next_job, consequences) -> records -> journal -> apply
+
+A report or a result is put to scheduler and searcher, and their answers are records as well (`consequences`). At work
+the tuner writes them down; in a resumed study they are there already, and must be the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from hpo_pipeline.errors import StudyError
+from hpo_pipeline.records import Record
+from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.scheduler import Done, Scheduler, Wait
+from hpo_pipeline.scheduler.checked import CheckedScheduler
+from hpo_pipeline.score import WORST, score
+from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.trial import Job, State, Verdict
+
+_ANSWERS = ("rung", "decision")
+_CHANGED = "start a new study, or restore the configuration and the program that it began with"
+
+
+class History:
+    """The view, the jobs in flight, and what scheduler and searcher know: the state that a study's records lead to.
+
+    Args:
+        scheduler, trials: new; `trials` is what the scheduler asks for new ones.
+        view: the fold of no record yet.
+
+    Attributes:
+        jobs: trial id -> the job that is in flight according to the records.
+        due: what the last record led to, and a crash kept from being recorded.
+        scheduler_name: the class, for messages.
+    """
+
+    def __init__(self, scheduler: Scheduler, trials: Suggestions, view: StudyView) -> None:
+        self.view = view
+        self.jobs: dict[int, Job] = {}
+        self.due: deque[Record] = deque()
+        self._scheduler = CheckedScheduler(scheduler, view, self.jobs)
+        self.scheduler_name = type(scheduler).__name__
+        self._trials = trials
+        self._next: Job | None = None
+
+    # -- at work: asking -----------------------------------------------------------------------------------------
+
+    def next_job(self) -> Job | Wait | Done:
+        """The scheduler's next job, in flight once its records are applied."""
+        answer = self._scheduler.next_job()
+        self._next = answer if isinstance(answer, Job) else None
+        return answer
+
+    def submission(self, job: Job, now: float) -> list[Record]:
+        """What to record of a new job."""
+        trial = job.trial
+        record: Record = {"event": "submitted", "trial": trial.id, "resource": job.resource}
+        record |= {"rung": job.rung, "bracket": job.bracket, "time": now}
+        if job.source is not None:
+            record["source"] = list(job.source)
+        if trial.id not in self.view.trials:
+            return [{"event": "suggested", "trial": trial.id, "config": dict(trial.config), "time": now}, record]
+        if trial.config != self.view.trials[trial.id].config:
+            record["config"] = dict(trial.config)
+        return [record]
+
+    def consequences(self, record: Record) -> list[Record]:
+        """Puts a report or a result, which isn't applied yet, to scheduler and searcher; what to record of it."""
+        match record["event"]:
+            case "report":
+                return self._after_report(self._job_of(record), record)
+            case "result" if record["outcome"] in ("done", "failed"):
+                return self._after_result(self._job_of(record), record)
+        return []
+
+    def _job_of(self, record: Record) -> Job:
+        if record["trial"] not in self.jobs:
+            raise StudyError(f"a {record['event']} of trial {record['trial']}, which has no job")
+        return self.jobs[record["trial"]]
+
+    def _after_report(self, job: Job, report: Record) -> list[Record]:
+        view, resource = self.view, report["resource"]
+        if not view.trials[job.trial.id].resource < resource <= job.resource:
+            at = view.trials[job.trial.id].resource
+            raise StudyError(f"trial {job.trial.id} reports {resource} on its way from {at} to {job.resource}")
+        if view.metric not in report["metrics"]:
+            raise StudyError(f"trial {job.trial.id} reports no {view.metric!r}")
+        value = report["metrics"][view.metric]
+        reached = score(value, view.mode)
+        decision = self._scheduler.on_report(job, resource, reached)
+        records: list[Record] = []
+        if decision.rung is not None:
+            self._trials.observe(job.trial, resource, reached)
+            rung = {"event": "rung", "trial": job.trial.id, "rung": decision.rung, "bracket": job.bracket}
+            records.append({**rung, "resource": resource, "value": value, "time": report["time"]})
+        if decision.stop:
+            records.append(_decision(Verdict(job.trial.id, State.STOPPED, decision.reason), report["time"]))
+        return records
+
+    def _after_result(self, job: Job, result: Record) -> list[Record]:
+        failed = result["outcome"] == "failed"
+        last = None if failed else self.view.trials[job.trial.id].latest(self.view.metric)
+        reached = WORST if failed else score(math.nan if last is None else last, self.view.mode)
+        if failed:
+            self._trials.observe(job.trial, job.resource, WORST)
+        verdicts = self._scheduler.on_result(job, reached, failed=failed)
+        return [_decision(verdict, result["time"]) for verdict in verdicts]
+
+    # -- the fold ------------------------------------------------------------------------------------------------
+
+    def apply(self, record: Record) -> None:
+        """Takes in a record that is in the journal. A submission is of the job that `next_job` answered last."""
+        self.view.apply(record)
+        match record["event"]:
+            case "submitted" if self._next is not None:
+                self.jobs[record["trial"]] = self._next
+            case "result" if record["outcome"] in ("done", "failed"):
+                del self.jobs[record["trial"]]
+            case "decision" if record["state"] == State.STOPPED.value:
+                self.jobs.pop(record["trial"], None)
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Makes the recorded calls again.
+
+        Raises:
+            StudyError: a record doesn't follow from those before: the configuration or the program has changed, or
+                the journal; names the line.
+        """
+        allowed_now = self._trials.n_trials
+        for session in _sessions(records):
+            # What the scheduler could ask for then is what it can ask for now.
+            self._trials.n_trials = session[0][1].get("n_trials", allowed_now)
+            for _, record in session:
+                if record["event"] == "suggested":
+                    self._trials.replay(record["config"])
+            for line, record in session:
+                try:
+                    self._replay(record)
+                except StudyError as error:
+                    raise StudyError(f"line {line}: {error}") from error.__cause__
+        self._trials.n_trials = allowed_now
+
+    def _replay(self, record: Record) -> None:
+        if record["event"] in _ANSWERS:
+            self._check_answer(record)
+        elif self.due and record["event"] != "study":
+            raise StudyError(f"{_told(self.due[0])} is missing before this; {_CHANGED}")
+        if record["event"] == "suggested" and record["trial"] != len(self.view.trials):
+            raise StudyError(f"trial {record['trial']} is suggested, where {len(self.view.trials)} is the next")
+        if record["event"] == "submitted":
+            self._check_submission(record)
+        self.due.extend(self.consequences(record))
+        self.apply(record)
+
+    def _check_answer(self, record: Record) -> None:
+        due = self.due.popleft() if self.due else None
+        keys = ("event", "trial", "rung", "bracket", "resource", "state")
+        if due is None or any(due.get(key) != record.get(key) for key in keys):
+            answer = _told(due) if due else "nothing"
+            raise StudyError(f"the journal has {_told(record)} where the scheduler now answers {answer}; {_CHANGED}")
+
+    def _check_submission(self, record: Record) -> None:
+        job = self.next_job()
+        now: Record = self.submission(job, record["time"])[-1] if isinstance(job, Job) else {}
+        keys = ("trial", "resource", "rung", "bracket", "source")
+        if any(now.get(key) != record.get(key) for key in keys):
+            raise StudyError(
+                f"the journal has trial {record['trial']} sent to resource {record['resource']} where the scheduler "
+                f"now answers {job}; {_CHANGED}"
+            )
+
+
+def _sessions(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
+    """The records with their lines in the journal, cut before each `session`; what is before the first stands alone."""
+    count = 0
+
+    def session(numbered: tuple[int, Record]) -> int:
+        nonlocal count
+        if numbered[1]["event"] == "session":
+            count += 1
+        return count
+
+    return [list(group) for _, group in groupby(enumerate(records, start=1), session)]
+
+
+def _decision(verdict: Verdict, now: float) -> Record:
+    state = verdict.state.value
+    return {"event": "decision", "trial": verdict.trial_id, "state": state, "reason": verdict.reason, "time": now}
+
+
+def _told(record: Record) -> str:
+    what: Any = record["state"] if record["event"] == "decision" else f"on rung {record['rung']}"
+    return f"trial {record['trial']} {what}"

@@ -1,0 +1,155 @@
+"""A scheduler, held to its interface at every call: what it does wrong is one sentence, and nothing is done of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hpo_pipeline.errors import ComponentError, asked
+from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.scheduler import Done, Scheduler, Wait
+from hpo_pipeline.trial import FINAL, Decision, Job, State, Trial, Verdict
+
+_VERDICTS = (State.PAUSED, State.COMPLETED, State.STOPPED)
+
+
+class CheckedScheduler:
+    """Passes calls on to a scheduler, and its answers back if they are what `Scheduler` promises.
+
+    Args:
+        view, jobs: the study so far, and the jobs in flight; read, never changed.
+    """
+
+    def __init__(self, scheduler: Scheduler, view: StudyView, jobs: Mapping[int, Job]) -> None:
+        self._scheduler = scheduler
+        self._view = view
+        self._jobs = jobs
+
+    def next_job(self) -> Job | Wait | Done:
+        """As `Scheduler.next_job`.
+
+        Raises:
+            ComponentError: the answer isn't what the interface asks for; so do the others.
+        """
+        answer: object = asked(self._scheduler, "next_job")
+        if isinstance(answer, (Wait, Done)):
+            return answer
+        if not isinstance(answer, Job):
+            raise self._broken("next_job", f"answered {answer!r}", "a Job, WAIT or DONE")
+        wrong = _job_problem(answer) or self._trial_problem(answer) or self._source_problem(answer)
+        if wrong:
+            raise self._broken("next_job", *wrong)
+        return answer
+
+    def _trial_problem(self, job: Job) -> tuple[str, str] | None:
+        number = job.trial.id
+        known = self._view.trials.get(number)
+        if known is None:
+            new = len(self._view.trials)
+            is_next = number == new
+            return None if is_next else (f"sent trial {number} to work", f"trial {new} first: trials begin in order")
+        if number in self._jobs:
+            return f"sent trial {number} to work while it has a job", "one job a trial at a time"
+        if known.state in FINAL:
+            state = known.state.value
+            return f"sent trial {number} to work after it was {state}", f"no job for a trial that is {state}"
+        if job.resource <= known.resource:
+            return (
+                f"sent trial {number} to resource {job.resource}, and it has {known.resource} already",
+                "a resource beyond that",
+            )
+        return None
+
+    def _source_problem(self, job: Job) -> tuple[str, str] | None:
+        if job.source is None:
+            return None
+        wanted = "(trial, resource) of a trial that has come there and hasn't failed or been stopped, or None"
+        if not isinstance(job.source, tuple) or len(job.source) != 2 or not all(map(_is_count, job.source)):
+            return f"gave a job the source {job.source!r}", wanted
+        source = self._view.trials.get(job.source[0])
+        if source is None or not 0 < job.source[1] <= source.resource or source.state in FINAL:
+            return f"gave a job the source {job.source!r}", wanted
+        return None
+
+    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+        """As `Scheduler.on_report`."""
+        answer: object = asked(self._scheduler, "on_report", job, resource, score)
+        if not isinstance(answer, Decision) or not _is_decision(answer):
+            what = f"answered {answer!r} to a report of trial {job.trial.id}"
+            raise self._broken("on_report", what, "a Decision: stop is a bool, rung an integer or None, reason a str")
+        if answer.stop and resource not in job.decide_at:
+            raise self._broken(
+                "on_report",
+                f"stopped trial {job.trial.id} at {resource}",
+                f"to stop a job only where its decide_at says, here {_listed(job.decide_at)}; at its end, on_result "
+                "says what becomes of the trial",
+            )
+        return answer
+
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+        """As `Scheduler.on_result`."""
+        answer: object = asked(self._scheduler, "on_result", job, score, failed=failed)
+        if not isinstance(answer, Sequence) or not all(map(_is_verdict, answer)):
+            what = f"answered {answer!r} to the result of trial {job.trial.id}"
+            raise self._broken("on_result", what, "a sequence of Verdict(trial id, State, str)")
+        told = [verdict.trial_id for verdict in answer]
+        if job.trial.id not in told:
+            what = f"says nothing of trial {job.trial.id}, whose job has ended"
+            raise self._broken("on_result", what, "a verdict on each trial whose state changes, this one among them")
+        for verdict in answer:
+            self._check_verdict(verdict, job, failed)
+        if len(set(told)) < len(told):
+            raise self._broken("on_result", f"gave two verdicts on one trial: {told}", "one for each")
+        return answer
+
+    def _check_verdict(self, verdict: Verdict, job: Job, failed: bool) -> None:
+        what = f"says {verdict.state.value} of trial {verdict.trial_id}"
+        if verdict.trial_id == job.trial.id:
+            allowed = (State.FAILED,) if failed else _VERDICTS
+            if verdict.state not in allowed:
+                names = " or ".join(state.value for state in allowed)
+                raise self._broken("on_result", f"{what}, whose job {'failed' if failed else 'went well'}", names)
+            return
+        other = self._view.trials.get(verdict.trial_id)
+        if other is None or other.state is not State.PAUSED or verdict.state not in _VERDICTS:
+            state = "isn't there" if other is None else f"is {other.state.value}"
+            wanted = "PAUSED, COMPLETED or STOPPED, of its own trial or of those that are PAUSED"
+            raise self._broken("on_result", f"{what}, which {state}", wanted)
+
+    def _broken(self, method: str, what: str, wanted: str) -> ComponentError:
+        told = f"{type(self._scheduler).__name__}.{method} {what}; the interface asks for {wanted}"
+        return ComponentError(" ".join(told.split()))
+
+
+def _job_problem(job: Job) -> tuple[str, str] | None:
+    """What is wrong with a job by itself: (what was done, what is asked for)."""
+    if not isinstance(job.trial, Trial):
+        return f"answered a job of {job.trial!r}", "a Trial that `trials.new()` gave"
+    for name, value, least in (("resource", job.resource, 1), ("rung", job.rung, 0), ("bracket", job.bracket, 0)):
+        if not _is_count(value) or value < least:
+            return f"answered a job of {name} {value!r}", f"an integer of at least {least}"
+    wanted = f"resources before the job's end, {job.resource}"
+    if not isinstance(job.decide_at, Sequence):
+        return f"answered a job of decide_at {job.decide_at!r}", wanted
+    ends = job.decide_at if not isinstance(job.decide_at, range) else [*job.decide_at[:1], *job.decide_at[-1:]]
+    if not all(_is_count(at) and 0 < at < job.resource for at in ends):
+        return f"answered a job of decide_at {job.decide_at!r}", wanted
+    return None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_decision(answer: Decision) -> bool:
+    is_rung = answer.rung is None or _is_count(answer.rung)
+    return is_rung and isinstance(answer.stop, bool) and isinstance(answer.reason, str)
+
+
+def _is_verdict(answer: object) -> bool:
+    if not isinstance(answer, Verdict) or not _is_count(answer.trial_id):
+        return False
+    return isinstance(answer.state, State) and isinstance(answer.reason, str)
+
+
+def _listed(resources: Sequence[int]) -> str:
+    return ", ".join(map(str, resources[:8])) + (", …" if len(resources) > 8 else "") if resources else "nowhere"
