@@ -1,9 +1,12 @@
-"""The one error that a person is meant to mend: a configuration with everything that is wrong in it."""
+"""The errors that a person is meant to mend, and one line about any other."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+MOST_CHARACTERS = 500
+"""Of a line about an error: some hold a whole array."""
 
 
 class ConfigError(ValueError):
@@ -24,6 +27,20 @@ class ConfigError(ValueError):
 
 class StudyError(RuntimeError):
     """A study can't start or go on, though its configuration is right: it is locked, or its data is missing."""
+
+
+def describe(error: BaseException) -> str:
+    """An error of anybody's code as one line that can be written anywhere: `KeyError: 'lr'`."""
+    try:
+        text = str(error)
+    except BaseException:  # its own `__str__` raises
+        text = "<its text can't be shown>"
+    return encodable(f"{type(error).__name__}: {text}".splitlines()[0][:MOST_CHARACTERS])
+
+
+def encodable(text: str) -> str:
+    """The text with escapes for what UTF-8 can't hold (halves of surrogate pairs)."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

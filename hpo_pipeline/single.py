@@ -11,6 +11,7 @@ from hpo_pipeline.composed import Composed
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.preflight import check_training
+from hpo_pipeline.report.files import replacing
 from hpo_pipeline.report.text import metric_text
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.study import write_configs
@@ -42,7 +43,8 @@ def run_training(composed: Composed) -> int:
         metrics = _advance(objective, state)
         curve.append((at, metrics, time.time()))
         _show(f"{unit} {at}/{resource}", metrics)
-    objective.save(state, folder / MODEL)
+    with replacing(folder / MODEL) as aside:
+        objective.save(state, aside)
     final = _test(objective, state) if config["final"] else {}
     print(f"The model is in {folder / MODEL}")
     tags = {"hpo.command": composed.rerun_command(config["trial"], resource, {})}

@@ -9,7 +9,7 @@ from typing import Any
 
 from hpo_pipeline.composed import Composed
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.executor.pool import start_early
+from hpo_pipeline.executor.processes import start_early
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
@@ -33,7 +33,7 @@ def run_study(composed: Composed) -> int:
     folder = Path(composed.config["folder"])
     _refuse_existing(composed, folder)
     if not composed.config["dry_run"]:
-        start_early(composed.config["executor"])
+        start_early(composed.config["executor"], composed.config["objective"])
     parts = check_study(composed)
     if composed.config["dry_run"]:
         print(parts.scheduler.describe())

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor import Executor
-from hpo_pipeline.interrupt import sigterm_as_interrupt
+from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.report.text import failures_text
 from hpo_pipeline.report.view import StudyView, TrialView
@@ -144,7 +144,7 @@ class Tuner:
 
     def run(self) -> End:
         """Runs until the budget ends, the search space or the scheduler is exhausted, or Ctrl-C."""
-        with sigterm_as_interrupt():
+        with signals_as_interrupt():
             try:
                 end = self._loop()
             except KeyboardInterrupt:

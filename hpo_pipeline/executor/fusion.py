@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+from hpo_pipeline.errors import describe
+from hpo_pipeline.interrupt import pass_on
 from hpo_pipeline.trial import Notice
 
 WORTHWHILE = 1.05
@@ -59,12 +61,13 @@ class Fusion:
         while (n := min(len(states), self._most or len(states))) > 1:
             try:
                 worthwhile = self._gain(objective, key, states[:n]) >= WORTHWHILE
-            except Exception as error:
+            except BaseException as error:
+                pass_on(error)
                 if _is_memory(error):
                     self._halve(n)
                     continue
                 self._apart.add(key)
-                self._say(f"trials go on one by one: measuring them together failed ({_line(error)})")
+                self._say(f"trials go on one by one: measuring them together failed ({describe(error)})")
                 return 1
             return n if worthwhile else 1
         return 1
@@ -96,20 +99,21 @@ class Fusion:
             cost = objective.fusion_cost(states)
             size = cost.best_size(self._sharing)
             self._settle(size if cost.gain(size) >= WORTHWHILE else 1, cost.describe())
-        except Exception as error:
-            self._settle(FIRST, f"measuring a better size failed ({_line(error)})")
+        except BaseException as error:
+            pass_on(error)
+            self._settle(FIRST, f"measuring a better size failed ({describe(error)})")
 
     def _settle(self, size: int, why: str) -> None:
         self.size, self.settled = size, True
         self._say(f"{'one by one' if size == 1 else f'packs of at most {size}'}: {why}")
 
-    def failed(self, key: Hashable, n: int, error: Exception) -> None:
+    def failed(self, key: Hashable, n: int, error: BaseException) -> None:
         """So many trials raised together: fewer from now on if memory ran out, else those of their kind one by one."""
         if _is_memory(error):
             self._halve(n)
         else:
             self._apart.add(key)
-            self._say(f"trials go on one by one: training them together failed ({_line(error)})")
+            self._say(f"trials go on one by one: training them together failed ({describe(error)})")
 
     def _halve(self, n: int) -> None:
         self._most = n // 2
@@ -125,9 +129,5 @@ class Fusion:
         self._notices.append(Notice(text))
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def _is_memory(error: Exception) -> bool:
-    return "out of memory" in str(error).lower() or isinstance(error, MemoryError)
+def _is_memory(error: BaseException) -> bool:
+    return "out of memory" in describe(error).lower() or isinstance(error, MemoryError)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +55,7 @@ class Function:
         return {name: float(value) for name, value in metrics.items()}
 
     def save(self, state: FunctionState, path: Path) -> None:
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(json.dumps({"resource": state.resource}))
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
+        path.write_text(json.dumps({"resource": state.resource}))
 
     def load(self, path: Path, config: Mapping[str, Any], seed: int) -> FunctionState:
         """The trial that was saved.

@@ -191,8 +191,7 @@ class Training:
         return {"test_error": error, "test_loss": loss}
 
     def save(self, state: TrainingState, path: Path) -> None:
-        checkpoint.write(
-            path,
+        torch.save(
             {
                 "model": state.model.state_dict(),
                 "optimizer": state.optimizer.state_dict(),
@@ -201,6 +200,7 @@ class Training:
                 "random_state": torch.get_rng_state(),
                 "resource": state.resource,
             },
+            path,
         )
 
     def load(self, path: Path, config: Mapping[str, Any], seed: int) -> TrainingState:
