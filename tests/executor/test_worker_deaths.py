@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import filelock
 import pytest
-from pools import curve_of, job, packs, until_results
+from pools import curve_of, job, outcomes, packs, until_results
 
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.journal import Journal, read
@@ -24,13 +23,6 @@ from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Report, Result
 from hpo_pipeline.tuner import Tuner
 
 KILLED = f"by signal {int(signal.SIGKILL)}"
-
-
-def outcomes(events: Iterable[Event]) -> dict[int, tuple[Outcome, str]]:
-    """Trial -> how its job ended; fails if one ended twice."""
-    results = [event for event in events if isinstance(event, Result)]
-    assert len({result.trial_id for result in results}) == len(results)
-    return {result.trial_id: (result.outcome, result.error) for result in results}
 
 
 def kill_worker_of(pool: Pool, report: Event) -> None:
