@@ -27,6 +27,7 @@ from hpo_pipeline.errors import StudyError, describe
 State = TypeVar("State")
 
 _NAME = re.compile(r"([0-9]+)(?:\.([0-9a-f]{16})(\.midway)?)?\.ckpt")
+_ASIDE = re.compile(r"\.[0-9]+\.ckpt\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Checkpoints:
         for found in before:
             superseded = found.resource == resource and found.path != kept
             if superseded or (found.resource < resource and found.resource not in needed):
-                found.path.unlink(missing_ok=True)
+                _remove(found.path)
 
     def load(self, trial_id: int, at_most: int, read: Callable[[Path], State]) -> Loaded[State]:
         """The newest checkpoint that is whole, from `at_most` down.
@@ -161,13 +162,14 @@ class Checkpoints:
             kept = self._keep(aside, trial_id, at, midway=False)
         for own in self._found(trial_id):
             if own.resource == at and own.path != kept:
-                own.path.unlink()
+                _remove(own.path)
 
     def discard(self, trial_id: int) -> None:
         """Removes the trial's checkpoints, and what is left of one that was not finished."""
-        for found in self._found(trial_id):
-            found.path.unlink(missing_ok=True)
-            (found.path.parent / _aside_name(found.resource)).unlink(missing_ok=True)
+        folder = self._folder / str(trial_id)
+        for name in _names(folder):
+            if _NAME.fullmatch(name) or _ASIDE.fullmatch(name):
+                _remove(folder / name)
 
     def _keep(self, aside: Path, trial_id: int, resource: int, *, midway: bool) -> Path:
         """Gives a finished file its name; returns when both are on the disk."""
@@ -181,16 +183,20 @@ class Checkpoints:
     def _found(self, trial_id: int) -> list[_Checkpoint]:
         """All that have the name of one, newest first; of one resource, those with a checksum first."""
         folder = self._folder / str(trial_id)
-        try:
-            names = [] if folder.is_symlink() else os.listdir(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
         found = [
             _Checkpoint(folder / name, int(match[1]), match[2] or "", match[3] is not None)
-            for name in names
-            if name.endswith(".ckpt") and (match := _NAME.fullmatch(name))
+            for name in _names(folder)
+            if (match := _NAME.fullmatch(name))
         ]
         return sorted(found, key=lambda one: (one.resource, one.checksum != ""), reverse=True)
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a trial's folder; nothing, where it is a link."""
+    try:
+        return [] if folder.is_symlink() else os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _damage(found: _Checkpoint, trial_id: int) -> str:
@@ -215,7 +221,7 @@ def _checksum(path: Path, trial_id: int, resource: int) -> str:
 @contextlib.contextmanager
 def _aside(folder: Path, resource: int) -> Iterator[Path]:
     """A name to write to, free, and free again at the end."""
-    path = folder / _aside_name(resource)
+    path = folder / f".{resource}.ckpt.tmp"
     path.unlink(missing_ok=True)
     try:
         yield path
@@ -223,8 +229,10 @@ def _aside(folder: Path, resource: int) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _aside_name(resource: int) -> str:
-    return f".{resource}.ckpt.tmp"
+def _remove(path: Path) -> None:
+    """Whatever stands there instead of a checkpoint is left: that ends no study."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _sync(path: Path) -> None:

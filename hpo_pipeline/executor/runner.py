@@ -12,7 +12,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, SupportsFloat
 
-from hpo_pipeline.errors import describe, encodable
+from hpo_pipeline.errors import StudyError, describe, encodable
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
@@ -45,7 +45,7 @@ class Setup:
         if job.source is not None:
             try:
                 notices.append(Checkpoints(self.folder).adopt(trial_id, recorded, job.source, job.resource))
-            except OSError as error:
+            except (OSError, StudyError) as error:
                 notices.append(f"goes on with its own weights: another trial's can't be copied ({describe(error)})")
         return Task(
             trial_id,

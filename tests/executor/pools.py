@@ -13,10 +13,10 @@ from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
 
 
 def setup(function: str = "curve", **config: Any) -> Setup:
-    """Of a function of trouble.py, or of the objective there."""
+    """Of a function of trouble.py, or of an objective there."""
     objective = {"_target_": "hpo_pipeline.objective.function.Function", "function": f"trouble.{function}"}
     return Setup(
-        objective={"_target_": "trouble.Deeds"} if function == "Deeds" else objective,
+        objective={"_target_": f"trouble.{function}"} if function[0].isupper() else objective,
         metric="loss",
         folder=Path("trials"),
         merge=lambda trial_id, sample: {"trial": trial_id, "threads": 1, **config, **sample},

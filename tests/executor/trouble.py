@@ -191,3 +191,23 @@ def swallows_ctrl_c(config: Mapping[str, Any], resource: int, seed: int) -> dict
     except BaseException:
         pass
     return {"loss": 1.0}
+
+
+class Sum:
+    """Its state is the sum of the trial's `x` over the units of resource; the larger, the better."""
+
+    unit = "step"
+    metrics = ("loss",)
+
+    def start(self, config: Mapping[str, Any], seed: int) -> list[float]:
+        return [config["x"], 0.0]
+
+    def advance(self, state: list[float]) -> dict[str, float]:
+        state[1] += state[0]
+        return {"loss": -state[1]}
+
+    def save(self, state: list[float], path: Path) -> None:
+        path.write_text(repr(state[1]))
+
+    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> list[float]:
+        return [config["x"], float(path.read_text())]
