@@ -6,7 +6,7 @@
     trials/<id>/<resource>.adopted                  the job to this resource has taken over another trial's checkpoint
 
 The checksum is that of the content, the trial and the resource: a file that was damaged, cut short, renamed or copied
-from another trial doesn't match its name. A checkpoint is on the disk, under its name, before an older one is removed.
+from another trial doesn't match its name. A checkpoint is on the disk, under its name, before another one is removed.
 Nothing follows a symbolic link.
 """
 
@@ -92,18 +92,15 @@ class Checkpoints:
         """
         folder = self.folder(trial_id)
         before = self._found(trial_id)
+        older = [found for found in before if found.resource < resource]
+        ends = [found for found in older if not found.midway]
+        needed = (*older[:1], *ends[:1])
+        dropped = [found for found in before if found.resource <= resource and found not in needed]
         with _aside(folder, resource) as aside:
             write(aside)
             if aside.is_symlink() or not aside.is_file():
                 raise StudyError("the objective's save wrote no file to the path that it got")
-            kept = self._keep(aside, trial_id, resource, midway=midway)
-        older = [found for found in before if found.resource < resource]
-        ends = [found for found in older if not found.midway]
-        needed = {found.resource for found in (*older[:1], *ends[:1])}
-        for found in before:
-            superseded = found.resource == resource and found.path != kept
-            if superseded or (found.resource < resource and found.resource not in needed):
-                _remove(found.path)
+            _keep(aside, trial_id, resource, dropped, midway=midway)
 
     def load(self, trial_id: int, at_most: int, read: Callable[[Path], State]) -> Loaded[State]:
         """The newest checkpoint that is whole, from `at_most` down.
@@ -157,12 +154,10 @@ class Checkpoints:
         return _line(f"goes on with its own weights: trial {other} has no usable checkpoint", problems)
 
     def _copy(self, found: _Checkpoint, trial_id: int, at: int) -> None:
+        dropped = [own for own in self._found(trial_id) if own.resource == at]
         with _aside(self.folder(trial_id), at) as aside:
             shutil.copyfile(found.path, aside)
-            kept = self._keep(aside, trial_id, at, midway=False)
-        for own in self._found(trial_id):
-            if own.resource == at and own.path != kept:
-                _remove(own.path)
+            _keep(aside, trial_id, at, dropped, midway=False)
 
     def discard(self, trial_id: int) -> None:
         """Removes the trial's checkpoints, and what is left of one that was not finished."""
@@ -170,15 +165,6 @@ class Checkpoints:
         for name in _names(folder):
             if _NAME.fullmatch(name) or _ASIDE.fullmatch(name):
                 _remove(folder / name)
-
-    def _keep(self, aside: Path, trial_id: int, resource: int, *, midway: bool) -> Path:
-        """Gives a finished file its name; returns when both are on the disk."""
-        name = f"{resource}.{_checksum(aside, trial_id, resource)}{'.midway' * midway}.ckpt"
-        kept = aside.with_name(name)
-        _sync(aside)
-        os.replace(aside, kept)
-        _sync(aside.parent)
-        return kept
 
     def _found(self, trial_id: int) -> list[_Checkpoint]:
         """All that have the name of one, newest first; of one resource, those with a checksum first."""
@@ -189,6 +175,19 @@ class Checkpoints:
             if (match := _NAME.fullmatch(name))
         ]
         return sorted(found, key=lambda one: (one.resource, one.checksum != ""), reverse=True)
+
+
+def _keep(aside: Path, trial_id: int, resource: int, dropped: list[_Checkpoint], *, midway: bool) -> None:
+    """Gives a finished file its name; if others go for it, when it is on the disk."""
+    kept = aside.with_name(f"{resource}.{_checksum(aside, trial_id, resource)}{'.midway' * midway}.ckpt")
+    if dropped:
+        _sync(aside)
+    os.replace(aside, kept)
+    if dropped:
+        _sync(kept.parent)
+    for found in dropped:
+        if found.path != kept:
+            _remove(found.path)
 
 
 def _names(folder: Path) -> list[str]:
