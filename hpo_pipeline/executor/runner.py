@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 import traceback
@@ -208,7 +209,13 @@ def log_path(folder: Path, trial_id: int) -> Path:
 
 
 def open_log(path: Path) -> int:
-    """A file descriptor to append to a log; a link isn't followed."""
+    """A file descriptor to append to a log.
+
+    Raises:
+        OSError: it can't be written, or it or its folder is a link, which isn't followed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.is_symlink():
+        raise OSError(errno.ELOOP, f"{path.parent}: must be a folder, and no link to one; remove it")
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
     return os.open(path, flags, 0o644)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pools import curve_of, job, outcomes, setup
+from pools import curve_of, job, outcomes, packs, setup, until_results
 
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor.checkpoints import Checkpoints
@@ -183,6 +183,19 @@ def test_a_log_that_is_a_link_is_not_written_through(tmp_path):
     events = advanced(Pack(setup().pack(1, 30.0)), 0, 2, x=-1)
     assert outcomes(events)[0][0] is Outcome.FAILED
     assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_trial_whose_folder_is_a_link_fails_and_nothing_is_written_there(tmp_path):
+    (tmp_path / "outside").mkdir()
+    TRIALS.mkdir()
+    (TRIALS / "0").symlink_to(tmp_path / "outside")
+    executor = packs(n_workers=1, size=1)
+    executor.submit(job(0, 1), 0)
+    ((outcome, error),) = outcomes(until_results(executor)).values()
+    executor.close()
+    assert outcome is Outcome.FAILED
+    assert "no link to one; remove it" in error
+    assert list((tmp_path / "outside").iterdir()) == []
 
 
 def advanced(pack: Pack, recorded: int, resource: int, x: float = 0.5) -> list[Event]:

@@ -11,6 +11,7 @@ import pytest
 from commands import journal, start, wait_for
 from pools import curve_of, job, outcomes, packs, setup, until_results
 
+from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, read
@@ -147,6 +148,40 @@ def test_in_the_tuner_s_process_a_trial_without_a_report_fails_as_well(function)
     executor.submit(job(0, 3), 0)
     events = until_results(executor)
     assert outcomes(events) == {0: (Outcome.FAILED, "JobTimeout: no report for 0.2 s (executor.job_timeout)")}
+
+
+def test_in_the_tuner_s_process_trials_that_hang_together_go_on_one_by_one():
+    executor = FusedExecutor(setup("HangsTogether"), n_workers=1, pack_size=2, job_timeout=0.2)
+    for trial in range(2):
+        executor.submit(job(trial, 3, x=1.0), 0)
+    events = until_results(executor, 2)
+    assert outcomes(events) == {0: (Outcome.DONE, ""), 1: (Outcome.DONE, "")}
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "trials go on one by one: training them together failed "
+        "(JobTimeout: no report for 0.2 s (executor.job_timeout))"
+    ]
+    assert sum(isinstance(event, Report) for event in events) == 6
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_trials_together_that_hang_in_a_worker_go_on_one_by_one(n_workers):
+    executor = packs("HangsTogether", n_workers=n_workers, size=2, job_timeout=1.0)
+    for trial in range(2 * n_workers):
+        executor.submit(job(trial, 2, x=1.0), 0)
+    events = until_results(executor, 2 * n_workers)
+    executor.close()
+    assert set(outcomes(events).values()) == {(Outcome.DONE, "")}
+
+
+def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_not_tried_again():
+    executor = packs(n_workers=1, size=1)
+    executor.submit(job(0, 2, decide_at=[1]), 0)
+    (report,) = executor.wait(60)
+    executor.decide(0, stop=True)
+    os.kill(int(report.metrics["pid"]), 9)
+    executor._workers[0].process.join()
+    assert outcomes(until_results(executor)) == {0: (Outcome.STOPPED, "")}
+    executor.close()
 
 
 def test_the_study_s_time_ends_within_an_epoch_and_the_trial_can_go_on():

@@ -211,3 +211,16 @@ class Sum:
 
     def load(self, path: Path, config: Mapping[str, Any], seed: int) -> list[float]:
         return [config["x"], float(path.read_text())]
+
+
+class HangsTogether(Sum):
+    """Trials hang when they are trained together."""
+
+    def fusion_key(self, state: list[float]) -> int:
+        return 0
+
+    def fusion_gain(self, states: list[list[float]]) -> float:
+        return 2.0
+
+    def advance_together(self, states: list[list[float]]) -> None:
+        time.sleep(600)
