@@ -27,7 +27,7 @@ if __name__ == "__main__":
 def tuner(function: str, resource: int, then: str = "") -> subprocess.Popen[str]:
     """A program that has an executor with one job, and goes on with `then` after the first report."""
     Path("tuner.py").write_text(TUNER.format(function=function, resource=resource) + f"    {then}\n")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "HPO_TRUST": "trouble.*"}
     return subprocess.Popen([sys.executable, "tuner.py"], stdout=subprocess.PIPE, text=True, env=environment)
 
 

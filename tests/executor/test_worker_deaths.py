@@ -191,7 +191,7 @@ def test_a_worker_ends_when_its_tuner_is_killed_in_the_middle_of_an_epoch():
         "    print(len(executor.wait()), flush=True)\n"
         "    executor.wait()\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "HPO_TRUST": "trouble.*"}
     tuner = subprocess.Popen([sys.executable, "tuner.py"], stdout=subprocess.PIPE, text=True, env=environment)
     assert tuner.stdout is not None
     assert tuner.stdout.readline() == "1\n"
