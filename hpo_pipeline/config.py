@@ -22,6 +22,7 @@ from hydra.types import RunMode
 from omegaconf import II, DictConfig, OmegaConf
 from yaml import YAMLError
 
+from hpo_pipeline import trust
 from hpo_pipeline.composed import TRAINING_KEYS, TRAINING_SETTINGS, Composed, flatten
 from hpo_pipeline.errors import ConfigError, StudyError, nearest
 from hpo_pipeline.report.command import overrides
@@ -106,6 +107,10 @@ def _command(config_name: str, task: Callable[[DictConfig], int]) -> None:
     """Composes and runs; what a person got wrong ends in one screen and exit code 2, without a traceback."""
     if sys.version_info >= (3, 14) and hydra.__version__ < "1.4":
         sys.exit("Hydra 1.3 cannot start on Python 3.14; run: pip install --pre 'hydra-core>=1.4.0rc3'")
+    try:
+        trust.read_environment()  # before any config is read, which must not have a say in it
+    except ConfigError as error:
+        sys.exit(_fail(error))
     sys.path.append(os.getcwd())  # so that `_target_: my_module.Net` finds a module beside the user's config
     composing = True
     shown_before = os.environ.get("HYDRA_FULL_ERROR")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.build import build, check
+from hpo_pipeline.build import build, check, takes
 from hpo_pipeline.composed import Composed
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.executor import Executor
@@ -48,15 +48,18 @@ class Preflight:
     config: dict[str, Any]
     problems: list[str] = field(default_factory=list)
 
-    def build(self, group: str, **supplied: Any) -> Any:
+    def build(self, group: str, **offered: Any) -> Any:
         """The component of a group, or None after noting what is wrong with it."""
-        node = self.config.get(group)
-        found = check(node, group, supplied)
+        node: Any = self.config.get(group)
+        found = check(node, group, group)
         if not found:
             try:
-                return build(node, **supplied)  # type: ignore[arg-type]
+                return build(node, group, **offered)
             except ConfigError as error:
                 found = error.under(group).problems
+            except Exception as error:  # whatever somebody's own code may raise
+                reason = " ".join(str(error).split())
+                found = [f"{group}: {node['_target_']} can't be made ({type(error).__name__}: {reason})"]
         self.problems += [problem for problem in found if not self._is_a_root_keys(problem, group)]
         return None
 
@@ -158,6 +161,7 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     objective: Objective | None = made
     if objective is None:
         return None
+    flight.problems += _unmet_wishes(config, objective)
     metric, known = config["metric"], objective.metrics
     if known and metric not in known and not config.get("final", False):
         flight.problems.append(
@@ -169,6 +173,18 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
         for variant in variants or [{}]:
             flight.problems += objective.problems({**composed.training, **variant, "max_resource": longest})
     return objective
+
+
+def _unmet_wishes(config: dict[str, Any], objective: Objective) -> Iterator[str]:
+    """What a person has asked for and the objective has no use for."""
+    node = config["objective"]
+    if config.get("final", False) and not (takes(node, "objective", "final") and hasattr(objective, "test")):
+        yield (
+            f"final: {node['_target_']} has no final training, which takes an argument `final` and a method `test`; "
+            "leave final=true out"
+        )
+    if config["threads"] > 1 and not takes(node, "objective", "threads"):
+        yield f"threads: {node['_target_']} takes no threads, got {config['threads']}; leave them at 1"
 
 
 def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace | None:

@@ -47,7 +47,14 @@ def run_training(composed: Composed) -> int:
     print(f"The model is in {folder / MODEL}")
     tags = {"hpo.command": composed.rerun_command(config["trial"], resource, {})}
     where = log_training(
-        build(config["tracker"]), folder, composed.training, config["name"], curve, tags, folder / MODEL, final
+        build(config["tracker"], "tracker"),
+        folder,
+        composed.training,
+        config["name"],
+        curve,
+        tags,
+        folder / MODEL,
+        final,
     )
     if where:
         print(where)
@@ -61,8 +68,6 @@ def _advance(objective: Objective, state: Any) -> dict[str, float]:
 
 
 def _test(objective: Any, state: Any) -> dict[str, float]:
-    if not hasattr(objective, "test"):
-        raise StudyError(f"final: {type(objective).__name__} has no test set to score")
     metrics: dict[str, float] = objective.test(state)
     _show("test set", metrics)
     return metrics

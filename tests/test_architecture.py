@@ -17,7 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     {"errors", "trial", "seeding", "score"},
-    {"build", "space", "report.command", "interrupt"},
+    {"trust", "kinds", "build", "space", "report.command", "interrupt"},
     {"searcher"},
     {"journal", "report"},
     {"scheduler"},

@@ -127,7 +127,7 @@ class Pack:
     def _begun(self, task: Task, folder: Path) -> _Running:
         folder.mkdir(parents=True, exist_ok=True)
         if self._objective is None:
-            self._objective = build(self._setup.objective, threads=self._setup.threads)
+            self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
         held = self._paused.pop(task.trial_id, None)
         if held is None or not held.fits(task):
             held = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline import trust
 from hpo_pipeline.objective import Metrics, Objective
 from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
@@ -43,7 +44,9 @@ class Setup:
 
     def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSetup:
         """What those who train need to know."""
-        return PackSetup(self.objective, self.metric, self.folder, threads, checkpoint_seconds, size)
+        return PackSetup(
+            self.objective, self.metric, self.folder, threads, checkpoint_seconds, size, trusted=trust.trusted()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class PackSetup:
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
         size: jobs at once; None to measure what is best.
         sharing: packs that share the memory of one device.
+        trusted: whose code a config may name.
     """
 
     objective: Mapping[str, Any]
@@ -67,6 +71,7 @@ class PackSetup:
     checkpoint_seconds: float
     size: int | None = 1
     sharing: int = 1
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

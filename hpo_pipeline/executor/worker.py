@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, process
 from pathlib import Path
 
+from hpo_pipeline import trust
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import PackSetup, trial_folder
 from hpo_pipeline.trial import Event, Result
@@ -51,6 +52,7 @@ def work(pipe: connection.Connection, setup: PackSetup, number: int, environment
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the tuner decides
     os.environ.update(environment)
     _die_with_tuner()
+    trust.trust(setup.trusted)
     pack = Pack(setup, functools.partial(_output, setup.folder, number))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         _work(pipe, pack)

@@ -19,7 +19,8 @@ _MOST_WEIGHTS = 50_000_000
 
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Everything that would keep a trial with this config from being trained to `max_resource`."""
-    dataset, model, optimizer = (config.get(group) for group in ("dataset", "model", "optimizer"))
+    dataset, model = config.get("dataset"), config.get("model")
+    optimizer: Any = config.get("optimizer")
     if problem := grad_clip_problem(config.get("objective", {}).get("grad_clip")):
         yield f"objective.{problem}"
     if isinstance(dataset, Mapping):
@@ -30,11 +31,12 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _refusals(dataset, "dataset", {})
     yield from _refusals(model, "model", _shape(dataset))
     weights = [nn.Parameter(torch.zeros(1))]
-    refused = list(_refusals(optimizer, "optimizer", {"params": weights, "fused": None}, _optimizer))
+    refused = list(_refusals(optimizer, "optimizer", {"params": weights, "fused": None}))
     yield from refused
     schedule, epochs = config.get("lr_schedule"), config.get("max_resource", 1)
     if schedule is not None and epochs >= 1:  # where there are none, that is what is wrong
-        made = torch.optim.SGD(weights, lr=1.0) if refused else _optimizer(optimizer, params=weights, fused=None)
+        stand_in = torch.optim.SGD(weights, lr=1.0)
+        made = stand_in if refused else build(optimizer, "optimizer", params=weights, fused=None)
         yield from _refusals(
             schedule, "lr_schedule", {"optimizer": made}, lambda node, optimizer: all_rates(node, optimizer, epochs)
         )
@@ -51,16 +53,16 @@ def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
         return
     assert node is not None  # or it had been refused
     with torch.device("meta"):
-        weights = build(node, **shape).parameters()
+        weights = build(node, "model", **shape).parameters()
     if sum(weight.numel() for weight in weights if not is_lazy(weight)) > _MOST_WEIGHTS:
         return
     needed = (2, shape["n_classes"])
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            scores = build(node, **shape).eval()(torch.zeros(2, *shape["input_shape"]))
+            scores = build(node, "model", **shape).eval()(torch.zeros(2, *shape["input_shape"]))
     except Exception as error:  # whatever somebody's own code may raise
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        yield f"model: {node['_target_']} fails on two examples of shape {tuple(shape['input_shape'])} ({reason})"
+        shown = tuple(shape["input_shape"])
+        yield f"model: {node['_target_']} fails on two examples of shape {shown} ({_reason(error)})"
         return
     if not isinstance(scores, Tensor):
         yield f"model: gives a {type(scores).__name__}, scores of shape {needed} are needed"
@@ -84,29 +86,31 @@ def _shape(dataset: Any) -> dict[str, Any]:
     """What the model will be told about the data; None for what is only known once they are loaded."""
     names = ("input_shape", "n_classes")
     try:
-        known = locate(dataset["_target_"])
+        known = locate(dataset["_target_"], "dataset")
     except (ConfigError, TypeError, KeyError):  # reported where the dataset is checked
         known = None
     return {name: getattr(known, name, None) for name in names}
 
 
-def _optimizer(node: Any, **supplied: Any) -> torch.optim.Optimizer:
-    optimizer = build(node, **supplied)
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise ConfigError(f"_target_: {node['_target_']} makes no torch.optim.Optimizer")
-    return optimizer
-
-
-def _refusals(node: Any, path: str, supplied: dict[str, Any], make: Callable[..., object] = build) -> Iterator[str]:
-    """Why `node` can't be built: by its signature, else by what `make` says of the values."""
-    unbuildable = check(node, path, tuple(supplied))
+def _refusals(
+    node: Any, group: str, supplied: dict[str, Any], make: Callable[..., object] | None = None
+) -> Iterator[str]:
+    """Why a group's `node` can't be built: by its signature, else by what `make`, or its class, says of the values."""
+    unbuildable = check(node, group, group)
     yield from unbuildable
-    if unbuildable or (path == "model" and None in supplied.values()):
+    if unbuildable or (group == "model" and None in supplied.values()):
         return
     try:
         with torch.device("meta"):  # weights that take no memory
-            make(node, **supplied)
+            if make is None:
+                build(node, group, **supplied)
+            else:
+                make(node, **supplied)
     except ConfigError as error:
-        yield from error.under(path).problems
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-        yield f"{path}: {node['_target_']} refuses these values ({error})"
+        yield from error.under(group).problems
+    except Exception as error:  # whatever somebody's own code may raise
+        yield f"{group}: {node['_target_']} refuses these values ({_reason(error)})"
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

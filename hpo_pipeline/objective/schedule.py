@@ -34,9 +34,7 @@ class Schedule:
 
     def __init__(self, node: Mapping[str, Any], optimizer: Optimizer) -> None:
         self._rates = _Rates([float(group["lr"]) for group in optimizer.param_groups])
-        scheduler = build(node, optimizer=self._rates)
-        if not isinstance(scheduler, LRScheduler):
-            raise ConfigError(f"_target_: {node['_target_']} makes no torch.optim.lr_scheduler.LRScheduler")
+        scheduler = build(node, "lr_schedule", optimizer=self._rates)
         if isinstance(scheduler, ReduceLROnPlateau):
             raise ConfigError(
                 f"_target_: {node['_target_']} follows a metric; take a schedule that follows the epoch, "
@@ -97,7 +95,7 @@ def _argument_problems(node: Mapping[str, Any]) -> Iterator[str]:
     for key in ("gamma", "eta_min"):
         if key in node and not (is_number(node[key]) and node[key] >= 0):
             yield f"{key}: must be a number of at least 0, got {node[key]!r}"
-    takes = inspect.signature(locate(node["_target_"])).parameters
+    takes = inspect.signature(locate(node["_target_"], "lr_schedule")).parameters
     if "cycle_momentum" in takes and node.get("cycle_momentum", takes["cycle_momentum"].default) is not False:
         yield "cycle_momentum: set cycle_momentum: false; a schedule here moves the learning rate alone"
 

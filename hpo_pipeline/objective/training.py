@@ -109,7 +109,7 @@ class Training:
     def start(self, config: Mapping[str, Any], seed: int) -> TrainingState:
         data = self._data(config["dataset"])
         torch.manual_seed(seed)
-        model: nn.Module = build(config["model"], input_shape=data.input_shape, n_classes=data.n_classes)
+        model: nn.Module = build(config["model"], "model", input_shape=data.input_shape, n_classes=data.n_classes)
         model.to(self.device)
         optimizer, node = _optimizer(config["optimizer"], model), config.get("lr_schedule")
         schedule = None if node is None else Schedule(node, optimizer)
@@ -267,7 +267,7 @@ class Training:
 
 
 def _dataset(node: Mapping[str, Any]) -> Dataset:
-    dataset: Dataset = build(without_batch_size(node))
+    dataset: Dataset = build(without_batch_size(node), "dataset")
     return dataset
 
 
@@ -275,9 +275,9 @@ def _optimizer(node: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimiz
     """The config's optimizer, in its fused form where torch has one for these weights."""
     optimizer: torch.optim.Optimizer
     try:
-        optimizer = build(node, params=list(model.parameters()), fused=True)
+        optimizer = build(node, "optimizer", params=list(model.parameters()), fused=True)
     except RuntimeError:  # what torch raises where it has none; whatever else is wrong is raised again below
-        optimizer = build(node, params=list(model.parameters()))
+        optimizer = build(node, "optimizer", params=list(model.parameters()))
     return optimizer
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from pools import packs
 
+from hpo_pipeline import trust
 from hpo_pipeline.executor.pool import Pool
 
 
 @pytest.fixture(autouse=True)
 def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HPO_TRUST", "trouble.*")
+    trust.trust(("trouble",))
     monkeypatch.syspath_prepend(Path(__file__).parent)
 
 

@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
+from hpo_pipeline import trust
 from hpo_pipeline.objective import checks
 from hpo_pipeline.objective.training import Training
 
@@ -28,8 +29,8 @@ class Reads64(nn.Linear):
 
 
 @pytest.fixture(autouse=True)
-def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HPO_TRUST", f"{__name__}.*")
+def _trusted() -> None:
+    trust.trust((__name__,))
 
 
 def problems(**arguments: Any) -> list[str]:
