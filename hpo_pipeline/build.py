@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import reprlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from hpo_pipeline.kinds import KINDS, Home, Kind
 _TARGET = "_target_"
 _DEEPEST = 30
 """Nodes, lists and mappings within each other: far more than anybody writes."""
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def check(node: Any, path: str, kind: str) -> list[str]:
         kind: what the place holds, a key of `KINDS`.
     """
     if not isinstance(node, Mapping) or _TARGET not in node:
-        return [f"{path}: must be a mapping with a _target_, got {node!r}"]
+        return [f"{path}: must be a mapping with a _target_, got {_shown(node)}"]
     return [f"{path}.{problem}" for problem in _problems(node, KINDS[kind], 0)]
 
 
@@ -93,7 +96,7 @@ def build(node: Mapping[str, Any], kind: str, /, **offered: Any) -> Any:
         ConfigError: as `check` finds it, or what was made is not of the kind.
     """
     if not isinstance(node, Mapping) or _TARGET not in node:
-        raise ConfigError(f"_target_: missing; must be a mapping with a _target_, got {node!r}")
+        raise ConfigError(f"_target_: missing; must be a mapping with a _target_, got {_shown(node)}")
     what = KINDS[kind]
     if problems := list(_problems(node, what, 0)):
         raise ConfigError(problems)
@@ -234,15 +237,14 @@ def _imported(target: str, module: str, name: str) -> Any:
         holder = importlib.import_module(module)
     except Exception as error:  # whatever somebody's own module may raise
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ConfigError(f"_target_: cannot import {_shown(target)} ({reason})") from None
+        raise ConfigError(f"_target_: cannot import {_shown(target)} ({reason[:200]})") from None
     try:
         return getattr(holder, name)
     except AttributeError:
         near = nearest(name, dir(holder))
-        raise ConfigError(f"_target_: cannot import {_shown(target)} ({module} has no {name!r}){near}") from None
+        raise ConfigError(f"_target_: cannot import {_shown(target)} ({module} has no {_shown(name)}){near}") from None
 
 
 def _shown(value: Any) -> str:
     """A value for a message: on one line, not too long, and with letters that only look like others spelled out."""
-    text = ascii(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
+    return _SHORT.repr(value).encode("ascii", "backslashreplace").decode()
