@@ -111,7 +111,8 @@ def _command(config_name: str, task: Callable[[DictConfig], int]) -> None:
         trust.read_environment()  # before any config is read, which must not have a say in it
     except ConfigError as error:
         sys.exit(_fail(error))
-    sys.path.append(os.getcwd())  # so that `_target_: my_module.Net` finds a module beside the user's config
+    if trust.trusted():
+        sys.path.append(os.getcwd())  # so that `_target_: my_module.Net` finds a module beside the user's config
     composing = True
     shown_before = os.environ.get("HYDRA_FULL_ERROR")
 

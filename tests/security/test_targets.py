@@ -8,6 +8,7 @@ import inspect
 import os
 import pickle
 import pkgutil
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,3 +161,12 @@ def test_no_constructor_does_anything_with_a_text_but_keep_or_refuse_it(kind: st
                 build({"_target_": target, **needed, **change}, kind, **offered())
                 made.add(target)
     assert len(made) > len(targets) / 3  # the others need more than a number
+
+
+def test_modules_beside_the_config_are_found_only_where_somebody_trusts_some(monkeypatch: pytest.MonkeyPatch):
+    free = ("objective=function", "executor=serial", "tracker=none", "n_trials=1", "dry_run=true")
+    assert run(*free).code == 0
+    assert str(Path.cwd()) not in sys.path
+    monkeypatch.setenv("HPO_TRUST", "my_lab")
+    assert run(*free).code == 0
+    assert sys.path[-1] == str(Path.cwd())
