@@ -131,9 +131,9 @@ def _problems(node: Mapping[Any, Any], kind: Kind, depth: int) -> Iterator[str]:
     """What is wrong with a node, each line beginning with the key below it."""
     for key, value in node.items():
         if not isinstance(key, str):
-            yield f"{key}: the keys of a component are the names of its arguments, got the {type(key).__name__} {key!r}"
+            yield f"{_word(key)}: the keys of a component are names of its arguments, got a key of {type(key).__name__}"
         elif key != _TARGET:
-            yield from _nested_problems(value, key, depth + 1)
+            yield from _nested_problems(value, _word(key), depth + 1)
     try:
         target = _located(node[_TARGET], kind)
     except ConfigError as error:
@@ -144,14 +144,14 @@ def _problems(node: Mapping[Any, Any], kind: Kind, depth: int) -> Iterator[str]:
     settable = [key for key in target.takes if key not in offers]
     refused = dict(target.home.refused) if target.home else {}
     for key in sorted(names):
-        if key.startswith("_") or key == "self":
-            yield f"{key}: is no argument; a component takes arguments by name, and _target_"
+        if not key.isidentifier() or key.startswith("_") or key == "self":
+            yield f"{_word(key)}: is no argument; a component takes arguments by name, and _target_"
         elif key in refused and node[key] not in (None, False):
             yield f"{key}: {refused[key]}; got {_shown(node[key])}"
         elif key in offers and not offers[key].settable:
             yield f"{key}: is not for a config to set; {name} is given it"
         elif key not in target.takes and not target.takes_any:
-            yield f"{key}: {name} takes no {key!r}{nearest(key, settable)}"
+            yield f"{_word(key)}: {name} takes no {_shown(key)}{nearest(key, settable)}"
     for key, needed in target.takes.items():
         if needed and key not in node and key not in offers:
             yield f"{key}: missing; {name} needs it"
@@ -170,7 +170,7 @@ def _nested_problems(value: Any, path: str, depth: int) -> Iterator[str]:
         yield from (f"{path}.{problem}" for problem in _problems(value, KINDS["part"], depth))
     else:
         for key, item in value.items():
-            yield from _nested_problems(item, f"{path}.{key}", depth + 1)
+            yield from _nested_problems(item, f"{path}.{_word(key)}", depth + 1)
 
 
 def _located(target: Any, kind: Kind) -> _Target:
@@ -185,7 +185,8 @@ def _looked_up(target: str, kind_name: str, trusted: tuple[str, ...]) -> _Target
     kind, shown = KINDS[kind_name], _shown(target)
     module, _, name = target.rpartition(".")
     own = trust.may_be_named(target)
-    homes = [home for home in kind.homes if home.holds(module) and not name.startswith("_")]
+    public = _is_plain(target) and not name.startswith("_")
+    homes = [home for home in kind.homes if public and home.holds(module)]
     if not own and not homes:
         raise ConfigError(f"_target_: {shown} {_why_not(target, kind)}")
     found = _imported(target, module, name)
@@ -226,10 +227,14 @@ def _why_not(target: str, kind: Kind) -> str:
     top = target.partition(".")[0]
     if top in ("hpo_pipeline", "torch", "torchvision"):
         return f"is no {kind}; it may be {kind.sources}"
-    named = target.isascii() and all(part.isidentifier() for part in target.split(".")) and "." in target
-    if not named or top in sys.stdlib_module_names:
+    if not _is_plain(target) or top in sys.stdlib_module_names:
         return f"is not on the trust list; a {kind} may be {kind.sources}"
     return f"is not on the trust list; if you trust this code, set the environment variable {trust.VARIABLE}='{top}.*'"
+
+
+def _is_plain(target: str) -> bool:
+    """Whether it is a module and a name in it, in letters that can't be taken for others."""
+    return "." in target and target.isascii() and all(part.isidentifier() for part in target.split("."))
 
 
 def _imported(target: str, module: str, name: str) -> Any:
@@ -243,6 +248,11 @@ def _imported(target: str, module: str, name: str) -> Any:
     except AttributeError:
         near = nearest(name, dir(holder))
         raise ConfigError(f"_target_: cannot import {_shown(target)} ({module} has no {_shown(name)}){near}") from None
+
+
+def _word(key: Any) -> str:
+    """A key as part of a path."""
+    return _shown(key)[1:-1] if isinstance(key, str) else _shown(key)
 
 
 def _shown(value: Any) -> str:

@@ -215,7 +215,7 @@ def test_what_has_no_target_is_a_problem(node):
 def test_all_problems_of_a_call_are_found_without_making_it():
     node = {"_target_": "torch.nn.Linear", "in_feature": 1, "out_features": 2, 3: 4, "_partial_": 0.5}
     assert check(node, "model", "model") == [
-        "model.3: the keys of a component are the names of its arguments, got the int 3",
+        "model.3: the keys of a component are names of its arguments, got a key of int",
         "model._partial_: is no argument; a component takes arguments by name, and _target_",
         "model.in_feature: torch.nn.Linear takes no 'in_feature'; did you mean 'in_features'?",
         "model.in_features: missing; torch.nn.Linear needs it",

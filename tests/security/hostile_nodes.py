@@ -151,13 +151,14 @@ NOWHERE: tuple[tuple[str, str], ...] = (
     (".torch.nn.Linear", NOT_TRUSTED),
     ("torch.nn.Linear.", OF_NO_KIND),
     ("torch.nn..Linear", OF_NO_KIND),
-    ("torch.nn. Linear", "cannot import"),
+    ("torch.nn. Linear", OF_NO_KIND),
     (" torch.nn.Linear", NOT_TRUSTED),
-    ("torch.nn.Linear\n", "cannot import"),
+    ("torch.nn.Linear\n", OF_NO_KIND),
     ("torch.nn:Linear", OF_NO_KIND),
     ("torch/nn/Linear", NOT_TRUSTED),
     ("tоrch.nn.Linear", r"t\u043erch"),  # a Cyrillic o
     ("torch.nn.Lіnear", r"L\u0456near"),  # a Ukrainian i
+    ("hpo_pipeline.model.mlр.MLP", r"ml\u0440"),  # a Cyrillic r
     ("ｏｓ.system", r"\uff4f\uff53"),  # wide letters, which Python's own parser takes for os
     ("torch.nn." + "x" * 10**6, "..."),
     ("a." * 10**5 + "f", "..."),
@@ -223,9 +224,15 @@ NODES: tuple[tuple[str, Any, str], ...] = (
     ("model", {**LINEAR, "__class__": "os.system"}, NO_ARGUMENT),
     ("model", {**IDENTITY, "self": "x"}, NO_ARGUMENT),
     ("model", {"_target_": "torch.nn.Embedding", "num_embeddings": 1, "embedding_dim": 1, "_weight": 1}, NO_ARGUMENT),
-    ("model", {**LINEAR, 1: 2}, "model.1: the keys of a component are the names of its arguments"),
+    ("model", {**LINEAR, 1: 2}, "model.1: the keys of a component are names of its arguments"),
     ("model", {**LINEAR, True: 2}, "model.True: the keys of a component"),
     ("model", {**LINEAR, None: 2}, "model.None: the keys of a component"),
+    ("model", {**LINEAR, (1, "a\nb"): 2}, "the keys of a component"),
+    ("model", {**LINEAR, "": 1}, NO_ARGUMENT),
+    ("model", {**LINEAR, "a.b": 1}, NO_ARGUMENT),
+    ("model", {**LINEAR, "bias\n\x1b[2Jall is well": 1}, r"model.bias\n\x1b[2Jall is well: is no argument"),
+    ("model", {**IDENTITY, "x": {"\x1b[2J": TOUCH}}, r"model.x.\x1b[2J._target_: "),
+    ("model", {**LINEAR, "k" * 10**6: 1}, "takes no"),
     ("optimizer", {"_target_": "torch.optim.SGD", "params": [1]}, "is not for a config to set"),
     ("executor", {**SERIAL, "setup": {"folder": "/"}}, "is not for a config to set"),
     ("scheduler", {"_target_": "hpo_pipeline.scheduler.fifo.FIFO", "max_resource": 1, "trials": []}, "is not for a"),
