@@ -14,7 +14,8 @@ from hpo_pipeline.executor.pool import Pool
 
 @pytest.fixture(autouse=True)
 def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    trust.trust(("trouble",))
+    monkeypatch.setenv("HPO_TRUST", "trouble")  # for programs that a test starts
+    trust.read_environment()
     monkeypatch.syspath_prepend(Path(__file__).parent)
 
 
