@@ -96,7 +96,7 @@ def check_training(composed: Composed, *, data: bool = True) -> Objective:
         ConfigError: with every problem.
         StudyError: the data isn't there.
     """
-    flight = Preflight(composed.config)
+    flight = Preflight(composed.config, list(composed.problems))
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
     _check_models(flight, objective, [composed.training])
@@ -119,7 +119,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         StudyError: the data isn't there.
     """
     config = composed.config
-    flight = Preflight(config)
+    flight = Preflight(config, list(composed.problems))
     objective = _training_part(flight, composed)
     flight.numbers(least=1, keys=("n_trials", "max_total_resource", "max_seconds"))
     flight.numbers(least=0, keys=("max_failures",))

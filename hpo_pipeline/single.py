@@ -28,9 +28,11 @@ def run_training(composed: Composed) -> int:
     """
     config = composed.config
     folder = Path(config["folder"])
-    if folder.exists():
+    if folder.exists() and not composed.problems:
         raise StudyError(f"{folder}: this run exists; choose another name=…")
     objective = check_training(composed)
+    for note in composed.notes:
+        print(note)
     folder.mkdir(parents=True)
     write_configs(composed, folder, "train")
     unit, resource, whole = objective.unit, config["resource"], config["max_resource"]
@@ -47,7 +49,7 @@ def run_training(composed: Composed) -> int:
     print(f"The model is in {folder / MODEL}")
     tags = {"hpo.command": composed.rerun_command(config["trial"], resource, {})}
     where = log_training(
-        build(config["tracker"]), folder, composed.training, config["name"], curve, tags, folder / MODEL, final
+        build(config["tracker"]), folder, composed.public_training, config["name"], curve, tags, folder / MODEL, final
     )
     if where:
         print(where)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.composed import Composed
+from hpo_pipeline.containment import leads_elsewhere
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor.pool import start_early
 from hpo_pipeline.journal import VERSION, Journal, Record, read
@@ -31,10 +33,13 @@ def run_study(composed: Composed) -> int:
         StudyError: the study is there already, or at work, or can't be resumed.
     """
     folder = Path(composed.config["folder"])
-    _refuse_existing(composed, folder)
+    if not composed.problems:
+        _refuse_existing(composed, folder)
     if not composed.config["dry_run"]:
         start_early(composed.config["executor"])
     parts = check_study(composed)
+    for note in composed.notes:
+        print(note)
     if composed.config["dry_run"]:
         print(parts.scheduler.describe())
         return 0
@@ -45,10 +50,9 @@ def run_study(composed: Composed) -> int:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
         write_configs(composed, folder)
         view = StudyView()
-        if not records:
-            header = _header(composed, parts)
+        if header := _new_header(composed, parts, journal, records):
             journal.append(header)
-            records = [header]
+            records.append(header)
         console = Console(view, parts.budget, parts.objective.unit, logs=str(_log(folder, "<id>")))
         tuner = Tuner(
             parts.scheduler,
@@ -63,7 +67,7 @@ def run_study(composed: Composed) -> int:
         tuner.replay(records)
         print(_opening(composed, parts, folder), flush=True)
         commands = {"resume": composed.resume_command(), "train": composed.train_command()}
-        parts.tracker.start(folder, composed.config, commands)
+        parts.tracker.start(folder, composed.public, commands)
         console.start()
         try:
             end = tuner.run()
@@ -82,12 +86,32 @@ def _refuse_existing(composed: Composed, folder: Path) -> None:
         )
 
 
-def _header(composed: Composed, parts: Components) -> Record:
+def _new_header(composed: Composed, parts: Components, journal: Journal, records: list[Record]) -> Record | None:
+    """The record that says which study this is; None where the journal has it already.
+
+    A copied folder is a study of its own from the moment it is resumed: what belongs to the one that it was copied
+    from, its runs in MLflow above all, is left alone. The file's inode tells: a copy has another, a renamed one hasn't.
+    """
     config = composed.config
+    inode = os.stat(journal.path).st_ino
+    last = next((record for record in reversed(records) if record["event"] == "study"), None)
+    if last is not None:
+        original = journal.path.parent.parent / str(last["name"]) / journal.path.name
+        is_copy = last["inode"] != inode if "inode" in last else original != journal.path and original.exists()
+        if not is_copy and last["name"] == config["name"]:
+            return None
+        return {
+            **last,
+            "id": uuid.uuid4().hex if is_copy else last["id"],
+            "name": config["name"],
+            "inode": inode,
+            "time": time.time(),
+        }
     return {
         "event": "study",
         "version": VERSION,
         "id": uuid.uuid4().hex,
+        "inode": inode,
         "name": config["name"],
         "seed": config["seed"],
         "metric": config["metric"],
@@ -107,17 +131,17 @@ _HYDRA = {
 
 def write_configs(composed: Composed, folder: Path, program: str = "tune") -> None:
     """config.yaml, which runs again by itself, and overrides.yaml, what was typed."""
-    config = {key: value for key, value in composed.config.items() if key not in ("resume", "dry_run", "folder")}
+    config = {key: value for key, value in composed.public.items() if key not in ("resume", "dry_run", "folder")}
+    # An option that is chosen on the command line takes the place of what is written here.
+    groups: list[Any] = [{group: None} for group in (*composed.config["choices"], "experiment")]
+    above = folder.parent
     content = {
-        "defaults": [f"{program}_schema", "_self_", {"override hydra/job_logging": "none"}],
+        "defaults": [f"{program}_schema", "_self_", *groups, {"override hydra/job_logging": "none"}],
         "hydra": _HYDRA,
         **config,
-        "folder": str(Path(composed.config["folder"]).parent) + "/${name}",
+        "folder": "runs/${name}" if leads_elsewhere(above) else f"{above}/${{name}}",
     }
-    head = (
-        "# The composed config. Run it again under another name:\n"
-        f"#   {composed.again_command(program, folder.absolute())}\n"
-    )
+    head = f"# The composed config. Run it again under another name:\n#   {composed.again_command(program, folder)}\n"
     _write(folder / "config.yaml", head + _yaml(content))
     if not composed.config.get("resume"):
         _write(folder / "overrides.yaml", _yaml(composed.typed))

@@ -17,8 +17,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 
 from hpo_pipeline import config as command
+from hpo_pipeline.command_line import CommandLine
 from hpo_pipeline.composed import Composed
 from hpo_pipeline.journal import Record, read
+from hpo_pipeline.layers import watched
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -42,10 +44,10 @@ class Ended:
 
 def compose(*overrides: str, program: str = "tune") -> Composed:
     """What config.py makes of a command line."""
-    with hydra.initialize_config_module("hpo_pipeline.conf", version_base="1.3"):
+    with watched(), hydra.initialize_config_module("hpo_pipeline.conf", version_base="1.3"):
         cfg = hydra.compose(program, overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
-        return command._compose(cfg)
+        return command.compose(cfg, CommandLine(f"{program}.py", overrides))
 
 
 def run(*arguments: str, program: str = "tune") -> Ended:
