@@ -69,13 +69,17 @@ class Composed:
 
     def train_command(self) -> str:
         """The beginning of the command that re-runs a trial of this study."""
-        changes = {path: value for path, value in self.changes.items() if path != "trial"}
+        return self._train(self.changes)
+
+    def _train(self, changes: Mapping[str, Any]) -> str:
+        changes = {path: value for path, value in changes.items() if path not in ("trial", "choices")}
         fixed = {group: option for group, option in self.training_choices.items() if group not in self.options}
         return command_line([*self.line.other("train"), *overrides(fixed), *overrides(changes)])
 
     def rerun_command(self, trial_id: int, resource: int, sample: Config) -> str:
         """The command that trains a trial again, to the same numbers."""
-        return f"{self.train_command()} {command_line(trial_overrides(trial_id, resource, sample))}"
+        changes = {path: value for path, value in self.changes.items() if path not in sample}
+        return f"{self._train(changes)} {command_line(trial_overrides(trial_id, resource, sample))}"
 
     def resume_command(self) -> str:
         """The command that goes on with this study."""

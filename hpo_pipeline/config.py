@@ -16,7 +16,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from hpo_pipeline import schema
@@ -27,7 +27,7 @@ from hpo_pipeline.containment import containment_problems, without_download
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.layers import Composition, composition, watched
 from hpo_pipeline.pinning import pin, with_group_choices, without_effect
-from hpo_pipeline.public import mask, masked, resolved, shown, without_hydra
+from hpo_pipeline.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
 
 schema.register()
 
@@ -168,15 +168,15 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
         cfg: what Hydra composed just now.
         line: what was typed.
 
-    Raises:
-        ConfigError: a value can't be had, or an option of a saved config isn't found.
+    Returns:
+        The composed config; what is wrong with it so far is among its `problems`.
     """
     now = composition()
     program = "tune" if "scheduler" in cfg else "train"
     cfg = without_hydra(cfg)
-    config = resolved(cfg)
+    config, problems = resolved_as_far_as_possible(cfg)
     public = shown(cfg, config)
-    problems = list(schema.root_problems(config, program))
+    problems += schema.root_problems(config, program)
     problems += schema.folder_problems(config["folder"])
     problems += containment_problems(config, now.is_typed)
     notes = without_download(config, now.is_typed)
@@ -194,15 +194,21 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     choices = config["choices"] = {**(config["choices"] or {}), **choices}
     if isinstance(config.get("search_space"), dict):
         notes += _pinned(config, choices, now, problems)
-    public |= {key: config[key] for key in config if key not in public or key in _SETTLED}
+    public = masked(public | {key: config[key] for key in config if key not in public or key in _SETTLED})
+    changes: dict[str, Any] = {}
+    options: dict[str, dict[str, Any]] = {}
+    try:
+        changes, options = changes_of(config, public, choices), options_of(config, choices)
+    except ConfigError as error:
+        problems += error.problems
     return Composed(
         config=config,
-        public=masked(public),
+        public=public,
         merge=merger(cfg, config),
-        typed=[mask(str(override)) for override in runtime.overrides.task],
+        typed=[mask(str(override)) for override in OmegaConf.to_container(runtime.overrides.task, resolve=False) or ()],
         line=line or CommandLine(),
-        changes=changes_of(config, public, choices),
-        options=options_of(config, choices),
+        changes=changes,
+        options=options,
         notes=notes,
         problems=problems,
     )

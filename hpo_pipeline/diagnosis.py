@@ -83,6 +83,9 @@ def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[s
             continue
         options = _options(override, config_name, searchpath)
         value = override.value()
+        if options and override.is_delete():
+            yield f"{override.key_or_group}: can't be removed; choose one of {', '.join(sorted(options))}"
+            continue
         if not options or override.is_sweep_override():
             values.append((text, override))
         elif value in options:

@@ -163,16 +163,22 @@ def _process_config_searchpath(
 
 
 def _load_single_config(self: ConfigLoaderImpl, default: ResultDefault, repo: Any) -> ConfigResult:
-    """Notes what a file contributes, and what is wrong with what it says of Hydra."""
-    result = _load_single_unseen(self, default, repo)
+    """Notes what a file contributes, and what is wrong with what it says of Hydra; before Hydra looks at it."""
+    loaded = repo.load_config(config_path=default.config_path)
+    if loaded is not None and OmegaConf.is_config(loaded.config):
+        _look_at(default, self._embed_result_config(loaded, default.package))
+    return _load_single_unseen(self, default, repo)
+
+
+def _look_at(default: ResultDefault, result: ConfigResult) -> None:
     path, source = str(default.config_path), str(result.path)
     now = composition()
     if path.startswith(("hydra/launcher/", "hydra/sweeper/")) and path.rpartition("/")[2] != "basic":
         group = path.rpartition("/")[0]
         if not any(override.key_or_group == group for override in now.typed):
             now.problems.append(f"{group}: a file can't choose this; if you want it, type {group}=…")
-    if source.startswith("structured://") or source == "pkg://hydra.conf" or result.config is None:
-        return result  # code that is installed
+    if source.startswith("structured://") or source == "pkg://hydra.conf":
+        return  # code that is installed
     content = OmegaConf.to_container(result.config, resolve=False)
     if isinstance(content, dict):
         plain = {str(key): value for key, value in content.items() if key != "defaults"}
@@ -180,7 +186,6 @@ def _load_single_config(self: ConfigLoaderImpl, default: ResultDefault, repo: An
         typed = any(override.key_or_group == path.rpartition("/")[0] for override in now.typed)
         if "hydra" in plain and not (path.startswith("hydra/") and typed):
             now.problems += [f"{path}: {problem}" for problem in file_problems(plain["hydra"])]
-    return result
 
 
 def _compose_config_from_defaults_list(
@@ -189,9 +194,11 @@ def _compose_config_from_defaults_list(
     now = composition()
     now.layers.clear()
     now.problems.clear()
-    config: DictConfig = _compose_unseen(self, list(defaults), repo)
-    if found := [*now.problems, *_name_problems(now)]:
-        raise ConfigError(dict.fromkeys(found))
+    try:
+        config: DictConfig = _compose_unseen(self, list(defaults), repo)
+    finally:  # what is refused may be what can't be composed
+        if found := [*now.problems, *_name_problems(now)]:
+            raise ConfigError(dict.fromkeys(found))
     for key in _replaced(now.layers):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
     return config

@@ -39,6 +39,14 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}  # type: ignore[union-attr]
 
 
+def resolved_as_far_as_possible(config: DictConfig) -> tuple[dict[str, Any], list[str]]:
+    """`resolved`, with None for each value that can't be had; and the lines that `resolved` would raise."""
+    try:
+        return resolved(config), []
+    except ConfigError as error:
+        return _leniently(config, None), error.problems
+
+
 def shown(config: DictConfig, plain: Mapping[str, Any]) -> dict[str, Any]:
     """The config with what depends on the environment as it is written, and no password.
 
@@ -50,7 +58,7 @@ def shown(config: DictConfig, plain: Mapping[str, Any]) -> dict[str, Any]:
     if "oc.env" not in repr(written) and "oc.decode" not in repr(written):
         return masked(plain)  # type: ignore[no-any-return]
     with _other_environment():
-        elsewhere = _leniently(config)
+        elsewhere = _leniently(config, _MARK)
     return masked(_kept(written, plain, elsewhere))  # type: ignore[no-any-return]
 
 
@@ -96,20 +104,20 @@ def _other_environment() -> Iterator[None]:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
 
 
-def _leniently(node: Any) -> Any:
-    """The node resolved; what can't be is the mark."""
+def _leniently(node: Any, instead: Any) -> Any:
+    """The node resolved; `instead` of what can't be."""
+
+    def value(key: Any) -> Any:
+        try:
+            return node[key]
+        except (OmegaConfBaseException, RecursionError):
+            return instead
+
     if isinstance(node, DictConfig) and not node._is_none():
-        return {str(key): _leniently(_value(node, key)) for key in node}
+        return {str(key): _leniently(value(key), instead) for key in node}
     if OmegaConf.is_list(node) and not node._is_none():
-        return [_leniently(_value(node, i)) for i in range(len(node))]
+        return [_leniently(value(i), instead) for i in range(len(node))]
     return node
-
-
-def _value(node: Any, key: Any) -> Any:
-    try:
-        return node[key]
-    except OmegaConfBaseException:
-        return _MARK
 
 
 def _unresolvable(config: DictConfig) -> Iterator[str]:

@@ -7,7 +7,14 @@ from typing import Any
 
 
 class NoTracker:
-    """Shows nothing anywhere."""
+    """Shows nothing anywhere.
+
+    Args:
+        ignored: what another tracker is told, so that `tracker=none` can be added to any study.
+    """
+
+    def __init__(self, **ignored: Any) -> None:
+        """Nothing to keep."""
 
     def start(self, folder: Path, config: dict[str, Any], commands: dict[str, str]) -> None:
         """Nothing to begin."""
