@@ -84,6 +84,8 @@ class Composed:
     def resume_command(self) -> str:
         """The command that goes on with this study."""
         where = {"name": self.config["name"], **self._elsewhere()}
+        if any(override.startswith(("folder=", "+folder=", "++folder=")) for override in self.line.overrides):
+            where["folder"] = at(self.public, "folder")
         return command_line([*self.line.same("tune"), *overrides(where), "resume=true"])
 
     def again_command(self, program: str, folder: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from yaml import YAMLError
 
 from hpo_pipeline import schema
 from hpo_pipeline.command_line import CommandLine
-from hpo_pipeline.composed import Composed, flatten
+from hpo_pipeline.composed import Composed, at, flatten
 from hpo_pipeline.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.containment import containment_problems, without_download
 from hpo_pipeline.errors import ConfigError, StudyError
@@ -79,6 +80,8 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
             _hydra_main(config_name)(app)()
     except ConfigError as error:
         sys.exit(_fail(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:  # Hydra raises ValueError, AttributeError … as well for what was typed
         if not composing:
             raise
@@ -91,7 +94,9 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
 
 def _typed(argv: list[str]) -> CommandLine:
     """The command line. A relative --config-path means a folder below the current one: made absolute for Hydra."""
-    arguments, _ = get_args_parser().parse_known_args(argv[1:])
+    parser = get_args_parser()
+    argv[1:] = _flags_first(argv[1:], parser)
+    arguments, _ = parser.parse_known_args(argv[1:])
     if getattr(arguments, "experimental_rerun", None):
         sys.exit("--experimental-rerun unpickles a file, which could run anything; use --config-path … --config-name …")
     path = arguments.config_path
@@ -109,6 +114,19 @@ def _typed(argv: list[str]) -> CommandLine:
         arguments.config_name,
         tuple(part.strip(" '\"") for part in searchpath.partition("=")[2].strip("[]").split(",") if part.strip()),
     )
+
+
+def _flags_first(words: list[str], parser: ArgumentParser) -> list[str]:
+    """The words with overrides behind all flags: Hydra 1.3 understands no flag between overrides."""
+    flags: list[str] = []
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        action = parser._option_string_actions.get(word.partition("=")[0])
+        (others if action is None else flags).append(word)
+        if action is not None and "=" not in word and action.nargs != 0:
+            flags += [value for value in [next(rest, None)] if value is not None]
+    return [*flags, *others]
 
 
 def _preflight_problems(cfg: DictConfig) -> list[str]:
@@ -142,7 +160,7 @@ def _fail(error: ConfigError | StudyError) -> int:
     count = len(error.problems)
     print(f"{count} problem{'s' if count != 1 else ''} in the configuration:", file=sys.stderr)
     for problem in error.problems:
-        print(f"  {mask(problem)}", file=sys.stderr)
+        print(f"  {' '.join(mask(problem).splitlines())}", file=sys.stderr)
     return 2
 
 
@@ -179,7 +197,7 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     problems += schema.root_problems(config, program)
     problems += schema.folder_problems(config["folder"])
     problems += containment_problems(config, now.is_typed)
-    notes = without_download(config, now.is_typed)
+    notes = without_download(config, public, now.is_typed)
     runtime = HydraConfig.get()
     if runtime.mode == RunMode.MULTIRUN:  # all jobs of a multirun have the same time stamp
         for key in ("name", "folder"):
@@ -193,7 +211,7 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     choices = {str(group): option for group, option in chosen if "/" not in str(group) and option is not None}
     choices = config["choices"] = {**(config["choices"] or {}), **choices}
     if isinstance(config.get("search_space"), dict):
-        notes += _pinned(config, choices, now, problems)
+        notes += _pinned(config, public, choices, now, problems)
     public = masked(public | {key: config[key] for key in config if key not in public or key in _SETTLED})
     changes: dict[str, Any] = {}
     options: dict[str, dict[str, Any]] = {}
@@ -214,18 +232,22 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     )
 
 
-_SETTLED = ("name", "folder", "threads", "choices", "search_space", "dataset")
+_SETTLED = ("name", "folder", "threads", "choices")
 """Root keys that have other values here than Hydra composed."""
 
 
-def _pinned(config: dict[str, Any], choices: dict[str, str], now: Composition, problems: list[str]) -> list[str]:
-    """Puts typed values in place of what tunes them; returns what people should know of it."""
-    space = config["search_space"] = with_group_choices(config["search_space"], choices)
-    values: dict[str, Any] = {}
-    for override in now.typed:
-        if not override.is_delete() and not override.is_sweep_override():
-            values |= flatten({override.key_or_group: override.value()})
-    notes: list[str] = []
-    problems += pin(space, values, [override.key_or_group for override in now.typed], notes)
+def _pinned(
+    config: dict[str, Any], public: dict[str, Any], choices: dict[str, str], now: Composition, problems: list[str]
+) -> list[str]:
+    """Puts typed values in place of what tunes them, in both configs; returns what people should know of it."""
+    overrides = [override for override in now.typed if not override.is_delete() and not override.is_sweep_override()]
+    typed = [path for override in overrides for path in flatten({override.key_or_group: override.value()})]
+    # An option that is typed is the group's value here.
+    trees = [{**tree, **{group: choices[group] for group in typed if group in choices}} for tree in (public, config)]
+    for tree in (public, config):
+        tree["search_space"] = with_group_choices(tree["search_space"], choices)
+    pin(public["search_space"], {path: at(trees[0], path) for path in typed}, typed)
+    found, notes = pin(config["search_space"], {path: at(trees[1], path) for path in typed}, typed)
+    problems += found
     files = [(layer.path, layer.group, layer.content) for layer in now.layers if not (layer.is_ours or layer.is_saved)]
-    return [*notes, *without_effect(space, files, values)]
+    return [*notes, *without_effect(config["search_space"], files, typed)]

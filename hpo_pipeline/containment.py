@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from hpo_pipeline.tracker.uri import database_path
@@ -45,13 +45,13 @@ def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bo
             )
 
 
-def without_download(config: dict[str, Any], is_typed: Callable[[str], bool]) -> list[str]:
+def without_download(config: dict[str, Any], public: dict[str, Any], is_typed: Callable[[str], bool]) -> list[str]:
     """Switches downloading off where a file, and not the person, has the data lie elsewhere; says so in a line."""
     dataset = config.get("dataset")
-    root = dataset.get("root") if isinstance(dataset, Mapping) else None
-    if not isinstance(root, str) or not leads_elsewhere(root) or is_typed("dataset.root"):
+    if not isinstance(dataset, Mapping) or not dataset.get("download") or is_typed("dataset.root"):
         return []
-    if dataset is None or not dataset.get("download"):
+    if not isinstance(dataset.get("root"), str) or not leads_elsewhere(dataset["root"]):
         return []
-    config["dataset"] = {**dataset, "download": False}
-    return [f"dataset.root comes from a file and leads out of this folder ({Path(root)}): nothing is downloaded there"]
+    for tree in (config, public):
+        tree["dataset"] = {**tree["dataset"], "download": False}
+    return ["dataset.root comes from a file and leads out of this folder: nothing is downloaded there"]

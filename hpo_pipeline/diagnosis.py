@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -141,6 +142,10 @@ def told(error: BaseException) -> str:
         within = f" ({error.context} that begins at {_place(error.context_mark)})" if error.context_mark else ""
         return f"{error.problem_mark.name}, {_place(error.problem_mark)}: {error.problem}{within}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if found := re.match(r"In '(.*?)': \w+ raised while composing config:", lines[0] if lines else ""):
+        key = next((line.partition(":")[2].strip() for line in lines if line.startswith("full_key:")), "")
+        lines[:1] = []
+        return f"{found[1]}: {f'{key}: ' if key else ''}{told(ValueError(chr(10).join(lines)))}"
     noise = ("full_key:", "object_type=", "Set the environment", "See https")
     return "; ".join([line for line in lines if not line.startswith(noise)][:3]) or type(error).__name__
 

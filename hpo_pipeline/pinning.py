@@ -10,19 +10,19 @@ from hpo_pipeline.report.command import hydra_value
 from hpo_pipeline.space.tree import domains, is_domain, pinned
 
 
-def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str], notes: list[str]) -> list[str]:
+def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str]) -> tuple[list[str], list[str]]:
     """Makes constants of the hyperparameters whose value was typed.
 
     Args:
         space: the tree of the search space, which is changed.
         values: path in the config -> value, or group -> option, as typed.
         typed: all paths that were typed.
-        notes: gets a line for each hyperparameter that is not tuned because of this.
 
     Returns:
-        A problem for each path that was typed twice, as a value and as a domain.
+        A problem for each path that was typed twice, as a value and as a domain; and a line for each hyperparameter
+        that is not tuned because of this.
     """
-    problems = []
+    problems, notes = [], []
     for path, value in values.items():
         found = [(tree, key) for there, tree, key in domains(space) if there == path]
         if not found:
@@ -33,7 +33,7 @@ def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str], 
         for tree, key in found:
             tree[key] = pinned(tree[key], value)
         notes.append(f"{path}={hydra_value(value)} was typed, so it is not tuned")
-    return problems
+    return problems, notes
 
 
 def with_group_choices(space: dict[str, Any], groups: Iterable[str]) -> dict[str, Any]:

@@ -22,7 +22,11 @@ from hpo_pipeline.errors import ConfigError
 
 PASSWORD = "HPO_PASSWORD"
 """The environment variable that stands for a password that was written into a URI, where the URI is shown."""
-_IN_URI = re.compile(r"(://[^:/@\s]*):(?!\$\{)[^/@\s]*@|(://)(?!\$\{)[^:/@\s]{20,}@")
+_PASSWORDS = (
+    re.compile(r"(?<=://)([^:/@\s${}]*:)(?!\$\{)[^/@\s]+(?=@)"),  # user:password@
+    re.compile(r"(?<=://)()(?!\$\{)[^:/@\s]{20,}(?=@)"),  # a token in the place of the user
+    re.compile(r"([?&](?:password|passwd|pwd|secret|token|access_token|api_key)=)(?!\$\{)[^&\s]+", re.IGNORECASE),
+)
 _MARK = "\0environment\0"
 
 
@@ -78,7 +82,9 @@ def masked(node: Any) -> Any:
 
 def mask(text: str) -> str:
     """The text with the passwords of the URIs in it replaced by a reference to the environment."""
-    return _IN_URI.sub(lambda found: f"{found[1] + ':' if found[1] else found[2]}${{oc.env:{PASSWORD}}}@", text)
+    for pattern in _PASSWORDS:
+        text = pattern.sub(lambda found: f"{found[1]}${{oc.env:{PASSWORD}}}", text)
+    return text
 
 
 def _kept(written: Any, plain: Any, elsewhere: Any) -> Any:

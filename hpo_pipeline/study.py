@@ -80,7 +80,9 @@ def run_study(composed: Composed) -> int:
 
 
 def _refuse_existing(composed: Composed, folder: Path) -> None:
-    if not composed.config["resume"] and (folder / "journal.jsonl").exists():
+    journal = folder / "journal.jsonl"
+    # One without a record was left by a tuner that was killed before it began.
+    if not composed.config["resume"] and journal.is_file() and any(True for _ in read(journal)):
         raise StudyError(
             f"{folder}: this study exists; go on with it: {composed.resume_command()}; or choose another name=…"
         )

@@ -50,11 +50,11 @@ def compose(*overrides: str, program: str = "tune") -> Composed:
         return command.compose(cfg, CommandLine(f"{program}.py", overrides))
 
 
-def run(*arguments: str, program: str = "tune") -> Ended:
-    """`python tune.py …`, here."""
+def run(*arguments: str, program: str = "tune", started: str | None = None) -> Ended:
+    """`python tune.py …`, here; or by another name of the program."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
-        mock.patch.object(sys, "argv", [f"{program}.py", *arguments]),
+        mock.patch.object(sys, "argv", [started or f"{program}.py", *arguments]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -82,8 +82,8 @@ def wait_for(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def journal(name: str) -> list[Record]:
-    return [record for record, _ in read(Path("runs", name, "journal.jsonl"))]
+def journal(name: str, folder: str | Path = "runs") -> list[Record]:
+    return [record for record, _ in read(Path(folder, name, "journal.jsonl"))]
 
 
 def rung_table(records: Iterable[Record]) -> RungTable:
