@@ -18,7 +18,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.objective import Metrics, checkpoint, checks, fused, fusion_cost
 from hpo_pipeline.objective.checks import grad_clip_problem, without_batch_size
 from hpo_pipeline.objective.device import resolve
-from hpo_pipeline.objective.epoch import data_order, evaluate, train
+from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.fusion_cost import FusionCost
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
@@ -117,12 +117,9 @@ class Training:
 
     def advance(self, state: TrainingState) -> Metrics:
         """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
-        data, epoch = state.data, state.resource
-        order = data_order(len(data.y_train), state.config["seed"], epoch).to(self.device)
-        torch.manual_seed(derived_seed(state.seed, "epoch", epoch))
-        grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
-        state.begin_epoch()
-        train_loss = train(state.model, state.optimizer, data.x_train, data.y_train, order, state.batch_size, grad_clip)
+        data = state.data
+        [member] = self._members([state])
+        train_loss = fused.train_alone(member, data.x_train, data.y_train)
         state.resource += 1
         metrics = {"train_loss": train_loss, **state.learning_rate()}
         if self.final:
@@ -133,6 +130,8 @@ class Training:
 
     def fusion_key(self, state: TrainingState) -> Hashable | None:
         """Equal for trials that `advance_together` can take; None for one that can only be trained alone."""
+        if type(state) is not TrainingState:
+            return None  # its epochs may begin in another way
         key = fused.fusion_key(state.model, state.optimizer, state.batch_size)
         return None if key is None else (id(state.data), key)
 

@@ -136,7 +136,7 @@ def test_every_model_is_trained_together_by_every_optimizer(training, model, nam
         assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
 
 
-@pytest.mark.parametrize("name", [name for name in PACKS if "dropout" not in name and "three" not in name])
+@pytest.mark.parametrize("name", PACKS)
 def test_three_epochs_together_in_few_calls_are_three_epochs_alone(training, name, monkeypatch):
     monkeypatch.setattr(fused, "few_calls", lambda device: True)
     test_three_epochs_together_are_three_epochs_alone(training, name)
