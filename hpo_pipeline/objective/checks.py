@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,10 @@ from torch.nn.parameter import is_lazy
 
 from hpo_pipeline.build import build, check, locate
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.objective.schedule import all_rates
+from hpo_pipeline.objective import schedule as schedules
+from hpo_pipeline.space.domain import is_integer
 
+_MOST_SCHEDULES = 1000
 _MOST_WEIGHTS = 50_000_000
 """A larger model is not made before it is needed: that takes seconds, and memory."""
 
@@ -28,16 +30,14 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"dataset.batch_size: must be an integer of at least 1, got {batch_size!r}"
         dataset = without_batch_size(dataset)
     yield from _refusals(dataset, "dataset", {})
-    yield from _refusals(model, "model", _shape(dataset))
+    yield from _refusals(model, "model", _shape(dataset), _model)
     weights = [nn.Parameter(torch.zeros(1))]
     refused = list(_refusals(optimizer, "optimizer", {"params": weights, "fused": None}, _optimizer))
     yield from refused
     schedule, epochs = config.get("lr_schedule"), config.get("max_resource", 1)
     if schedule is not None and epochs >= 1:  # where there are none, that is what is wrong
         made = torch.optim.SGD(weights, lr=1.0) if refused else _optimizer(optimizer, params=weights, fused=None)
-        yield from _refusals(
-            schedule, "lr_schedule", {"optimizer": made}, lambda node, optimizer: all_rates(node, optimizer, epochs)
-        )
+        yield from _schedule_problems(schedule, made, epochs)
 
 
 def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -47,7 +47,7 @@ def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
     weights, or whose data has a shape that is known only once they are loaded. The global random state is left alone.
     """
     node, shape = config.get("model"), _shape(config.get("dataset"))
-    if None in shape.values() or any(_refusals(node, "model", shape)):
+    if None in shape.values() or any(_refusals(node, "model", shape, _model)):
         return
     assert node is not None  # or it had been refused
     with torch.device("meta"):
@@ -59,8 +59,9 @@ def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             scores = build(node, **shape).eval()(torch.zeros(2, *shape["input_shape"]))
     except Exception as error:  # whatever somebody's own code may raise
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        yield f"model: {node['_target_']} fails on two examples of shape {tuple(shape['input_shape'])} ({reason})"
+        yield (
+            f"model: {node['_target_']} fails on two examples of shape {tuple(shape['input_shape'])} ({reason(error)})"
+        )
         return
     if not isinstance(scores, Tensor):
         yield f"model: gives a {type(scores).__name__}, scores of shape {needed} are needed"
@@ -87,7 +88,35 @@ def _shape(dataset: Any) -> dict[str, Any]:
         known = locate(dataset["_target_"])
     except (ConfigError, TypeError, KeyError):  # reported where the dataset is checked
         known = None
-    return {name: getattr(known, name, None) for name in names}
+    shape, n_classes = (getattr(known, name, None) for name in names)
+    # A property, say, has its value only when the dataset is there.
+    return {
+        "input_shape": shape if isinstance(shape, Sequence) and all(map(is_integer, shape)) else None,
+        "n_classes": n_classes if is_integer(n_classes) else None,
+    }
+
+
+_SCHEDULES: dict[str, list[str]] = {}
+"""What was found of the last schedules: the samples of a search space have the same ones over and over again."""
+
+
+def _schedule_problems(node: Any, optimizer: torch.optim.Optimizer, epochs: int) -> list[str]:
+    key = repr((node, optimizer.param_groups[0]["lr"], epochs))
+    if key not in _SCHEDULES:
+        if len(_SCHEDULES) >= _MOST_SCHEDULES:
+            _SCHEDULES.clear()
+        found = _refusals(
+            node, "lr_schedule", {"optimizer": optimizer}, lambda it, optimizer: schedules.check(it, optimizer, epochs)
+        )
+        _SCHEDULES[key] = list(found)
+    return _SCHEDULES[key]
+
+
+def _model(node: Any, **supplied: Any) -> nn.Module:
+    model = build(node, **supplied)
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"_target_: {node['_target_']} makes no torch.nn.Module")
+    return model
 
 
 def _optimizer(node: Any, **supplied: Any) -> torch.optim.Optimizer:
@@ -104,9 +133,22 @@ def _refusals(node: Any, path: str, supplied: dict[str, Any], make: Callable[...
     if unbuildable or (path == "model" and None in supplied.values()):
         return
     try:
-        with torch.device("meta"):  # weights that take no memory
-            make(node, **supplied)
+        try:
+            with torch.device("meta"):  # weights that take no memory
+                make(node, **supplied)
+        except ConfigError:
+            raise
+        except Exception:  # which may be because they hold no numbers
+            with torch.random.fork_rng(devices=[]):
+                make(node, **supplied)
     except ConfigError as error:
         yield from error.under(path).problems
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-        yield f"{path}: {node['_target_']} refuses these values ({error})"
+    except Exception as error:  # whatever somebody's own code may raise
+        yield f"{path}: {node['_target_']} refuses these values ({reason(error)})"
+
+
+def reason(error: Exception) -> str:
+    """In one line: what torch says of values, and the kind of what is said of anything else."""
+    text = str(error).partition("\n")[0]
+    usual = isinstance(error, (ValueError, TypeError, RuntimeError)) and text
+    return text if usual else f"{type(error).__name__}: {text}".removesuffix(": ")
