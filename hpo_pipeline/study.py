@@ -41,7 +41,7 @@ def run_study(composed: Composed) -> int:
     for note in composed.notes:
         print(note)
     if composed.config["dry_run"]:
-        print(parts.scheduler.describe())
+        print("\n".join([parts.scheduler.describe(), *parts.trials.notes]))
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     with Journal(folder / "journal.jsonl") as journal:
@@ -169,8 +169,7 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
     return (
         f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
         f"{group.get('model', 'model')} on {group.get('dataset', 'data')}, "
-        f"{plural(jobs, 'job')} at a time, in {folder}\n"
-        f"{parts.scheduler.describe()}"
+        f"{plural(jobs, 'job')} at a time, in {folder}\n" + "\n".join([parts.scheduler.describe(), *parts.trials.notes])
     )
 
 

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hpo_pipeline.build import build, check, locate
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.dataset import Dataset
+from hpo_pipeline.dataset import checks as data
+from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective import schedule as schedules
 from hpo_pipeline.space.domain import is_integer
 
@@ -67,6 +69,29 @@ def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"model: gives a {type(scores).__name__}, scores of shape {needed} are needed"
     elif tuple(scores.shape) != needed:
         yield f"model: gives scores of shape {tuple(scores.shape)}, {needed} are needed"
+
+
+def check_data(dataset: Dataset, *, test: bool) -> None:
+    """Makes sure that the data is there, and that of somebody's own dataset, which is loaded for it, is right.
+
+    Args:
+        test: the test examples will be needed as well.
+
+    Raises:
+        StudyError: there is no data.
+        ConfigError: with all that is wrong with it.
+    """
+    kind = type(dataset)
+    try:
+        dataset.available()
+        if not kind.__module__.startswith("hpo_pipeline.dataset."):
+            splits = data.load(dataset)
+            if test:
+                data.load_test(dataset, splits)
+    except (StudyError, ConfigError):
+        raise
+    except Exception as error:  # whatever somebody's own code may raise
+        raise ConfigError(f"dataset: {kind.__module__}.{kind.__qualname__} fails ({reason(error)})") from error
 
 
 def without_batch_size(node: Mapping[str, Any]) -> dict[str, Any]:

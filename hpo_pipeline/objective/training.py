@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
+from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.objective import Metrics, checkpoint, checks, fused, fusion_cost
 from hpo_pipeline.objective.checks import grad_clip_problem, without_batch_size
@@ -184,7 +185,8 @@ class Training:
 
     def test(self, state: TrainingState) -> Metrics:
         """Scores the test set. For the one final training; tuning must never see these numbers."""
-        x, y = (part.to(self.device) for part in _dataset(state.config["dataset"]).load_test())
+        dataset = _dataset(state.config["dataset"])
+        x, y = (part.to(self.device) for part in dataset_checks.load_test(dataset, state.data))
         state.model.eval()
         error, loss = evaluate(state.model, x, y)
         return {"test_error": error, "test_loss": loss}
@@ -235,12 +237,15 @@ class Training:
         return list(checks.model_problems(config))
 
     def available(self, config: Mapping[str, Any]) -> None:
-        """Makes sure that the data is there, once, before workers ask for it. May download.
+        """Makes sure that the data is there, once, before workers ask for it, and can be used. May download.
+
+        Data of this project's datasets are known; those of others are loaded once, and let go.
 
         Raises:
-            StudyError: it isn't.
+            StudyError: there is none.
+            ConfigError: with all that is wrong with it.
         """
-        _dataset(config["dataset"]).available()
+        checks.check_data(_dataset(config["dataset"]), test=self.final)
 
     def _data(self, node: Mapping[str, Any]) -> Splits:
         """The splits on the device; trials that differ in `batch_size` alone share them."""
@@ -248,7 +253,7 @@ class Training:
         if key not in self._datasets:
             while len(self._datasets) >= _KEPT_DATASETS:
                 del self._datasets[next(iter(self._datasets))]
-            self._datasets[key] = self._on_device(_dataset(node).load())
+            self._datasets[key] = self._on_device(dataset_checks.load(_dataset(node)))
         return self._datasets[key]
 
     def _on_device(self, splits: Splits) -> Splits:
