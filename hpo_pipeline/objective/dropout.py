@@ -71,10 +71,9 @@ class Rates:
         # Keys are signed: the least of them is -2^63.
         most = [[max(-(1 << 63), int((1 - p) * 2**64) - 1 - (1 << 63)) for p in own] for own in rates]
         factors = [[0.0 if p == 1 else 1 / (1 - p) for p in own] for own in rates]
-        repeats = torch.tensor(widths, device=like.device)
-        self._most = torch.tensor(most, device=like.device).repeat_interleave(repeats, dim=1).unsqueeze(2)
-        made = torch.tensor(factors, dtype=like.dtype, device=like.device)
-        self._factors = made.repeat_interleave(repeats, dim=1).unsqueeze(2)
+        of_unit = torch.tensor([layer for layer, width in enumerate(widths) for _ in range(width)])
+        self._most = torch.tensor(most)[:, of_unit].unsqueeze(2).to(like.device)
+        self._factors = torch.tensor(factors, dtype=like.dtype)[:, of_unit].unsqueeze(2).to(like.device)
 
     def masks(self, keys: Tensor) -> Tensor:
         """1 / (1 - p) for what stays and 0 for what is dropped.
@@ -102,9 +101,9 @@ class Alone:
     def __init__(self, model: nn.Module, seed: int) -> None:
         self._model = model
         self._seed = seed
-        self._start = 0
+        self._start = torch.zeros(1, dtype=torch.int64)
         self._calls: dict[str, int] = {}
-        self._salts: dict[tuple[str, int], Tensor] = {}
+        self._known: dict[tuple[str, int, float], tuple[Tensor, Rates]] = {}
 
     @contextmanager
     def dropout(self) -> Iterator[Alone]:
@@ -120,6 +119,7 @@ class Alone:
 
     def __call__(self, x: Tensor) -> Tensor:
         self._calls.clear()
+        self._start = self._start.to(x.device)
         scores: Tensor = self._model(x)
         self._start += len(x)
         return scores
@@ -127,13 +127,13 @@ class Alone:
     @torch.no_grad()
     def _mask(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
         call = self._calls[name] = self._calls.get(name, -1) + 1
-        if (name, call) not in self._salts:
-            self._salts[name, call] = torch.tensor([salt(self._seed, name, call)], device=x.device)
-        shape = mask_shape(layer, x.shape)
-        starts = torch.tensor([self._start], device=x.device)
-        keys = keys_of(self._salts[name, call], starts, shape)
         rate: Any = layer.p
-        return Rates([[rate]], [1], x).masks(keys).view(shape)
+        if (name, call, rate) not in self._known:  # waiting for the device once, not in every step
+            salts = torch.tensor([salt(self._seed, name, call)], device=x.device)
+            self._known[name, call, rate] = salts, Rates([[rate]], [1], x)
+        salts, rates = self._known[name, call, rate]
+        shape = mask_shape(layer, x.shape)
+        return rates.masks(keys_of(salts, self._start, shape)).view(shape)
 
     def _dropped(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
         if not layer.training or not layer.p:

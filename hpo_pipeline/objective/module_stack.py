@@ -152,6 +152,7 @@ class ModuleStack:
         device = self.tensors[0].device
         self._randoms = [] if few_calls else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
         self._salts: dict[tuple[str, int], Tensor] = {}
+        self._rates: dict[tuple[float, ...], dropout.Rates] = {}
 
     def __len__(self) -> int:
         return len(self._models)
@@ -224,7 +225,7 @@ class ModuleStack:
             if self._few_calls:
                 salts = self._salts_of(name, sum(earlier == name for earlier, _ in calls[:i]))
                 keys = dropout.keys_of(salts, batch.starts, size)
-                masks[i] = dropout.Rates([[p] for p in rates], [1], x).masks(keys).view(len(self), *size)
+                masks[i] = self._rates_of(tuple(rates), x).masks(keys).view(len(self), *size)
             else:
                 masks[i] = x.new_ones(len(self), *size)
         for k, generator in enumerate(self._randoms):
@@ -245,6 +246,11 @@ class ModuleStack:
                 raise RuntimeError(_DRAWS)
             self._calls[example.shape] = self._masks.calls
         return self._calls[example.shape]
+
+    def _rates_of(self, rates: tuple[float, ...], like: Tensor) -> dropout.Rates:
+        if rates not in self._rates:
+            self._rates[rates] = dropout.Rates([[p] for p in rates], [1], like)
+        return self._rates[rates]
 
     def _salts_of(self, name: str, call: int) -> Tensor:
         """All trials', `(K,)`, for the so-and-so-many-th call of a layer in a pass."""

@@ -263,7 +263,7 @@ class Int(Domain):
     def from_unit(self, u: float) -> int:
         u = min(max(float(u), 0.0), 1.0)
         if self.log and not self._listed:
-            value = self.low ** (1 - u) * (self.high + 1) ** u
+            value = math.pow(self.low, 1 - u) * math.pow(self.high + 1, u)
             nearest = round(value)
             below = nearest if nearest - value <= 1e-12 * value else math.floor(value)  # 1e-12: k itself is in k's bin
             return min(max(below, self.low), self.high)
