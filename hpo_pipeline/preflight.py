@@ -68,6 +68,13 @@ class Preflight:
         told = any(other.startswith(f"{key}: ") for other in [*self.known, *self.problems])
         return told and isinstance(node, dict) and node.get(key, ...) == self.config.get(key)
 
+    def tracker(self, *, look: bool) -> Any:
+        """The tracker, once it was made sure (`look`) that it can be written to."""
+        tracker = self.build("tracker")
+        if tracker is not None and look:
+            self.problems += ConfigError(tracker.problems()).under("tracker").problems
+        return tracker
+
     def attempt(self, make: Callable[[], Any]) -> Any:
         """What `make` makes, or None after noting its problems."""
         try:
@@ -104,7 +111,7 @@ def check_training(composed: Composed, *, data: bool = True) -> Objective:
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
     _check_models(flight, objective, [composed.training])
-    flight.build("tracker")
+    flight.tracker(look=data)
     flight.raise_problems()
     assert objective is not None
     if data:
@@ -139,7 +146,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         flight.problems.append("n_trials: no limit is set; give n_trials, max_total_resource, max_seconds or target")
     scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
     executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))
-    tracker = flight.build("tracker")
+    tracker = flight.tracker(look=data)
     flight.raise_problems()
     assert space is not None
     assert trials is not None

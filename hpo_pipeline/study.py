@@ -16,13 +16,16 @@ from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
 from hpo_pipeline.report.files import replacing, write_best, write_leaderboard
+from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.summary import summary
 from hpo_pipeline.report.text import plural
 from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.tuner import End, Tuner
 
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
-_DRAIN_SECONDS = 60.0
+UNTRACKED = 3
+"""Exit code of what came to its end, and is in its folder, but not all of it in the tracker."""
+_PATIENCE_SECONDS = 60.0
 
 
 def run_study(composed: Composed) -> int:
@@ -74,9 +77,12 @@ def run_study(composed: Composed) -> int:
         finally:
             console.close()
         _write_views(composed, view, folder, parts)
-        lines = [*_closing(composed, view, folder, end), *parts.tracker.close(_DRAIN_SECONDS).splitlines()]
-        summary(view, folder, lines, parts.objective.unit)
-    return EXIT_CODES[end.state]
+        summary(view, folder, _closing(composed, view, folder, end), parts.objective.unit)
+        with status_line() as show:
+            tracked = parts.tracker.close(_PATIENCE_SECONDS, show)
+        if tracked.text:
+            print(tracked.text, flush=True)
+    return EXIT_CODES[end.state] or (0 if tracked.complete else UNTRACKED)
 
 
 def _refuse_existing(composed: Composed, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpo_pipeline.journal import Journal
 from hpo_pipeline.tracker.schema import Update
-from hpo_pipeline.tracker.store import RunStore
+from hpo_pipeline.tracker.store import LostError, RunStore
 from hpo_pipeline.tracker.writer import Writer
 
 CONFIG: dict[str, Any] = {
@@ -132,15 +132,17 @@ class MemoryStore:
     def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
         self.experiment_tags[key] = value
 
-    def exists(self, run_id: str) -> bool:
-        return run_id in self.runs
+    def check(self) -> None: ...
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        return dict(self.runs[run_id]["tags"]) if run_id in self.runs else {}
 
     def find(self, experiment_id: str, tag: str, value: str) -> str | None:
         return next((run_id for run_id, run in self.runs.items() if run["tags"].get(tag) == value), None)
 
-    def children(self, experiment_id: str, study: str) -> dict[int, str]:
-        mine = {i: run["tags"] for i, run in self.runs.items() if run["tags"].get("mlflow.parentRunId") == study}
-        return {int(tags["hpo.trial"]): run_id for run_id, tags in mine.items()}
+    def trials(self, experiment_id: str, study_id: str) -> dict[int, str]:
+        uids = {run_id: run["tags"].get("hpo.uid", "").rpartition(":") for run_id, run in self.runs.items()}
+        return {int(trial): run_id for run_id, (study, _, trial) in uids.items() if study and study == study_id}
 
     def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str:
         run_id = f"run{len(self.runs)}"
@@ -149,6 +151,8 @@ class MemoryStore:
         return run_id
 
     def log(self, run_id: str, update: Update) -> list[str]:
+        if run_id not in self.runs:
+            raise LostError(f"a run of this study ({run_id}) was deleted")
         run = self.runs[run_id]
         changed = {key for key, value in update.params.items() if run["params"].get(key, value) != value}
         run["params"] = update.params | run["params"]
@@ -158,6 +162,8 @@ class MemoryStore:
         return sorted(changed)
 
     def set_status(self, run_id: str, status: str, time: int) -> None:
+        if run_id not in self.runs:
+            raise LostError(f"a run of this study ({run_id}) was deleted")
         self.runs[run_id]["status"] = status
 
     def text(self, run_id: str, name: str, content: str) -> None:
@@ -165,6 +171,9 @@ class MemoryStore:
 
     def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         self.runs[run_id]["files"][f"{folder or ''}{path.name}"] = "file"
+
+    def has_file(self, run_id: str, name: str) -> bool:
+        return name in self.runs[run_id]["files"]
 
     def analyze(self) -> None: ...
 
@@ -181,7 +190,9 @@ class MemoryStore:
                 "status": run["status"],
                 "params": run["params"],
                 "tags": {
-                    k: v for k, v in run["tags"].items() if k not in ("mlflow.parentRunId", "mlflow.note.content")
+                    k: v
+                    for k, v in run["tags"].items()
+                    if k not in ("mlflow.parentRunId", "mlflow.note.content", "hpo.journal")
                 },
                 "metrics": sorted(
                     m for m in run["metrics"] if not m[0].startswith(("hpo.trials.", "hpo.resource.total"))
@@ -196,6 +207,12 @@ class MemoryStore:
 class Killed(BaseException):
     """The process dies here."""
 
+    def children(self) -> dict[int, str]:
+        """Trial id -> run id, of the only study."""
+        (parent,) = (run_id for run_id, run in self.runs.items() if run["tags"]["hpo.role"] == "study")
+        mine = {i: run["tags"] for i, run in self.runs.items() if run["tags"].get("mlflow.parentRunId") == parent}
+        return {int(tags["hpo.trial"]): run_id for run_id, tags in mine.items()}
+
 
 class Faulty:
     """A store in which the calls from number `at` on (`times` of them) go wrong, before or after their effect."""
@@ -205,12 +222,14 @@ class Faulty:
     ) -> None:
         self.store, self.at, self.after, self.error, self.times = store, at, after, error, times
         self.count = 0
+        self.called: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.store, name)
 
         def call(*arguments: Any) -> Any:
             number, self.count = self.count, self.count + 1
+            self.called.add(name)
             fails = self.at <= number < self.at + self.times
             if fails and not self.after:
                 raise self.error()
