@@ -177,6 +177,12 @@ class MemoryStore:
 
     def analyze(self) -> None: ...
 
+    def children(self) -> dict[int, str]:
+        """Trial id -> run id, of the only study."""
+        (parent,) = (run_id for run_id, run in self.runs.items() if run["tags"]["hpo.role"] == "study")
+        mine = {i: run["tags"] for i, run in self.runs.items() if run["tags"].get("mlflow.parentRunId") == parent}
+        return {int(tags["hpo.trial"]): run_id for run_id, tags in mine.items()}
+
     def named(self, name: str) -> dict[str, Any]:
         found = [run for run in self.runs.values() if run["name"] == name]
         assert len(found) == 1
@@ -206,12 +212,6 @@ class MemoryStore:
 
 class Killed(BaseException):
     """The process dies here."""
-
-    def children(self) -> dict[int, str]:
-        """Trial id -> run id, of the only study."""
-        (parent,) = (run_id for run_id, run in self.runs.items() if run["tags"]["hpo.role"] == "study")
-        mine = {i: run["tags"] for i, run in self.runs.items() if run["tags"].get("mlflow.parentRunId") == parent}
-        return {int(tags["hpo.trial"]): run_id for run_id, tags in mine.items()}
 
 
 class Faulty:
