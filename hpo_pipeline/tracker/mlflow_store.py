@@ -211,16 +211,23 @@ class MLflowStore:
             raise
 
     def text(self, run_id: str, name: str, content: str) -> None:
-        with self._told_apart():
-            self._client.log_text(run_id, content, name)
+        try:
+            with self._told_apart():
+                self._client.log_text(run_id, content, name)
+        except RefusedError:
+            self._check_run(run_id)
+            raise
 
     def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         with self._told_apart():
             self._client.log_artifact(run_id, str(path), folder)
 
     def has_file(self, run_id: str, name: str) -> bool:
-        with self._told_apart():
-            return any(file.path == name for file in self._client.list_artifacts(run_id))
+        try:
+            with self._told_apart():
+                return any(file.path == name for file in self._client.list_artifacts(run_id))
+        except RefusedError:
+            return False
 
     def analyze(self) -> None:
         """Keeps sorting by metric fast (SQLite only)."""
@@ -246,6 +253,10 @@ class MLflowStore:
     def _opening_error(self, error: Exception) -> Exception:
         """What went wrong when the store was opened, and what to do if no later try can succeed."""
         told, uri = uris.masked(str(error), self.uri), uris.shown(self.uri)
+        if self.database is not None and not isinstance(error, filelock.Timeout):
+            problem = sqlite.problem(self.database)
+            if problem and "locked" not in problem:
+                return UnusableStoreError(f"{uri} {problem}, or choose another tracker.uri")
         if "out-of-date database schema" in told or "Can't locate revision" in told:
             return UnusableStoreError(
                 f"{uri} was made by another version of MLflow; back it up and run `mlflow db upgrade {uri}`, "
@@ -253,10 +264,6 @@ class MLflowStore:
             )
         if isinstance(error, ImportError):
             return UnusableStoreError(f"{told}; install what is missing, or use tracker=none")
-        if self.database is not None and not isinstance(error, filelock.Timeout):
-            problem = sqlite.problem(self.database)
-            if problem and "locked" not in problem:
-                return UnusableStoreError(f"{uri} {problem}, or choose another tracker.uri")
         hopeless = isinstance(error, (PermissionError, NotADirectoryError, FileExistsError, sqlite3.DatabaseError))
         if hopeless and "locked" not in told:
             return UnusableStoreError(f"{uri} can't be opened ({told}); choose another tracker.uri")

@@ -121,18 +121,13 @@ def _parts(uri: str) -> tuple[str, str, str, str]:
     if not mark:
         return uri, "", "", ""
     before, _, query = rest.partition("?")
-    if "@" in query and not re.fullmatch(r"[\w.-]+=.*", query):
+    # A host, with or without a port; else it may be a user and the beginning of a password with a slash.
+    is_place = re.fullmatch(r"([^:@]+(:\d*)?)?", before.partition("/")[0]) is not None
+    is_query = is_place or ("@" in before and re.fullmatch(r"[\w.-]+=.*", query))
+    if "@" in query and not is_query:
         before, query = rest, ""  # the question mark belongs to a password
-    user, _, place = before.rpartition("@")
-    in_path = before.startswith("/") or ("@" not in before.partition("/")[0] and _is_place(before.partition("/")[0]))
-    if in_path:
-        user, place = "", before
+    user, _, place = ("", "", before) if is_place else before.rpartition("@")
     return f"{start}://", user, place, query
-
-
-def _is_place(text: str) -> bool:
-    """A host, with or without a port; else it may be a user and the beginning of a password with a slash."""
-    return re.fullmatch(r"[^:@]+(:\d*)?", text) is not None
 
 
 def _shown_parameter(parameter: str) -> str:

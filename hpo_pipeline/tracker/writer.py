@@ -88,6 +88,7 @@ class Writer:
         self._config = config
         self._commands = commands
         self._rejected = 0
+        self._lost = False
         self._finished = False
         self._remaining: Remaining | None = None
         self._begin()
@@ -115,10 +116,12 @@ class Writer:
                     self.trouble = str(error)
                     _log.warning("MLflow: %s while the study runs; it is written again", error)
                     self._begin()
+                    self._lost = True
             _log.warning("MLflow is off, the study goes on: %s again and again", self.trouble)
         except _DeadlineError:
             pass
         except UnusableStoreError as error:
+            self._begin()
             self.trouble = str(error)
             _log.warning("MLflow is off, the study goes on: %s", error)
         except Exception as error:
@@ -136,7 +139,7 @@ class Writer:
             raise UnusableStoreError(f"the study's id in its journal is none: {self._study_id!r}")
         self._schema = Schema(study, self._config, self._commands.get("train", ""))
         held = self._persistently(self._find_runs)
-        if not self._replay(held):
+        if self._lost or not self._replay(held):
             self._schema = Schema(study, self._config, self._commands.get("train", ""))
             self._read_to = self._held = 0
         first = True

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.journal import Journal
 from hpo_pipeline.tracker.schema import Update
-from hpo_pipeline.tracker.store import LostError, RunStore
+from hpo_pipeline.tracker.store import LostError, RefusedError, RunStore
 from hpo_pipeline.tracker.writer import Writer
 
 CONFIG: dict[str, Any] = {
@@ -124,7 +127,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
         self.experiment_tags: dict[str, str] = {}
-        self.calls = 0
+        self._numbers = itertools.count()
 
     def experiment(self, name: str) -> str:
         return "1"
@@ -145,15 +148,13 @@ class MemoryStore:
         return {int(trial): run_id for run_id, (study, _, trial) in uids.items() if study and study == study_id}
 
     def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str:
-        run_id = f"run{len(self.runs)}"
+        run_id = f"run{next(self._numbers)}"
         new = {"name": name, "status": "RUNNING", "tags": dict(tags), "params": {}, "metrics": set(), "files": {}}
         self.runs[run_id] = new
         return run_id
 
     def log(self, run_id: str, update: Update) -> list[str]:
-        if run_id not in self.runs:
-            raise LostError(f"a run of this study ({run_id}) was deleted")
-        run = self.runs[run_id]
+        run = self._there(run_id)
         changed = {key for key, value in update.params.items() if run["params"].get(key, value) != value}
         run["params"] = update.params | run["params"]
         run["tags"] |= update.tags
@@ -162,18 +163,23 @@ class MemoryStore:
         return sorted(changed)
 
     def set_status(self, run_id: str, status: str, time: int) -> None:
+        self._there(run_id)["status"] = status
+
+    def _there(self, run_id: str) -> dict[str, Any]:
         if run_id not in self.runs:
             raise LostError(f"a run of this study ({run_id}) was deleted")
-        self.runs[run_id]["status"] = status
+        return self.runs[run_id]
 
     def text(self, run_id: str, name: str, content: str) -> None:
-        self.runs[run_id]["files"][name] = content
+        self._there(run_id)["files"][name] = content
 
     def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
+        if run_id not in self.runs:
+            raise RefusedError("there is no such run")
         self.runs[run_id]["files"][f"{folder or ''}{path.name}"] = "file"
 
     def has_file(self, run_id: str, name: str) -> bool:
-        return name in self.runs[run_id]["files"]
+        return run_id in self.runs and name in self.runs[run_id]["files"]
 
     def analyze(self) -> None: ...
 
@@ -247,3 +253,11 @@ def carry(study: Study, store: Any, config: dict[str, Any] = CONFIG) -> Writer:
     writer.closing.set()
     writer.run()
     return writer
+
+
+def execute(path: Path, statement: str) -> list[Any]:
+    """One SQL statement in a database of its own connection."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(statement).fetchall()
+        connection.commit()
+        return found
