@@ -37,7 +37,7 @@ def problems(uri: str) -> list[str]:
     name = scheme(uri)
     if name in ("", "file"):
         database = f"{uri.removeprefix('file:').removeprefix('//').rstrip('/') or '.'}/mlflow.db"
-        return [f"uri: MLflow no longer writes to plain folders, got {uri!r}; use sqlite:///{database}"]
+        return [f"uri: MLflow no longer writes to plain folders, got {shown(uri)!r}; use sqlite:///{shown(database)}"]
     known = (*DATABASES, *SERVERS)
     if name not in known:
         return [
@@ -119,7 +119,8 @@ def _parts(uri: str) -> tuple[str, str, str, str]:
     """(scheme and "://", user information, host and path, query), whatever a password with "@", "/" or "?" does."""
     start, mark, rest = uri.partition("://")
     if not mark:
-        return uri, "", "", ""
+        user, _, place = uri.rpartition("@")  # a scheme was forgotten
+        return "", user, place, ""
     before, _, query = rest.partition("?")
     # A host, with or without a port; else it may be a user and the beginning of a password with a slash.
     is_place = re.fullmatch(r"([^:@]+(:\d*)?)?", before.partition("/")[0]) is not None

@@ -31,6 +31,8 @@ from hpo_pipeline.tracker.people import how_to_look
         ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
         ("postgresql:///db?user=me&password=se@cret", "postgresql:///db?user=***&password=***"),
         ("postgresql://host/db?password=se@cret", "postgresql://host/db?password=***"),
+        ("user:secret@host/db", "user:***@host/db"),
+        ("mlflow.db", "mlflow.db"),
         ("databricks", "databricks"),
     ],
 )
@@ -76,6 +78,13 @@ def test_a_masked_uri_is_completed_from_the_environment_or_refused(monkeypatch: 
         MLflowTracker(masked)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@host/db")
     assert MLflowTracker(masked).uri == "postgresql://user:secret@host/db"
+
+
+@pytest.mark.parametrize("uri", ["user:secret@host/db", "postgres://user:secret@host/db", "//user:secret@host/db"])
+def test_a_wrong_uri_is_refused_without_its_password(uri: str):
+    with pytest.raises(ConfigError) as error:
+        MLflowTracker(uri)
+    assert "secret" not in str(error.value)
 
 
 def test_how_to_look_runs_as_printed_and_tells_no_secret():
