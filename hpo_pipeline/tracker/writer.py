@@ -334,7 +334,7 @@ class Writer:
         """How much of what the journal has is written, once the session has ended."""
         if self._remaining is None:
             self._remaining = Remaining(self._journal)
-        written = self._remaining.written(self._held, self._read_to, list(self._pending))
+        written = self._remaining.written(self._held, self._read_to, set(self._pending))
         return f"{written} of {self._remaining.total} trials"
 
     def closed(self, why: str = "") -> Closed:
@@ -343,7 +343,7 @@ class Writer:
             view = view_key(self._study_run) if self.saved_view else ""
             return Closed(True, how_to_look(self._uri, self._experiment, runs_link(self._experiment_id, view)))
         remaining = self._remaining or Remaining(self._journal)
-        written = remaining.written(self._held, self._read_to, list(self._pending))
+        written = remaining.written(self._held, self._read_to, set(self._pending))
         resume = self._commands.get("resume", "")
         reason = ": ".join(filter(None, (why, self.trouble)))
         return Closed(False, missing(written, remaining.total, reason, remaining.interrupted, resume))

@@ -187,3 +187,20 @@ def test_a_database_of_another_schema_is_refused_with_what_to_do(database: Path,
     assert sqlite.problem(database).startswith(found)
     with pytest.raises(UnusableStoreError, match=found):
         MLflowStore(f"sqlite:///{database}")
+
+
+_CREATE = """
+import sys
+from hpo_pipeline.tracker.mlflow_store import MLflowStore
+store = MLflowStore(sys.argv[1])
+store.create(store.experiment("e"), "r", {}, 0)
+"""
+
+
+@pytest.mark.slow
+def test_several_studies_may_make_one_database_at_once(tmp_path: Path):
+    words = [sys.executable, "-c", _CREATE, f"sqlite:///{tmp_path}/mlflow.db"]
+    started = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    ended = [(process.communicate()[1], process.returncode) for process in started]
+    assert [code for _, code in ended] == [0, 0, 0], ended
+    assert execute(tmp_path / "mlflow.db", "SELECT count(*) FROM runs") == [(3,)]
