@@ -43,9 +43,10 @@ class Components:
 
 @dataclass
 class Preflight:
-    """Collects problems while it builds; `problems` is empty if the config can be run."""
+    """Collects problems while it builds, besides those that are `known` from composing."""
 
     config: dict[str, Any]
+    known: list[str]
     problems: list[str] = field(default_factory=list)
 
     def build(self, group: str, **offered: Any) -> Any:
@@ -67,8 +68,15 @@ class Preflight:
         """Whether it is told of a root key already, which the group's key of that name refers to."""
         key = problem.removeprefix(f"{group}.").partition(":")[0]
         node = self.config.get(group)
-        told = any(other.startswith(f"{key}: ") for other in self.problems)
+        told = any(other.startswith(f"{key}: ") for other in [*self.known, *self.problems])
         return told and isinstance(node, dict) and node.get(key, ...) == self.config.get(key)
+
+    def tracker(self, *, look: bool) -> Any:
+        """The tracker, once it was made sure (`look`) that it can be written to."""
+        tracker = self.build("tracker")
+        if tracker is not None and look:
+            self.problems += ConfigError(tracker.problems()).under("tracker").problems
+        return tracker
 
     def attempt(self, make: Callable[[], Any]) -> Any:
         """What `make` makes, or None after noting its problems."""
@@ -85,8 +93,11 @@ class Preflight:
                 self.problems.append(f"{key}: must be at least {least}, got {value!r}")
 
     def raise_problems(self) -> None:
-        if self.problems:
-            raise ConfigError(dict.fromkeys(self.problems))
+        """Once each; and where a value was wrong from the start, nothing of what follows from that."""
+        told = {problem.partition(": ")[0] for problem in self.known}
+        others = [problem for problem in self.problems if problem.partition(": ")[0] not in told]
+        if self.known or others:
+            raise ConfigError(dict.fromkeys([*self.known, *others]))
 
 
 def check_training(composed: Composed, *, data: bool = True) -> Objective:
@@ -99,11 +110,11 @@ def check_training(composed: Composed, *, data: bool = True) -> Objective:
         ConfigError: with every problem.
         StudyError: the data isn't there.
     """
-    flight = Preflight(composed.config)
+    flight = Preflight(composed.config, composed.problems)
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
     _check_models(flight, objective, [composed.training])
-    flight.build("tracker")
+    flight.tracker(look=data)
     flight.raise_problems()
     assert objective is not None
     if data:
@@ -122,7 +133,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         StudyError: the data isn't there.
     """
     config = composed.config
-    flight = Preflight(config)
+    flight = Preflight(config, composed.problems)
     objective = _training_part(flight, composed)
     flight.numbers(least=1, keys=("n_trials", "max_total_resource", "max_seconds"))
     flight.numbers(least=0, keys=("max_failures",))
@@ -138,7 +149,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         flight.problems.append("n_trials: no limit is set; give n_trials, max_total_resource, max_seconds or target")
     scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
     executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))
-    tracker = flight.build("tracker")
+    tracker = flight.tracker(look=data)
     flight.raise_problems()
     assert space is not None
     assert trials is not None
