@@ -155,7 +155,7 @@ def run(made: Any, turns: Turns) -> None:
         tuner.replay([header])
         parts.tracker.start(folder, made.config, {"resume": "", "train": ""})
         end = tuner.run()
-        parts.tracker.close(60)
+        parts.tracker.close(60, lambda text: None)
     if end.state != "completed":
         raise SystemExit(f"the study {end.state}: {end.reason}")
 

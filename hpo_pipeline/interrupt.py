@@ -17,9 +17,9 @@ AGAIN_SECONDS = 1.0
 
 @contextlib.contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Ctrl-C, and SIGTERM, which clusters send before they kill, raise KeyboardInterrupt (in the main thread alone).
+    """Ctrl-C, SIGTERM (which clusters send before they kill) and SIGHUP (a lost terminal) raise KeyboardInterrupt.
 
-    Meanwhile `requested` can tell them from a KeyboardInterrupt that a trial raises by itself.
+    In the main thread alone; one that is ignored (`nohup`) stays so. Meanwhile `requested` can tell them from a KeyboardInterrupt that a trial raises by itself.
     """
     global _arrived
 
@@ -32,7 +32,11 @@ def signals_as_interrupt() -> Iterator[None]:
         yield
         return
     _arrived = False
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [
+        number for number in (getattr(signal, name) for name in names) if signal.getsignal(number) != signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:

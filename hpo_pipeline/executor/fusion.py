@@ -1,7 +1,8 @@
 """Which trials a pack trains together, and how many jobs it has: as measured, on copies of the trials.
 
 An objective takes part that has `fusion_key`, `advance_together`, `fusion_gain` and `fusion_cost` (see
-`objective/training.py`); for any other, and where measuring fails, trials are trained one by one.
+`objective/training.py`), and `advance_together` must belong to its `advance`: a subclass that trains in another way
+does so together only if it says how. For any other, and where measuring fails, trials are trained one by one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,25 @@ WORTHWHILE = 1.05
 
 FIRST = 4
 """Jobs at once before the size of a pack was measured, and where it can't be."""
+
+
+def why_not(objective: Any) -> str | None:
+    """Why this objective's trials can't be trained together; None if they can.
+
+    `advance_together` counts where it is defined by the class that defines `advance`, or by a subclass of that one.
+    """
+    kind = type(objective)
+    lacking = [
+        name for name in ("fusion_key", "advance_together", "fusion_gain", "fusion_cost") if not hasattr(kind, name)
+    ]
+    if lacking:
+        return f"{kind.__name__} has no {lacking[0]}"
+    for names, where in ((vars(objective), "the objective"), *((vars(cls), cls.__name__) for cls in kind.__mro__)):
+        if "advance_together" in names:
+            return None
+        if "advance" in names:
+            return f"{where} has an advance of its own, and no advance_together that goes with it"
+    return f"{kind.__name__} has no advance"
 
 
 class Fusion:
@@ -41,6 +61,7 @@ class Fusion:
         self._most: int | None = None
         self._notices: list[Notice] = []
         self._said_slower = False
+        self._said_why_not = False
 
     def notices(self) -> list[Notice]:
         """What people should be told, once."""
@@ -49,7 +70,12 @@ class Fusion:
 
     def key(self, objective: Any, state: Any) -> Hashable | None:
         """Equal for trials that can be trained together; None for one that is trained alone."""
-        if (self.size == 1 and self.settled) or not hasattr(objective, "fusion_key"):
+        if self.size == 1 and self.settled:
+            return None
+        if (reason := why_not(objective)) is not None:
+            if not self._said_why_not:
+                self._said_why_not = True
+                self._say(f"trials go one by one: {reason}")
             return None
         key: Hashable | None = objective.fusion_key(state)
         return key

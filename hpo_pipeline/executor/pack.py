@@ -152,7 +152,7 @@ class Pack:
         """The job in hand, and what people should know of how it begins."""
         self._checkpoints.folder(task.trial_id)
         if self._objective is None:
-            self._objective = build(self._setup.objective, threads=self._setup.threads)
+            self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
         notices = task.notices
         held = self._paused.pop(task.trial_id, None)
         if held is None or not held.fits(task):

@@ -13,6 +13,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, SupportsFloat
 
+from hpo_pipeline import trust
 from hpo_pipeline.errors import StudyError, describe, encodable
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.objective import Objective
@@ -69,7 +70,15 @@ class Setup:
     ) -> PackSetup:
         """What those who train need to know."""
         return PackSetup(
-            self.objective, self.metric, self.folder, threads, checkpoint_seconds, size, job_timeout, max_retries
+            self.objective,
+            self.metric,
+            self.folder,
+            threads,
+            checkpoint_seconds,
+            size,
+            job_timeout,
+            max_retries,
+            trusted=trust.trusted(),
         )
 
 
@@ -87,6 +96,7 @@ class PackSetup:
         job_timeout: seconds that a pack may take to its next report; None for no limit.
         max_retries: how often a job goes on after a worker process died under it.
         sharing: packs that share the memory of one device.
+        trusted: whose code a config may name.
     """
 
     objective: Mapping[str, Any]
@@ -98,6 +108,7 @@ class PackSetup:
     job_timeout: float | None = None
     max_retries: int = 1
     sharing: int = 1
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
 
+from hpo_pipeline import trust
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import PackSetup, log_path, open_log
@@ -62,6 +63,7 @@ def work(pipe: connection.Connection, setup: PackSetup, number: int, environment
         # Before it dies of this signal, or crashes, the process shows in the trial's log where it was.
         faulthandler.enable(2)
         faulthandler.register(signal.SIGUSR1, 2, chain=True)
+    trust.trust(setup.trusted)
     code = 0
     try:
         _work(pipe, Pack(setup, functools.partial(_output, setup.folder, number)))

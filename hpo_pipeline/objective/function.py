@@ -32,6 +32,7 @@ class Function:
     Args:
         function: dotted path of `f`. `config` is the trial's nested config, `resource` counts from 1, `seed` is the
             trial's own.
+        threads: that a trial may use. They are for `f` to heed, which finds them as `config["threads"]`.
 
     Raises:
         ConfigError: the path is not trusted or leads to nothing that can be called.
@@ -40,9 +41,9 @@ class Function:
     unit = "step"
     metrics: tuple[str, ...] = ()
 
-    def __init__(self, function: str = "hpo_pipeline.objective.function.learning_curve") -> None:
+    def __init__(self, function: str = "hpo_pipeline.objective.function.learning_curve", threads: int = 1) -> None:
         try:
-            self.function: Callable[[Mapping[str, Any], int, int], Mapping[str, float]] = locate(function)
+            self.function: Callable[[Mapping[str, Any], int, int], Mapping[str, float]] = locate(function, "function")
         except ConfigError as error:
             raise ConfigError("function: " + line.removeprefix("_target_: ") for line in error.problems) from None
 
