@@ -75,8 +75,8 @@ def decisions(overrides: list[str], n_trials: int) -> Stopwatch:
     """Runs the scheduler by itself, one job at a time."""
     config = composed("objective=function", *overrides).config
     space = SearchSpace.parse(config["search_space"])
-    trials = Suggestions(build(config["searcher"], space=space, seed=0), space, n_trials)
-    scheduler = build(config["scheduler"], trials=trials, space=space, seed=0)
+    trials = Suggestions(build(config["searcher"], "searcher", space=space, seed=0), space, n_trials)
+    scheduler = build(config["scheduler"], "scheduler", trials=trials, space=space, seed=0)
     watch = Stopwatch()
     watch.next_trial()
     reached: dict[int, int] = {}

@@ -82,8 +82,8 @@ class Images(Dataset):  # type: ignore[type-arg]
 
 def usual_loop(config: dict[str, Any], state: TrainingState) -> float:
     """Seconds of one pass over the state's training data, without validation."""
-    model = build(config["model"], input_shape=(1, 28, 28), n_classes=10)
-    optimizer = build(config["optimizer"], params=list(model.parameters()))
+    model = build(config["model"], "model", input_shape=(1, 28, 28), n_classes=10)
+    optimizer = build(config["optimizer"], "optimizer", params=list(model.parameters()))
     images = Images(state.data.x_train, state.data.y_train)
     began = time.perf_counter()
     for x, y in DataLoader(images, batch_size=config["dataset"]["batch_size"], shuffle=True):

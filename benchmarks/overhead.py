@@ -27,7 +27,7 @@ from typing import Any
 
 from composing import composed
 
-from hpo_pipeline.executor.pool import start_method
+from hpo_pipeline.executor.processes import start_method
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.report.view import StudyView
@@ -115,7 +115,7 @@ def measure(title: str, overrides: tuple[str, ...], epochs: int, trials: int) ->
         *STUDY, *overrides, f"max_resource={epochs}", f"n_trials={trials + 1}", "tracker.uri=sqlite:///mlflow.db"
     )
     made.config["search_space"] = SPACE
-    context = start_method()
+    context = start_method(made.config["objective"])
     here, there = context.Pipe()
     process = context.Process(target=bare_loop, args=(there, made.training, epochs), daemon=True)
     process.start()
@@ -155,7 +155,7 @@ def run(made: Any, turns: Turns) -> None:
         tuner.replay([header])
         parts.tracker.start(folder, made.config, {"resume": "", "train": ""})
         end = tuner.run()
-        parts.tracker.close(60)
+        parts.tracker.close(60, lambda text: None)
     if end.state != "completed":
         raise SystemExit(f"the study {end.state}: {end.reason}")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.command_line import CommandLine
+from hpo_pipeline.containment import written_places
 from hpo_pipeline.report.command import command_line, overrides, trial_overrides
 from hpo_pipeline.trial import Config
 
@@ -24,23 +25,34 @@ class Composed:
     Attributes:
         config: the whole composed config: nested, plain, resolved.
         merge: puts a sample into the training part and resolves again; None where no key refers to another.
-        typed: the overrides as they were typed.
-        config_dir: the user's own `--config-dir`, absolute.
-        changes: what was set besides the choice of groups, as far as training is concerned: path -> value.
+        public: the same as it may be shown and saved: what comes from the environment as it is written, no passwords.
+        typed: the overrides as they were typed, without passwords.
+        line: the command line.
+        changes: what was set besides the choice of groups, as far as training is concerned: path -> public value.
         options: config group that the search space chooses from -> option -> what it composes to.
+        notes: lines that people should read before anything starts.
+        problems: what is wrong with the config as far as it was looked at; the preflight looks at the rest.
     """
 
     config: dict[str, Any]
+    public: dict[str, Any]
     merge: Callable[[dict[str, Any]], dict[str, Any]] | None
     typed: list[str]
-    config_dir: str | None
+    line: CommandLine
     changes: dict[str, Any]
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     @property
     def training(self) -> dict[str, Any]:
         """The part of the config that trials are made from."""
         return {key: self.config[key] for key in TRAINING_KEYS}
+
+    @property
+    def public_training(self) -> dict[str, Any]:
+        """`training` as it may be shown."""
+        return {key: self.public.get(key) for key in TRAINING_KEYS}
 
     def trial_config(self, trial_id: int, sample: Config) -> dict[str, Any]:
         """The training config of one trial."""
@@ -57,28 +69,36 @@ class Composed:
 
     def train_command(self) -> str:
         """The beginning of the command that re-runs a trial of this study."""
-        changes = {path: value for path, value in self.changes.items() if path != "trial"}
+        return self._train(self.changes)
+
+    def _train(self, changes: Mapping[str, Any]) -> str:
+        changes = {path: value for path, value in changes.items() if path not in ("trial", "choices")}
         fixed = {group: option for group, option in self.training_choices.items() if group not in self.options}
-        return command_line([*self._program("train"), *overrides(fixed), *overrides(changes)])
+        return command_line([*self.line.other("train"), *overrides(fixed), *overrides(changes)])
 
     def rerun_command(self, trial_id: int, resource: int, sample: Config) -> str:
         """The command that trains a trial again, to the same numbers."""
-        return f"{self.train_command()} {command_line(trial_overrides(trial_id, resource, sample))}"
+        changes = {path: value for path, value in self.changes.items() if path not in sample}
+        return f"{self._train(changes)} {command_line(trial_overrides(trial_id, resource, sample))}"
 
     def resume_command(self) -> str:
         """The command that goes on with this study."""
-        return command_line([*self._program("tune"), *overrides({"name": self.config["name"]}), "resume=true"])
+        where = {"name": self.config["name"], **self._elsewhere()}
+        if any(override.startswith(("folder=", "+folder=", "++folder=")) for override in self.line.overrides):
+            where["folder"] = at(self.public, "folder")
+        return command_line([*self.line.same("tune"), *overrides(where), "resume=true"])
 
     def again_command(self, program: str, folder: Path) -> str:
         """The command that runs the config.yaml in `folder` once more; `program` is "tune" or "train"."""
-        words = [*self._program(program), "--config-path", str(folder), "--config-name", "config"]
-        return command_line([*words, "name=another"])
+        words = self.line.other(program, config_path=str(folder))
+        return command_line([*words, "name=another", *overrides(self._elsewhere(another=True))])
 
-    def _program(self, name: str) -> list[str]:
-        """`python tune.py` in a checkout; `hpo-tune` where the package is installed."""
-        own = Path(sys.argv[0]).name in ("tune.py", "train.py")
-        words = ["python", f"{name}.py"] if own else [f"hpo-{name}"]
-        return [*words, "--config-dir", self.config_dir] if self.config_dir else words
+    def _elsewhere(self, *, another: bool = False) -> dict[str, Any]:
+        """What has to be typed again, as no file may say it: where results go, if that isn't below this folder."""
+        found = {path: at(self.public, path) for path in written_places(self.config)}
+        if another and "folder" in found:
+            found["folder"] = str(Path(found["folder"]).with_name("another"))
+        return found
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -90,6 +110,14 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def at(tree: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, or None if there is none."""
+    node: Any = tree
+    for key in path.split("."):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
 
 
 def with_values(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hydra
@@ -13,14 +15,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from hpo_pipeline.command_line import CommandLine
 from hpo_pipeline.composed import flatten
 from hpo_pipeline.errors import nearest
+from hpo_pipeline.report.command import overrides
 
 
 def diagnose(
     config_module: str,
     config_name: str,
-    arguments: Sequence[str],
+    line: CommandLine,
     error: Exception,
     further: Callable[[DictConfig], list[str]],
 ) -> list[str]:
@@ -29,18 +33,20 @@ def diagnose(
     Args:
         config_module: the package of the configs.
         config_name: the primary config.
-        arguments: the command line, without the program's name.
+        line: what was typed.
         error: said as it is where nothing else is found.
         further: what is wrong with the config that the other overrides compose to.
     """
     GlobalHydra.instance().clear()
-    typed, config_dir = _split(arguments)
-    if config_dir and not Path(config_dir).is_dir():
-        return [f"--config-dir: there is no folder {str(Path(config_dir).absolute())!r}"]
-    good = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
-    # Hydra 1.3 needs version_base, 1.4 deprecates it.
-    versioned = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
-    with hydra.initialize_config_module(config_module, **versioned):
+    if line.config_dir and not Path(line.config_dir).is_dir():
+        return [f"--config-dir: there is no folder {str(Path(line.config_dir).absolute())!r}"]
+    typed = [text for text in line.overrides if "=" in text or text.startswith("~")]
+    if unread := [text for text in line.overrides if text not in typed]:
+        return [f"{text}: must be an override, key=value, or a flag, --name" for text in unread]
+    folder = [f"file://{Path(line.config_dir).absolute()}"] if line.config_dir else []
+    good = overrides({"hydra.searchpath": [*line.searchpath, *folder]}) if folder or line.searchpath else []
+    with _initialized(config_module, line.config_path):
+        config_name = line.config_name or config_name
         problems = list(_problems(config_name, good, typed))
         if not problems:
             return [told(error)]
@@ -52,18 +58,17 @@ def diagnose(
         return [*problems, *further(config)]
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """The overrides, and the value of --config-dir."""
-    typed, config_dir = [], None
-    rest = iter(arguments)
-    for argument in rest:
-        if argument in ("--config-dir", "-cd"):
-            config_dir = next(rest, None)
-        elif argument.startswith("--config-dir="):
-            config_dir = argument.partition("=")[2]
-        elif not argument.startswith("-") and ("=" in argument or argument.startswith("~")):
-            typed.append(argument)
-    return typed, config_dir
+@contextlib.contextmanager
+def _initialized(config_module: str, config_path: str | None) -> Iterator[None]:
+    """Hydra, with the primary config's folder."""
+    # Hydra 1.3 needs version_base, 1.4 deprecates it.
+    versioned = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
+    if config_path and "://" not in config_path and Path(config_path).is_dir():
+        with hydra.initialize_config_dir(str(Path(config_path).absolute()), **versioned):
+            yield
+    else:
+        with hydra.initialize_config_module(config_module, **versioned):
+            yield
 
 
 def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[str]:
@@ -79,6 +84,9 @@ def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[s
             continue
         options = _options(override, config_name, searchpath)
         value = override.value()
+        if options and override.is_delete():
+            yield f"{override.key_or_group}: can't be removed; choose one of {', '.join(sorted(options))}"
+            continue
         if not options or override.is_sweep_override():
             values.append((text, override))
         elif value in options:
@@ -134,6 +142,10 @@ def told(error: BaseException) -> str:
         within = f" ({error.context} that begins at {_place(error.context_mark)})" if error.context_mark else ""
         return f"{error.problem_mark.name}, {_place(error.problem_mark)}: {error.problem}{within}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if found := re.match(r"In '(.*?)': \w+ raised while composing config:", lines[0] if lines else ""):
+        key = next((line.partition(":")[2].strip() for line in lines if line.startswith("full_key:")), "")
+        lines[:1] = []
+        return f"{found[1]}: {f'{key}: ' if key else ''}{told(ValueError(chr(10).join(lines)))}"
     noise = ("full_key:", "object_type=", "Set the environment", "See https")
     return "; ".join([line for line in lines if not line.startswith(noise)][:3]) or type(error).__name__
 

@@ -1,4 +1,4 @@
-"""Errors that a person is meant to mend, and what is said of numbers and names that are wrong."""
+"""Errors that a person is meant to mend, what is said of wrong numbers and names, one line about any other error."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import difflib
 import traceback
 from collections.abc import Iterable
 from typing import Any
+
+MOST_CHARACTERS = 500
+"""Of a line about an error: some hold a whole array."""
 
 
 class ConfigError(ValueError):
@@ -44,7 +47,7 @@ def asked(component: object, method: str, *given: Any, **named: Any) -> Any:
         raise
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        what = describe(error)
         raise ComponentError(
             f"{type(component).__name__}.{method} raised {what} ({frame.filename}, line {frame.lineno})"
         ) from error
@@ -57,6 +60,20 @@ def integer_problems(*, least: int = 1, **numbers: Any) -> list[str]:
         for key, value in numbers.items()
         if not isinstance(value, int) or isinstance(value, bool) or value < least
     ]
+
+
+def describe(error: BaseException) -> str:
+    """An error of anybody's code as one line that can be written anywhere: `KeyError: 'lr'`."""
+    try:
+        text = str(error)
+    except BaseException:  # its own `__str__` raises
+        text = "<its text can't be shown>"
+    return encodable(f"{type(error).__name__}: {text}".splitlines()[0][:MOST_CHARACTERS])
+
+
+def encodable(text: str) -> str:
+    """The text with escapes for what UTF-8 can't hold (halves of surrogate pairs)."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.build import build, check
+from hpo_pipeline.build import build, check, takes
 from hpo_pipeline.composed import Composed
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.executor import Executor
@@ -43,20 +43,24 @@ class Components:
 
 @dataclass
 class Preflight:
-    """Collects problems while it builds; `problems` is empty if the config can be run."""
+    """Collects problems while it builds, besides those that are `known` from composing."""
 
     config: dict[str, Any]
+    known: list[str]
     problems: list[str] = field(default_factory=list)
 
-    def build(self, group: str, **supplied: Any) -> Any:
+    def build(self, group: str, **offered: Any) -> Any:
         """The component of a group, or None after noting what is wrong with it."""
-        node = self.config.get(group)
-        found = check(node, group, supplied)
+        node: Any = self.config.get(group)
+        found = check(node, group, group)
         if not found:
             try:
-                return build(node, **supplied)  # type: ignore[arg-type]
+                return build(node, group, **offered)
             except ConfigError as error:
                 found = error.under(group).problems
+            except Exception as error:  # whatever somebody's own code may raise
+                reason = " ".join(str(error).split())
+                found = [f"{group}: {node['_target_']} can't be made ({type(error).__name__}: {reason})"]
         self.problems += [problem for problem in found if not self._is_a_root_keys(problem, group)]
         return None
 
@@ -64,8 +68,15 @@ class Preflight:
         """Whether it is told of a root key already, which the group's key of that name refers to."""
         key = problem.removeprefix(f"{group}.").partition(":")[0]
         node = self.config.get(group)
-        told = any(other.startswith(f"{key}: ") for other in self.problems)
+        told = any(other.startswith(f"{key}: ") for other in [*self.known, *self.problems])
         return told and isinstance(node, dict) and node.get(key, ...) == self.config.get(key)
+
+    def tracker(self, *, look: bool) -> Any:
+        """The tracker, once it was made sure (`look`) that it can be written to."""
+        tracker = self.build("tracker")
+        if tracker is not None and look:
+            self.problems += ConfigError(tracker.problems()).under("tracker").problems
+        return tracker
 
     def attempt(self, make: Callable[[], Any]) -> Any:
         """What `make` makes, or None after noting its problems."""
@@ -82,8 +93,11 @@ class Preflight:
                 self.problems.append(f"{key}: must be at least {least}, got {value!r}")
 
     def raise_problems(self) -> None:
-        if self.problems:
-            raise ConfigError(dict.fromkeys(self.problems))
+        """Once each; and where a value was wrong from the start, nothing of what follows from that."""
+        told = {problem.partition(": ")[0] for problem in self.known}
+        others = [problem for problem in self.problems if problem.partition(": ")[0] not in told]
+        if self.known or others:
+            raise ConfigError(dict.fromkeys([*self.known, *others]))
 
 
 def check_training(composed: Composed, *, data: bool = True) -> Objective:
@@ -96,11 +110,11 @@ def check_training(composed: Composed, *, data: bool = True) -> Objective:
         ConfigError: with every problem.
         StudyError: the data isn't there.
     """
-    flight = Preflight(composed.config)
+    flight = Preflight(composed.config, composed.problems)
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
     _check_models(flight, objective, [composed.training])
-    flight.build("tracker")
+    flight.tracker(look=data)
     flight.raise_problems()
     assert objective is not None
     if data:
@@ -119,7 +133,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         StudyError: the data isn't there.
     """
     config = composed.config
-    flight = Preflight(config)
+    flight = Preflight(config, composed.problems)
     objective = _training_part(flight, composed)
     flight.numbers(least=1, keys=("n_trials", "max_total_resource", "max_seconds"))
     flight.numbers(least=0, keys=("max_failures",))
@@ -135,7 +149,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         flight.problems.append("n_trials: no limit is set; give n_trials, max_total_resource, max_seconds or target")
     scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
     executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))
-    tracker = flight.build("tracker")
+    tracker = flight.tracker(look=data)
     flight.raise_problems()
     assert space is not None
     assert trials is not None
@@ -158,6 +172,7 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     objective: Objective | None = made
     if objective is None:
         return None
+    flight.problems += _unmet_wishes(config, objective)
     metric, known = config["metric"], objective.metrics
     if known and metric not in known and not config.get("final", False):
         flight.problems.append(
@@ -169,6 +184,18 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
         for variant in variants or [{}]:
             flight.problems += objective.problems({**composed.training, **variant, "max_resource": longest})
     return objective
+
+
+def _unmet_wishes(config: dict[str, Any], objective: Objective) -> Iterator[str]:
+    """What a person has asked for and the objective has no use for."""
+    node = config["objective"]
+    if config.get("final", False) and not (takes(node, "objective", "final") and hasattr(objective, "test")):
+        yield (
+            f"final: {node['_target_']} has no final training, which takes an argument `final` and a method `test`; "
+            "leave final=true out"
+        )
+    if config["threads"] > 1 and not takes(node, "objective", "threads"):
+        yield f"threads: {node['_target_']} takes no threads, got {config['threads']}; leave them at 1"
 
 
 def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace | None:

@@ -11,9 +11,10 @@ from hpo_pipeline.composed import Composed
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.preflight import check_training
+from hpo_pipeline.report.files import replacing
 from hpo_pipeline.report.text import metric_text
 from hpo_pipeline.seeding import trial_seed
-from hpo_pipeline.study import write_configs
+from hpo_pipeline.study import UNTRACKED, write_configs
 from hpo_pipeline.tracker.training import log_training
 
 MODEL = "model.ckpt"
@@ -28,9 +29,11 @@ def run_training(composed: Composed) -> int:
     """
     config = composed.config
     folder = Path(config["folder"])
-    if folder.exists():
+    if folder.exists() and not composed.problems:
         raise StudyError(f"{folder}: this run exists; choose another name=…")
     objective = check_training(composed)
+    for note in composed.notes:
+        print(note)
     folder.mkdir(parents=True)
     write_configs(composed, folder, "train")
     unit, resource, whole = objective.unit, config["resource"], config["max_resource"]
@@ -42,16 +45,24 @@ def run_training(composed: Composed) -> int:
         metrics = _advance(objective, state)
         curve.append((at, metrics, time.time()))
         _show(f"{unit} {at}/{resource}", metrics)
-    objective.save(state, folder / MODEL)
+    with replacing(folder / MODEL) as aside:
+        objective.save(state, aside)
     final = _test(objective, state) if config["final"] else {}
     print(f"The model is in {folder / MODEL}")
     tags = {"hpo.command": composed.rerun_command(config["trial"], resource, {})}
-    where = log_training(
-        build(config["tracker"]), folder, composed.training, config["name"], curve, tags, folder / MODEL, final
+    tracked = log_training(
+        build(config["tracker"], "tracker"),
+        folder,
+        composed.public_training,
+        config["name"],
+        curve,
+        tags,
+        folder / MODEL,
+        final,
     )
-    if where:
-        print(where)
-    return 0
+    if tracked.text:
+        print(tracked.text)
+    return 0 if tracked.complete else UNTRACKED
 
 
 def _advance(objective: Objective, state: Any) -> dict[str, float]:
@@ -61,8 +72,6 @@ def _advance(objective: Objective, state: Any) -> dict[str, float]:
 
 
 def _test(objective: Any, state: Any) -> dict[str, float]:
-    if not hasattr(objective, "test"):
-        raise StudyError(f"final: {type(objective).__name__} has no test set to score")
     metrics: dict[str, float] = objective.test(state)
     _show("test set", metrics)
     return metrics

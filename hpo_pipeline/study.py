@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.composed import Composed
+from hpo_pipeline.containment import leads_elsewhere
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.executor.pool import start_early
+from hpo_pipeline.executor.processes import start_early
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
 from hpo_pipeline.report.files import replacing, write_best, write_leaderboard
+from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.summary import summary
 from hpo_pipeline.report.text import plural
 from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.tuner import End, Tuner
 
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
-_DRAIN_SECONDS = 60.0
+UNTRACKED = 3
+"""Exit code of what came to its end, and is in its folder, but not all of it in the tracker."""
+_PATIENCE_SECONDS = 60.0
 
 
 def run_study(composed: Composed) -> int:
@@ -31,12 +36,15 @@ def run_study(composed: Composed) -> int:
         StudyError: the study is there already, or at work, or can't be resumed.
     """
     folder = Path(composed.config["folder"])
-    _refuse_existing(composed, folder)
+    if not composed.problems:
+        _refuse_existing(composed, folder)
     if not composed.config["dry_run"]:
-        start_early(composed.config["executor"])
+        start_early(composed.config["executor"], composed.config["objective"])
     parts = check_study(composed)
+    for note in composed.notes:
+        print(note)
     if composed.config["dry_run"]:
-        print(parts.scheduler.describe())
+        print("\n".join([parts.scheduler.describe(), *parts.trials.notes]))
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     with Journal(folder / "journal.jsonl") as journal:
@@ -45,10 +53,9 @@ def run_study(composed: Composed) -> int:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
         write_configs(composed, folder)
         view = StudyView()
-        if not records:
-            header = _header(composed, parts)
+        if header := _new_header(composed, parts, journal, records):
             journal.append(header)
-            records = [header]
+            records.append(header)
         console = Console(view, parts.budget, parts.objective.unit, logs=str(_log(folder, "<id>")))
         tuner = Tuner(
             parts.scheduler,
@@ -63,31 +70,56 @@ def run_study(composed: Composed) -> int:
         tuner.replay(records)
         print(_opening(composed, parts, folder), flush=True)
         commands = {"resume": composed.resume_command(), "train": composed.train_command()}
-        parts.tracker.start(folder, composed.config, commands)
+        parts.tracker.start(folder, composed.public, commands)
         console.start()
         try:
             end = tuner.run()
         finally:
             console.close()
         _write_views(composed, view, folder, parts)
-        lines = [*_closing(composed, view, folder, end), *parts.tracker.close(_DRAIN_SECONDS).splitlines()]
-        summary(view, folder, lines, parts.objective.unit)
-    return EXIT_CODES[end.state]
+        summary(view, folder, _closing(composed, view, folder, end), parts.objective.unit)
+        with status_line() as show:
+            tracked = parts.tracker.close(_PATIENCE_SECONDS, show)
+        if tracked.text:
+            print(tracked.text, flush=True)
+    return EXIT_CODES[end.state] or (0 if tracked.complete else UNTRACKED)
 
 
 def _refuse_existing(composed: Composed, folder: Path) -> None:
-    if not composed.config["resume"] and (folder / "journal.jsonl").exists():
+    journal = folder / "journal.jsonl"
+    # One without a record was left by a tuner that was killed before it began.
+    if not composed.config["resume"] and journal.is_file() and any(True for _ in read(journal)):
         raise StudyError(
             f"{folder}: this study exists; go on with it: {composed.resume_command()}; or choose another name=…"
         )
 
 
-def _header(composed: Composed, parts: Components) -> Record:
+def _new_header(composed: Composed, parts: Components, journal: Journal, records: list[Record]) -> Record | None:
+    """The record that says which study this is; None where the journal has it already.
+
+    A copied folder is a study of its own from the moment it is resumed: what belongs to the one that it was copied
+    from, its runs in MLflow above all, is left alone. The file's inode tells: a copy has another, a renamed one hasn't.
+    """
     config = composed.config
+    inode = os.stat(journal.path).st_ino
+    last = next((record for record in reversed(records) if record["event"] == "study"), None)
+    if last is not None:
+        original = journal.path.parent.parent / str(last["name"]) / journal.path.name
+        is_copy = last["inode"] != inode if "inode" in last else original != journal.path and original.exists()
+        if not is_copy and last["name"] == config["name"]:
+            return None
+        return {
+            **last,
+            "id": uuid.uuid4().hex if is_copy else last["id"],
+            "name": config["name"],
+            "inode": inode,
+            "time": time.time(),
+        }
     return {
         "event": "study",
         "version": VERSION,
         "id": uuid.uuid4().hex,
+        "inode": inode,
         "name": config["name"],
         "seed": config["seed"],
         "metric": config["metric"],
@@ -107,17 +139,17 @@ _HYDRA = {
 
 def write_configs(composed: Composed, folder: Path, program: str = "tune") -> None:
     """config.yaml, which runs again by itself, and overrides.yaml, what was typed."""
-    config = {key: value for key, value in composed.config.items() if key not in ("resume", "dry_run", "folder")}
+    config = {key: value for key, value in composed.public.items() if key not in ("resume", "dry_run", "folder")}
+    # An option that is chosen on the command line takes the place of what is written here.
+    groups: list[Any] = [{group: None} for group in (*composed.config["choices"], "experiment")]
+    above = folder.parent
     content = {
-        "defaults": [f"{program}_schema", "_self_", {"override hydra/job_logging": "none"}],
+        "defaults": [f"{program}_schema", "_self_", *groups, {"override hydra/job_logging": "none"}],
         "hydra": _HYDRA,
         **config,
-        "folder": str(Path(composed.config["folder"]).parent) + "/${name}",
+        "folder": "runs/${name}" if leads_elsewhere(above) else f"{above}/${{name}}",
     }
-    head = (
-        "# The composed config. Run it again under another name:\n"
-        f"#   {composed.again_command(program, folder.absolute())}\n"
-    )
+    head = f"# The composed config. Run it again under another name:\n#   {composed.again_command(program, folder)}\n"
     _write(folder / "config.yaml", head + _yaml(content))
     if not composed.config.get("resume"):
         _write(folder / "overrides.yaml", _yaml(composed.typed))
@@ -143,8 +175,7 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
     return (
         f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
         f"{group.get('model', 'model')} on {group.get('dataset', 'data')}, "
-        f"{plural(jobs, 'job')} at a time, in {folder}\n"
-        f"{parts.scheduler.describe()}"
+        f"{plural(jobs, 'job')} at a time, in {folder}\n" + "\n".join([parts.scheduler.describe(), *parts.trials.notes])
     )
 
 

@@ -20,7 +20,7 @@ from typing import Protocol
 from hpo_pipeline.errors import ComponentError, StudyError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.history import History
-from hpo_pipeline.interrupt import sigterm_as_interrupt
+from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.report.text import failures_text
 from hpo_pipeline.report.view import StudyView, TrialView
@@ -109,7 +109,7 @@ class Tuner:
             StudyError: the journal can't be written; nothing was done that isn't recorded.
         """
         details: Record = {}
-        with sigterm_as_interrupt():
+        with signals_as_interrupt():
             try:
                 end = self._loop()
             except KeyboardInterrupt:

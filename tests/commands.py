@@ -17,8 +17,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 
 from hpo_pipeline import config as command
+from hpo_pipeline.command_line import CommandLine
 from hpo_pipeline.composed import Composed
 from hpo_pipeline.journal import Record, read
+from hpo_pipeline.layers import watched
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -42,17 +44,17 @@ class Ended:
 
 def compose(*overrides: str, program: str = "tune") -> Composed:
     """What config.py makes of a command line."""
-    with hydra.initialize_config_module("hpo_pipeline.conf", version_base="1.3"):
+    with watched(), hydra.initialize_config_module("hpo_pipeline.conf", version_base="1.3"):
         cfg = hydra.compose(program, overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
-        return command._compose(cfg)
+        return command.compose(cfg, CommandLine(f"{program}.py", overrides))
 
 
-def run(*arguments: str, program: str = "tune") -> Ended:
-    """`python tune.py …`, here."""
+def run(*arguments: str, program: str = "tune", started: str | None = None) -> Ended:
+    """`python tune.py …`, here; or by another name of the program."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
-        mock.patch.object(sys, "argv", [f"{program}.py", *arguments]),
+        mock.patch.object(sys, "argv", [started or f"{program}.py", *arguments]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -80,8 +82,8 @@ def wait_for(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def journal(name: str) -> list[Record]:
-    return [record for record, _ in read(Path("runs", name, "journal.jsonl"))]
+def journal(name: str, folder: str | Path = "runs") -> list[Record]:
+    return [record for record, _ in read(Path(folder, name, "journal.jsonl"))]
 
 
 def rung_table(records: Iterable[Record]) -> RungTable:

@@ -17,22 +17,24 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     {"errors", "trial", "seeding", "score"},
-    {"build", "space", "report.command", "interrupt"},
+    {"trust", "kinds", "build", "space", "report.command", "interrupt", "hydra_keys"},
+    {"command_line"},
     {"searcher"},
     {"journal", "records", "report"},
     {"scheduler"},
-    {"objective", "model", "dataset", "tracker", "composed"},
+    {"objective", "model", "dataset", "tracker", "containment", "composed", "public", "pinning"},
     {"executor"},
     {"tuner", "history"},
     {"testing", "simulation", "preflight"},
     {"study"},
     {"single"},
-    {"diagnosis"},
+    {"schema", "layers", "composing"},
+    {"diagnosis", "resuming"},
     {"config"},
 )
 
 DOORS = {
-    "hydra": ("config.py", "diagnosis.py"),
+    "hydra": ("config.py", "layers.py", "composing.py", "schema.py", "diagnosis.py"),
     "mlflow": ("tracker/",),
     "torch": ("objective/", "model/", "dataset/"),
     "torchvision": ("dataset/", "model/"),

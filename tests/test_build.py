@@ -1,135 +1,245 @@
-"""Config nodes become objects, of trusted code only."""
+"""Config nodes become objects: of the kind that belongs in the place, and of trusted code only."""
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import pytest
 
-from hpo_pipeline.build import build, check, locate
-from hpo_pipeline.errors import ConfigError
+pytest.importorskip("torch")
 
-RUNGS = "hpo_pipeline.scheduler.rungs"
+from commands import ROOT
+from torch import nn
+
+from hpo_pipeline import trust
+from hpo_pipeline.build import build, check, locate, takes
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.kinds import KINDS
+
+LINEAR = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module of somebody's own that can be imported, and isn't trusted yet."""
+    monkeypatch.syspath_prepend(Path.cwd())
+    path = Path("my_lab.py")
+    path.write_text(
+        "from os import system\n"
+        "from torch import nn\n"
+        "from torch.optim import SGD\n"
+        "class Net(nn.Linear):\n"
+        "    @classmethod\n"
+        "    def small(cls): return cls(1, 1)\n"
+        "class Open(nn.Module):\n"
+        "    def __init__(self, *args, **kwargs):\n"
+        "        super().__init__()\n"
+        "        self.got = kwargs\n"
+        "class MySGD(SGD):\n"
+        "    def __init__(self, params, **rest):\n"
+        "        super().__init__(params)\n"
+        "        self.rest = rest\n"
+        "def make(n): return nn.Linear(n, n)\n"
+        "def count(n): return n\n"
+        "def by_position(n, /): return nn.Linear(n, n)\n"
+        "def _private(): return nn.Identity()\n"
+        "class Half:\n"
+        "    def next_job(self): pass\n"
+        "bound = Net.small\n"
+    )
+    return path
 
 
 def test_a_node_is_called_with_its_keys():
-    assert build({"_target_": f"{RUNGS}.levels", "min_resource": 1, "max_resource": 9, "eta": 3}) == (1, 3, 9)
+    made = build(LINEAR, "model")
+    assert (made.in_features, made.out_features) == (2, 3)
 
 
-def test_supplied_arguments_are_passed_where_they_fit_and_the_node_does_not_set_them():
-    node = {"_target_": f"{RUNGS}.levels", "min_resource": 1, "max_resource": 9}
-    assert build(node, eta=3, max_resource=27, unknown=1) == (1, 3, 9)
+def test_what_is_offered_is_passed_where_the_target_takes_it_and_the_node_does_not_set_it():
+    node = {"_target_": "hpo_pipeline.model.softmax.Softmax", "n_classes": 7}
+    assert build(node, "model", input_shape=(2, 3), n_classes=9)[1].weight.shape == (7, 6)
 
 
-def test_a_partial_is_called_later():
-    made = build({"_target_": f"{RUNGS}.levels", "_partial_": True, "min_resource": 1, "eta": 3})
-    assert isinstance(made, functools.partial)
-    assert made(max_resource=3) == (1, 3)
+def test_a_model_that_takes_nothing_of_what_is_offered_is_built_without():
+    assert build(LINEAR, "model", input_shape=(2, 3), n_classes=9).out_features == 3
+
+
+def test_who_takes_arguments_of_any_name_gets_all_that_is_offered(lab):
+    trust.trust(("my_lab",))
+    made = build({"_target_": "my_lab.Open", "width": 2}, "model", input_shape=(1,), n_classes=3)
+    assert made.got == {"width": 2, "input_shape": (1,), "n_classes": 3}
+    assert takes({"_target_": "my_lab.Open"}, "model", "n_classes")
+
+
+def test_a_librarys_arguments_of_any_name_are_not_meant_for_ours():
+    build({"_target_": "torch.nn.Tanh"}, "model", input_shape=(1,), n_classes=3)  # takes *args, **kwargs
+
+
+def test_torchs_fused_form_is_asked_for_by_name_alone(lab):
+    trust.trust(("my_lab",))
+    made = build({"_target_": "my_lab.MySGD"}, "optimizer", params=[nn.Parameter(nn.Linear(1, 1).weight)], fused=True)
+    assert made.rest == {}
 
 
 def test_nested_nodes_are_built_first():
-    inner = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
-    model = build({"_target_": "torch.nn.TransformerEncoderLayer", "d_model": 4, "nhead": 2, "activation": {**inner}})
-    assert model.activation.out_features == 3
+    node = {"_target_": "torch.nn.TransformerEncoderLayer", "d_model": 4, "nhead": 2, "activation": LINEAR}
+    assert build(node, "model").activation.out_features == 3
+    node = {"_target_": "torch.nn.ModuleDict", "modules": {"a": LINEAR}}
+    assert build(node, "model")["a"].in_features == 2
+    node = {"_target_": "torch.nn.ModuleList", "modules": [LINEAR, LINEAR]}
+    assert len(build(node, "model")) == 2
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "os.system",
-        "builtins.eval",
-        "subprocess.run",
-        "torch.load",
-        "torch.hub.load",
-        "hpo_pipeline.build.importlib.import_module",
-        "hpo_pipeline.journal.Journal",
-        "torch",
-        "",
-        "torch.nn",
-        "..os.system",
-    ],
-)
-def test_what_is_not_on_the_trust_list_is_refused(target):
-    with pytest.raises(ConfigError, match=r"^_target_: "):
-        locate(target)
+def test_torchvisions_models_are_built_by_their_registered_builders_with_fresh_weights():
+    pytest.importorskip("torchvision")
+    node = {"_target_": "torchvision.models.squeezenet1_1", "num_classes": 4, "weights": None}
+    assert build(node, "model", input_shape=(3, 8, 8), n_classes=4).num_classes == 4
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "hpo_pipeline.model.mlp.os.system",
-        "hpo_pipeline.objective.function.os.system",
-        "hpo_pipeline.objective.function.os.remove",
-        "hpo_pipeline.objective.training.checkpoint.torch.load",
-        "hpo_pipeline.objective.training.json.loads",
-        "torch.nn.functional.importlib.import_module",
-        "torch.nn.modules.module.torch.load",
-        "hpo_pipeline.objective.checkpoint.os.system",
-    ],
-)
-def test_an_alias_of_something_else_within_a_trusted_module_gains_nothing(target):
-    with pytest.raises(ConfigError):
-        locate(target)
-
-
-def test_the_environment_adds_to_the_trust_list(monkeypatch):
-    Path("my_lab.py").write_text("from os import system\ndef f(x): return x + 1\n")
-    monkeypatch.syspath_prepend(Path.cwd())
+def test_the_environment_adds_to_what_is_trusted_when_it_is_read(lab, monkeypatch):
     with pytest.raises(ConfigError, match=r"set the environment variable HPO_TRUST='my_lab\.\*'"):
-        locate("my_lab.f")
+        locate("my_lab.make", "model")
     monkeypatch.setenv("HPO_TRUST", " other.thing , my_lab.*")
-    assert build({"_target_": "my_lab.f", "x": 1}) == 2
     with pytest.raises(ConfigError, match="not on the trust list"):
-        locate("my_lab.system")
-    monkeypatch.setenv("HPO_TRUST", "my_lab")
-    assert locate("my_lab.f")(1) == 2
-    monkeypatch.setenv("HPO_TRUST", "my_la")
+        locate("my_lab.make", "model")
+    trust.read_environment()
+    assert build({"_target_": "my_lab.make", "n": 5}, "model").in_features == 5
+    with pytest.raises(ConfigError, match=r"is really .(posix|nt)\.system., which is not on the trust list"):
+        locate("my_lab.system", "model")
+
+
+@pytest.mark.parametrize("entry", ["my_lab", "my_lab.*", "my_lab.make", "my_lab.make,other"])
+def test_a_module_or_a_name_in_it_is_trusted(lab, monkeypatch, entry):
+    monkeypatch.setenv("HPO_TRUST", entry)
+    trust.read_environment()
+    assert locate("my_lab.make", "model")(1).in_features == 1
+
+
+@pytest.mark.parametrize("entry", ["my_la", "my_lab.mak", "other", ""])
+def test_the_beginning_of_a_name_is_not_the_name(lab, monkeypatch, entry):
+    monkeypatch.setenv("HPO_TRUST", entry)
+    trust.read_environment()
     with pytest.raises(ConfigError):
-        locate("my_lab.f")
+        locate("my_lab.make", "model")
+
+
+@pytest.mark.parametrize("entry", ["*", "my_la*", "*.make", "my_lab.*.make", "my lab", "../my_lab", "my_lab."])
+def test_an_entry_that_could_mean_anything_is_refused(monkeypatch, entry):
+    monkeypatch.setenv("HPO_TRUST", f"fine.one,{entry}")
+    with pytest.raises(ConfigError, match="HPO_TRUST: must be modules or names in them"):
+        trust.read_environment()
+
+
+def test_a_private_name_is_trusted_only_where_it_is_written_out(lab):
+    trust.trust(("my_lab",))
+    with pytest.raises(ConfigError, match="is private; to trust it, name it whole in HPO_TRUST"):
+        locate("my_lab._private", "model")
+    trust.trust(("my_lab._private",))
+    assert isinstance(build({"_target_": "my_lab._private"}, "model"), nn.Identity)
+
+
+def test_trusted_code_is_held_to_the_kind_of_its_place(lab):
+    trust.trust(("my_lab",))
+    with pytest.raises(ConfigError, match=r"'my_lab\.Net' is no scheduler: it has no next_job, on_report"):
+        locate("my_lab.Net", "scheduler")
+    with pytest.raises(ConfigError, match=r"'my_lab\.Half' is no scheduler: it has no on_report, on_result, describe"):
+        locate("my_lab.Half", "scheduler")
+    with pytest.raises(ConfigError, match=r"my_lab\.count makes no model: it is no torch\.nn\.Module"):
+        build({"_target_": "my_lab.count", "n": 1}, "model")
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("my_lab.Net.small", "'my_lab' is not a package"),
+        ("my_lab.bound", "is not a class or a function"),
+        ("my_lab.by_position", "takes arguments by position"),
+        ("my_lab.nn", "is not a class or a function"),
+    ],
+)
+def test_trusted_code_is_named_by_module_and_name_and_called_by_keyword(lab, target, why):
+    trust.trust(("my_lab",))
+    with pytest.raises(ConfigError, match=why):
+        locate(target, "model")
+
+
+def test_what_does_not_tell_its_arguments_is_refused_in_one_line():
+    trust.trust(("builtins",))
+    with pytest.raises(ConfigError, match="doesn't tell which arguments it takes"):
+        locate("builtins.dict", "part")
+
+
+def test_an_objectives_function_is_a_function(lab):
+    trust.trust(("my_lab",))
+    assert locate("my_lab.count", "function")(3) == 3
+    with pytest.raises(ConfigError, match=r"'my_lab\.Net' is no function"):
+        locate("my_lab.Net", "function")
 
 
 def test_what_is_not_trusted_is_not_even_imported(monkeypatch):
     Path("spy.py").write_text("import pathlib; pathlib.Path('imported').touch()\ndef f(): pass\n")
     monkeypatch.syspath_prepend(Path.cwd())
     with pytest.raises(ConfigError):
-        locate("spy.f")
+        locate("spy.f", "model")
     assert not Path("imported").exists()
 
 
 def test_a_name_that_is_nearly_right_is_told():
     with pytest.raises(ConfigError, match="did you mean 'MLP'"):
-        locate("hpo_pipeline.model.mlp.MPL")
+        locate("hpo_pipeline.model.mlp.MPL", "model")
 
 
-def test_a_module_that_can_not_be_imported_tells_why(monkeypatch):
-    Path("broken_lab.py").write_text("import not_there_at_all\ndef f(): pass\n")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("import not_there_at_all", "No module named 'not_there_at_all'"),
+        ("def", "invalid syntax"),
+        ("1 / 0", "by zero"),
+    ],
+)
+def test_a_module_that_can_not_be_imported_tells_why(monkeypatch, text, why):
+    Path("broken_lab.py").write_text(f"{text}\n")
     monkeypatch.syspath_prepend(Path.cwd())
-    monkeypatch.setenv("HPO_TRUST", "broken_lab.*")
-    with pytest.raises(ConfigError, match="No module named 'not_there_at_all'"):
-        locate("broken_lab.f")
-
-
-def test_an_object_that_can_not_be_called_is_refused():
-    with pytest.raises(ConfigError):
-        locate("hpo_pipeline.model.mlp.ACTIVATIONS")
+    trust.trust(("broken_lab",))
+    with pytest.raises(ConfigError, match=why):
+        locate("broken_lab.f", "model")
 
 
 @pytest.mark.parametrize("node", [None, 3, "torch.nn.Linear", {}, {"in_features": 1}, [1]])
 def test_what_has_no_target_is_a_problem(node):
-    assert check(node, "model") == [f"model: must be a mapping with a _target_, got {node!r}"]
+    assert check(node, "model", "model") == [f"model: must be a mapping with a _target_, got {node!r}"]
+    with pytest.raises(ConfigError):
+        build(node, "model")
 
 
 def test_all_problems_of_a_call_are_found_without_making_it():
-    node = {"_target_": "torch.nn.Linear", "in_feature": 1, "out_features": 2}
-    assert check(node, "model") == [
+    node = {"_target_": "torch.nn.Linear", "in_feature": 1, "out_features": 2, 3: 4, "_partial_": 0.5}
+    assert check(node, "model", "model") == [
+        "model.3: the keys of a component are names of its arguments, got a key of int",
+        "model._partial_: is no argument; a component takes arguments by name, and _target_",
         "model.in_feature: torch.nn.Linear takes no 'in_feature'; did you mean 'in_features'?",
         "model.in_features: missing; torch.nn.Linear needs it",
     ]
+    with pytest.raises(ConfigError, match=r"^3: the keys .*\n_partial_: .*\nin_feature: .*\nin_features: "):
+        build(node, "model")
 
 
-def test_supplied_arguments_are_not_missing_and_not_suggested():
-    assert check({"_target_": "torch.nn.Linear"}, "m", ("in_features", "out_features")) == []
+def test_what_is_offered_is_not_missing():
+    assert check({"_target_": "torch.optim.SGD"}, "optimizer", "optimizer") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "key"),
+    [
+        ("optimizer", "torch.optim.SGD", "params"),
+        ("lr_schedule", "torch.optim.lr_scheduler.ConstantLR", "optimizer"),
+        ("executor", "hpo_pipeline.executor.serial.SerialExecutor", "setup"),
+        ("objective", "hpo_pipeline.objective.training.Training", "final"),
+    ],
+)
+def test_what_only_a_study_can_give_is_not_for_a_config_to_set(kind, target, key):
+    (line,) = check({"_target_": target, key: [1]}, "x", kind)
+    assert line == f"x.{key}: is not for a config to set; {target} is given it"
 
 
 @pytest.mark.parametrize(
@@ -142,19 +252,41 @@ def test_supplied_arguments_are_not_missing_and_not_suggested():
     ],
 )
 def test_a_target_within_lists_and_plain_mappings_is_checked_with_its_place(place, hide):
-    node = {
-        "_target_": "torch.nn.Linear",
-        "in_features": 1,
-        "out_features": 1,
-        "device": hide({"_target_": "os.system"}),
-    }
-    (problem,) = check(node, "model")
+    (problem,) = check({**LINEAR, "device": hide({"_target_": "os.system"})}, "model", "model")
     assert problem.startswith(f"model.{place}._target_: 'os.system' is not on the trust list")
 
 
-@pytest.mark.parametrize("hide", [lambda n: n, lambda n: [n], lambda n: {"a": n}, lambda n: [{"a": [n]}]])
-def test_nothing_untrusted_runs_wherever_it_stands(hide):
-    bad = {"_target_": "pathlib.Path.touch", "self": "touched"}
-    with pytest.raises(ConfigError):
-        build({"_target_": "torch.nn.Identity", "x": hide(bad)})
-    assert list(Path().iterdir()) == []
+def test_every_component_that_the_project_ships_is_of_the_kind_of_its_group():
+    import yaml
+
+    from hpo_pipeline import conf
+
+    (root,) = map(Path, conf.__path__)
+    found = set()
+    for path in (path for group in KINDS for path in (root / group).glob("*.yaml")):
+        group, node = path.parent.name, yaml.safe_load(path.read_text()) or {}
+        node = node.get(group, node) or {}  # a model that chooses its optimizer is written from the root
+        if "_target_" in node:
+            found.add(locate(node["_target_"], group).__name__)
+    assert found >= {
+        "MLP",
+        "Digits",
+        "Adam",
+        "StepLR",
+        "Training",
+        "ASHA",
+        "RandomSearch",
+        "SerialExecutor",
+        "NoTracker",
+    }
+
+
+def test_what_is_offered_is_told_to_people():
+    text = (ROOT / "docs/components.md").read_text()
+    rows = {row[1].strip(" `"): row[3] for line in text.splitlines() if len(row := line.split("|")) == 5}
+    for kind in KINDS.values():
+        place = {"function": "objective.function", "part": "an argument of a node"}.get(kind.name, kind.name)
+        assert rows[place].strip() == ", ".join(f"`{offer.name}`" for offer in kind.offers), place
+    settable = {offer.name for kind in KINDS.values() for offer in kind.offers if offer.settable}
+    (line,) = (line for line in text.splitlines() if line.startswith("- A config may set"))
+    assert set(line.split("`")[1::2]) == settable

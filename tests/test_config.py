@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import CONF, DIGITS, FREE, compose, curve, journal, run, rung_table, start, wait_for
+from commands import CONF, DIGITS, FREE, ROOT, compose, curve, journal, run, rung_table, start, wait_for
 
 from hpo_pipeline import preflight, single
 from hpo_pipeline.composed import flatten
@@ -166,7 +166,7 @@ def test_the_first_epochs_of_a_trial_are_trained_again_with_the_schedule_of_the_
     records = journal("s")
     (sample,) = (record["config"] for record in records if record["event"] == "suggested")
     command = compose(*study).rerun_command(0, 2, sample)
-    rerun = _rerun_curve(monkeypatch, *shlex.split(command)[1:], "name=again")
+    rerun = _rerun_curve(monkeypatch, *shlex.split(command)[2:], "name=again")
     assert rerun == curve(records, 0)[:2]
     # Half a cosine over three epochs: cos 60 degrees is 1/2.
     assert rerun[1][1]["learning_rate"] == pytest.approx(0.75 * sample["optimizer.lr"])
@@ -219,7 +219,7 @@ def test_a_users_own_model_is_one_yaml_and_one_class_outside_of_the_project():
     ended = wait_for(start(*arguments, HPO_TRUST="my_net.*"))
     assert ended.code == 0, ended.err
     assert [list(r["config"]) for r in journal("s") if r["event"] == "suggested"] == [["model.hidden"]] * 2
-    assert "python train.py --config-dir" in ended.out
+    assert f"python {ROOT / 'train.py'} --config-dir mine" in ended.out
 
 
 def test_another_project_builds_on_ours_with_a_primary_config_of_its_own():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from commands import compose
+from commands import compose, run
 
 pytest.importorskip("torch")
 
+from hpo_pipeline import trust
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.preflight import check_study, check_training
 
@@ -113,3 +116,118 @@ def test_a_wrong_root_key_is_not_reported_again_where_a_group_refers_to_it(sched
 def test_a_groups_own_wrong_value_is_reported_beside_the_root_keys():
     lines = problems("max_resource=0", "scheduler.max_resource=-1")
     assert [line.partition(":")[0] for line in lines] == ["max_resource", "scheduler.max_resource"]
+
+
+OWN = """
+from hpo_pipeline.objective.function import Function
+from hpo_pipeline.objective.training import Training
+
+class Plain(Function):
+    def __init__(self): super().__init__()
+
+class Closed(Training):
+    def __init__(self, device="cpu"): super().__init__(device)
+
+class Open(Training):
+    def __init__(self, **rest):
+        super().__init__(**rest)
+        self.got = rest
+
+class Untested(Training):
+    test = property()
+
+class NoUnit(Function):
+    unit = property()
+
+def broken(): raise RuntimeError("no luck\\ntoday")
+"""
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """A person's own objectives, trusted."""
+    Path("own_objectives.py").write_text(OWN)
+    monkeypatch.syspath_prepend(Path.cwd())
+    trust.trust(("own_objectives",))
+
+
+def objective(name):
+    return ("~objective", f"+objective={{_target_: own_objectives.{name}}}", "model=softmax")
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "found"),
+    [
+        ("Closed", "final=true", "final: own_objectives.Closed has no final training"),
+        ("Untested", "final=true", "final: own_objectives.Untested has no final training"),
+        ("Plain", "final=true", "final: own_objectives.Plain has no final training"),
+        ("Closed", "threads=2", "threads: own_objectives.Closed takes no threads, got 2; leave them at 1"),
+        ("Plain", "threads=2", "threads: own_objectives.Plain takes no threads, got 2; leave them at 1"),
+        ("NoUnit", "seed=0", "objective._target_: own_objectives.NoUnit makes no objective: it has no unit"),
+        ("broken", "seed=0", "objective: own_objectives.broken can't be made (RuntimeError: no luck today)"),
+        ("Closed", "seed=0", None),
+        ("Plain", "metric=validation_error", None),
+        ("Open", "threads=2", None),
+    ],
+)
+@pytest.mark.usefixtures("own")
+def test_what_is_asked_for_and_nobody_takes_starts_nothing(name, typed, found):
+    lines = problems(*objective(name), typed, program="train")
+    assert (lines == []) if found is None else (len(lines) == 1 and lines[0].startswith(found))
+
+
+@pytest.mark.usefixtures("own")
+def test_threads_that_are_set_at_the_executor_are_asked_for_as_well():
+    assert problems(*objective("Closed"), "executor.threads=1") == []
+    (line,) = problems(*objective("Closed"), "executor.threads=3")
+    assert line == "threads: own_objectives.Closed takes no threads, got 3; leave them at 1"
+
+
+@pytest.mark.usefixtures("own")
+def test_an_objective_that_takes_any_argument_gets_all_that_is_offered():
+    made = check_training(
+        compose(*QUIET[::2], *objective("Open"), "final=true", "threads=2", program="train"), data=False
+    )
+    assert made.got == {"threads": 2, "final": True}
+    assert made.final
+
+
+ATTENTION = ("model=softmax", "model._target_=torch.nn.MultiheadAttention", "+model.embed_dim=3", "+model.num_heads=2")
+POOL = "+executor={_target_: hpo_pipeline.executor.pool.Pool, pack: 1, n_workers: 1}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        (["scheduler._target_=hpo_pipeline.scheduler.Scheduler"], "'hpo_pipeline.scheduler.Scheduler' is no scheduler"),
+        (["scheduler._target_=hpo_pipeline.executor.process.ProcessExecutor"], "is no scheduler; it may be a class of"),
+        (["+model._partial_=0.5"], "model._partial_: is no argument"),
+        (["~executor", POOL], "executor: hpo_pipeline.executor.pool.Pool can't be made (TypeError: "),
+        (
+            ATTENTION,
+            "model: torch.nn.MultiheadAttention refuses these values (embed_dim must be divisible by num_heads)",
+        ),
+    ],
+)
+def test_a_node_that_makes_no_component_is_told_in_a_line(typed, found):
+    ended = run(*QUIET, *typed)
+    assert ended.code == 2, ended.err
+    assert found in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("key", ["3", "true", "2.5"])
+def test_a_key_that_is_no_name_is_told_in_a_line(key):
+    Path("mine/model").mkdir(parents=True)
+    Path("mine/model/net.yaml").write_text(f"_target_: hpo_pipeline.model.softmax.Softmax\n{key}: 4\n")
+    ended = run("--config-dir", "mine", *QUIET, "model=net", "search_space=softmax")
+    assert ended.code == 2, ended.err
+    assert "the keys of a component are names of its arguments" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_an_entry_of_the_environment_that_trusts_everything_starts_nothing(monkeypatch):
+    monkeypatch.setenv("HPO_TRUST", "*")
+    ended = run(*QUIET, "dry_run=true")
+    assert (ended.code, ended.out) == (2, "")
+    assert "HPO_TRUST: must be modules or names in them, each written out" in ended.err

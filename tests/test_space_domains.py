@@ -278,3 +278,44 @@ def test_the_extremes_of_a_range_are_its_ends():
     assert list(Int(-3, 9).extremes) == [-3, 9]
     assert list(Int(8, 128, base=2).extremes) == [8, 128]
     assert list(Float(-1.0, 3.0).extremes) == pytest.approx([-1.0, 3.0])
+
+
+@pytest.mark.parametrize("loc", [0, 5])
+def test_a_quantile_of_a_discrete_law_is_the_first_value_whose_probability_is_as_large(loc):
+    # Two tosses: P(X <= 0) = 1/4, P(X <= 1) = 3/4.
+    domain = Scipy("binom", {"n": 2, "p": 0.5, "loc": loc})
+    drawn = [domain.from_unit(u) - loc for u in (0.0, 0.2, 0.25, 0.26, 0.75, 0.76, 1.0)]
+    assert drawn == [0, 0, 0, 1, 1, 2, 2]
+
+
+def test_many_draws_of_a_discrete_law_look_its_values_up():
+    domains = [Scipy("binom", {"n": 30, "p": 0.5}), Scipy("poisson", {"mu": 3.0}), Scipy("geom", {"p": 0.3})]
+    for domain in domains:
+        domain.from_unit(0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scipy.stats._distn_infrastructure.rv_discrete.ppf", lambda *_: pytest.fail("searched for"))
+        rng = np.random.default_rng(0)
+        means = [np.mean([domain.sample(rng) for _ in range(2000)]) for domain in domains]
+    assert means == pytest.approx([15, 3, 1 / 0.3], rel=0.05)
+
+
+def test_values_beyond_those_that_are_looked_up_are_quantiles_too():
+    # Far from 0 a Poisson law is a normal one: the median is its mean.
+    assert Scipy("poisson", {"mu": 1e6}).from_unit(0.5) == 1_000_000
+    assert Scipy("dlaplace", {"a": 0.8}).from_unit(0.5) == 0
+
+
+@pytest.mark.parametrize(
+    ("domain", "midpoint"),
+    [
+        (Choice(["relu"]), "relu"),
+        (Choice(["relu", "tanh"]), "tanh"),
+        (Choice(["relu", "tanh", "gelu"]), "tanh"),
+        (Ordinal([16, 32, 64]), 32),
+        (Ordinal([16, 32, 64, 128]), 64),
+        (Ordinal([1, 2, 100], encoding="nearest"), 2),  # 50.5 is nearer to 2 than to 100
+        (Scipy("expon", {}), math.log(2)),
+    ],
+)
+def test_the_mid_point_of_options_is_the_middle_one(domain, midpoint):
+    assert domain.midpoint == (pytest.approx(midpoint) if isinstance(midpoint, float) else midpoint)

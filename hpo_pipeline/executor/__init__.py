@@ -1,7 +1,9 @@
 """Executors run jobs somewhere: in this process, in worker processes. The interface is here.
 
-Pack                     jobs in one process, trained one by one or together (`pack.py`, `fusion.py`)
+Pack                     jobs in one process, trained one by one or together (`pack.py`, `fusion.py`, `isolation.py`)
+Checkpoints              what jobs go on from (`checkpoints.py`)
 OwnProcess, Pool         one pack in the tuner's process; one in each of several workers (`serial.py`, `pool.py`)
+Processes                the workers themselves, and their end (`processes.py`, `worker.py`, `guardian.py`)
 Serial, Process, Fused   what a config chooses: where, and how many jobs a pack has
 """
 
@@ -41,6 +43,7 @@ class Executor(Protocol):
     def wait(self, timeout: float | None = None) -> list[Event]:
         """Blocks until something is reported (at most `timeout` seconds) and returns it, oldest first.
 
+        Whatever a trial does, its job has a Result in the end, and nothing is raised but the study's own interrupt.
         All that is to be decided, and all new jobs, are handed over before the next call: packs wait for that.
         """
         ...

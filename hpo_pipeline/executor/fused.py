@@ -28,6 +28,9 @@ class FusedExecutor:
             there, and as the memory holds.
         threads: threads that the training of one pack may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
+        job_timeout: seconds that a pack may take to its next report; None for no limit. Of several trials that were
+            trained together nobody knows which one hangs: they go on one by one.
+        max_retries: how often a job goes on from its checkpoint after its worker process died.
 
     Raises:
         ConfigError: naming the keys.
@@ -41,15 +44,18 @@ class FusedExecutor:
         pack_size: int | str = 32,
         threads: int = 1,
         checkpoint_seconds: float = 30.0,
+        job_timeout: float | None = None,
+        max_retries: int = 1,
     ) -> None:
-        problems = check_numbers(n_workers=n_workers, threads=threads, checkpoint_seconds=checkpoint_seconds)
+        counts = {"n_workers": n_workers, "threads": threads}
+        problems = check_numbers(counts, checkpoint_seconds, job_timeout, max_retries)
         size = None if pack_size == "auto" else pack_size
         if isinstance(size, bool) or not (size is None or (isinstance(size, int) and size >= 1)):
             problems.append(f"pack_size: must be 'auto' or an integer of at least 1, got {pack_size!r}")
         if problems:
             raise ConfigError(problems)
         assert not isinstance(size, str)  # refused above
-        pack = setup.pack(threads, checkpoint_seconds, size)
+        pack = setup.pack(threads, checkpoint_seconds, size, job_timeout, max_retries)
         n = n_workers or n_places(devices)
         self._packs: Executor = OwnProcess(setup, pack) if n == 1 else Pool(setup, pack, n, devices)
 

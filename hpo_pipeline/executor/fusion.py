@@ -1,7 +1,8 @@
 """Which trials a pack trains together, and how many jobs it has: as measured, on copies of the trials.
 
 An objective takes part that has `fusion_key`, `advance_together`, `fusion_gain` and `fusion_cost` (see
-`objective/training.py`); for any other, and where measuring fails, trials are trained one by one.
+`objective/training.py`), and `advance_together` must belong to its `advance`: a subclass that trains in another way
+does so together only if it says how. For any other, and where measuring fails, trials are trained one by one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+from hpo_pipeline.errors import describe
+from hpo_pipeline.interrupt import pass_on
 from hpo_pipeline.trial import Notice
 
 WORTHWHILE = 1.05
@@ -16,6 +19,25 @@ WORTHWHILE = 1.05
 
 FIRST = 4
 """Jobs at once before the size of a pack was measured, and where it can't be."""
+
+
+def why_not(objective: Any) -> str | None:
+    """Why this objective's trials can't be trained together; None if they can.
+
+    `advance_together` counts where it is defined by the class that defines `advance`, or by a subclass of that one.
+    """
+    kind = type(objective)
+    lacking = [
+        name for name in ("fusion_key", "advance_together", "fusion_gain", "fusion_cost") if not hasattr(kind, name)
+    ]
+    if lacking:
+        return f"{kind.__name__} has no {lacking[0]}"
+    for names, where in ((vars(objective), "the objective"), *((vars(cls), cls.__name__) for cls in kind.__mro__)):
+        if "advance_together" in names:
+            return None
+        if "advance" in names:
+            return f"{where} has an advance of its own, and no advance_together that goes with it"
+    return f"{kind.__name__} has no advance"
 
 
 class Fusion:
@@ -39,6 +61,7 @@ class Fusion:
         self._most: int | None = None
         self._notices: list[Notice] = []
         self._said_slower = False
+        self._said_why_not = False
 
     def notices(self) -> list[Notice]:
         """What people should be told, once."""
@@ -47,7 +70,12 @@ class Fusion:
 
     def key(self, objective: Any, state: Any) -> Hashable | None:
         """Equal for trials that can be trained together; None for one that is trained alone."""
-        if (self.size == 1 and self.settled) or not hasattr(objective, "fusion_key"):
+        if self.size == 1 and self.settled:
+            return None
+        if (reason := why_not(objective)) is not None:
+            if not self._said_why_not:
+                self._said_why_not = True
+                self._say(f"trials go one by one: {reason}")
             return None
         key: Hashable | None = objective.fusion_key(state)
         return key
@@ -59,12 +87,13 @@ class Fusion:
         while (n := min(len(states), self._most or len(states))) > 1:
             try:
                 worthwhile = self._gain(objective, key, states[:n]) >= WORTHWHILE
-            except Exception as error:
+            except BaseException as error:
+                pass_on(error)
                 if _is_memory(error):
                     self._halve(n)
                     continue
                 self._apart.add(key)
-                self._say(f"trials go on one by one: measuring them together failed ({_line(error)})")
+                self._say(f"trials go on one by one: measuring them together failed ({describe(error)})")
                 return 1
             return n if worthwhile else 1
         return 1
@@ -96,20 +125,21 @@ class Fusion:
             cost = objective.fusion_cost(states)
             size = cost.best_size(self._sharing)
             self._settle(size if cost.gain(size) >= WORTHWHILE else 1, cost.describe())
-        except Exception as error:
-            self._settle(FIRST, f"measuring a better size failed ({_line(error)})")
+        except BaseException as error:
+            pass_on(error)
+            self._settle(FIRST, f"measuring a better size failed ({describe(error)})")
 
     def _settle(self, size: int, why: str) -> None:
         self.size, self.settled = size, True
         self._say(f"{'one by one' if size == 1 else f'packs of at most {size}'}: {why}")
 
-    def failed(self, key: Hashable, n: int, error: Exception) -> None:
+    def failed(self, key: Hashable, n: int, error: BaseException) -> None:
         """So many trials raised together: fewer from now on if memory ran out, else those of their kind one by one."""
         if _is_memory(error):
             self._halve(n)
         else:
             self._apart.add(key)
-            self._say(f"trials go on one by one: training them together failed ({_line(error)})")
+            self._say(f"trials go on one by one: training them together failed ({describe(error)})")
 
     def _halve(self, n: int) -> None:
         self._most = n // 2
@@ -125,9 +155,5 @@ class Fusion:
         self._notices.append(Notice(text))
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def _is_memory(error: Exception) -> bool:
-    return "out of memory" in str(error).lower() or isinstance(error, MemoryError)
+def _is_memory(error: BaseException) -> bool:
+    return "out of memory" in describe(error).lower() or isinstance(error, MemoryError)

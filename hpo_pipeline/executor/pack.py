@@ -11,14 +11,28 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpo_pipeline.build import build
+from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.fusion import Fusion
-from hpo_pipeline.executor.runner import Held, PackSetup, Task, begin, failure, report, save, trial_folder
-from hpo_pipeline.trial import Event, Outcome, Report, Result
+from hpo_pipeline.executor.runner import Held, PackSetup, Task, begin, failure, log, report
+from hpo_pipeline.interrupt import TimeUp, pass_on
+from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
+
+Around = Callable[..., AbstractContextManager[None]]
+"""(trial ids, breakable=True) -> what surrounds the code of these trials: where it prints, how long it may take.
+
+`breakable`: whether the study's time may end it in the middle.
+"""
+
+FEW = 3
+"""Notices about trials that begin together; of more, people are told how many there are."""
+
+
+def _nothing(_trial_ids: Sequence[int], *, breakable: bool = True) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
 
 
 @dataclass(slots=True)
@@ -37,31 +51,30 @@ class Pack:
 
         submit(task) ...; advance() -> [Report, ...]; stop(trial); advance() -> [Result]; ...
 
-    A checkpoint is written at the end of a job and, in long ones, every `checkpoint_seconds`, as
-    `trials/<id>/<resource>.ckpt`. States of paused trials stay in memory, as many as there are places.
+    A checkpoint is written at the end of a job and, in long ones, every `checkpoint_seconds`. States of paused trials
+    stay in memory, as many as there are places. Whatever the code of a trial raises, that trial has failed; the study's
+    end alone (Ctrl-C, its time is over) comes out of here.
 
     Args:
         setup: the study's.
-        output: trial ids -> where goes what is printed while these trials are at work.
+        around: what surrounds the code of trials.
 
     Attributes:
         asked: whether the last answer of `advance` holds reports that the scheduler decides about. Nothing may be
             advanced before it has.
     """
 
-    def __init__(
-        self,
-        setup: PackSetup,
-        output: Callable[[Sequence[int]], AbstractContextManager[None]] = lambda _: contextlib.nullcontext(),
-    ) -> None:
+    def __init__(self, setup: PackSetup, around: Around = _nothing) -> None:
         self.asked = False
         self._setup = setup
-        self._output = output
+        self._around = around
+        self._checkpoints = Checkpoints(setup.folder)
         self._fusion = Fusion(setup.size, setup.sharing)
         self._objective: Any = None
         self._new: list[Task] = []
         self._running: dict[int, _Running] = {}
-        self._stopped: list[Event] = []
+        self._due: list[Event] = []
+        self._notices: list[Notice] = []
         self._paused: dict[int, Held] = {}
         self._turn = 0
 
@@ -78,7 +91,7 @@ class Pack:
     @property
     def n_jobs(self) -> int:
         """Jobs in hand; a stopped one is, until its result was given."""
-        return len(self._new) + len(self._running) + len(self._stopped)
+        return len(self._new) + len(self._running) + len(self._due)
 
     def submit(self, task: Task) -> None:
         self._new.append(task)
@@ -86,57 +99,71 @@ class Pack:
     def stop(self, trial_id: int) -> None:
         """The scheduler's decision about a running job."""
         if self._running.pop(trial_id, None):
-            self._stopped.append(Result(trial_id, Outcome.STOPPED, time.time()))
+            self._due.append(Result(trial_id, Outcome.STOPPED, time.time()))
 
     def forget(self, trial_id: int) -> None:
         """A paused trial won't go on here."""
         self._paused.pop(trial_id, None)
 
     def clear(self) -> None:
-        self._new, self._running, self._stopped, self._paused = [], {}, [], {}
+        self._new, self._running, self._due, self._paused = [], {}, [], {}
 
     def advance(self) -> list[Event]:
         """Brings those who have waited longest one unit further; oldest events first.
 
         What is known without training, stopped and failed jobs, comes at once, so that their places are filled again.
+
+        Raises:
+            TimeUp, KeyboardInterrupt: the study's end. Those who were at work go on from their checkpoints.
         """
-        events, self._stopped = self._stopped, []
-        if not events:
-            events = self._begin_new()
-        if not events and self._running:
-            events = self._advance(self._next())
+        if not self._due:
+            self._begin_new()
+        if not self._due and self._running:
+            self._advance(self._next())
+        events, self._due = self._due, []
+        notices, self._notices = self._notices, []
         self.asked = any(isinstance(event, Report) and self._decides(event) for event in events)
-        return [*self._fusion.notices(), *events]
+        return [*self._fusion.notices(), *notices, *events]
 
     def _decides(self, event: Report) -> bool:
         running = self._running.get(event.trial_id)
         return running is not None and event.resource in running.task.decide_at
 
-    def _begin_new(self) -> list[Event]:
-        failures: list[Event] = []
+    def _begin_new(self) -> None:
+        said: list[Notice] = []
         while self._new:
-            task = self._new.pop(0)
-            folder = trial_folder(self._setup.folder, task.trial_id)
+            task = self._new[0]
             try:
-                with self._output([task.trial_id]):
-                    self._running[task.trial_id] = self._begun(task, folder)
-            except Exception as error:
-                failures.append(failure(task.trial_id, error, folder))
-        return failures
+                with self._around([task.trial_id]):
+                    running, notices = self._begun(task)
+            except BaseException as error:
+                pass_on(error)
+                self._due.append(failure(task.trial_id, error, self._setup.folder))
+            else:
+                self._running[task.trial_id] = running
+                for text in notices:
+                    log(self._setup.folder, task.trial_id, f"{text}\n")
+                    said.append(Notice(f"trial {task.trial_id} {text}"))
+            del self._new[0]
+        more = len(said) - FEW
+        self._notices += said if more <= 0 else [*said[:FEW], Notice(f"{more} more such lines are in the trials' logs")]
 
-    def _begun(self, task: Task, folder: Path) -> _Running:
-        folder.mkdir(parents=True, exist_ok=True)
+    def _begun(self, task: Task) -> tuple[_Running, list[str]]:
+        """The job in hand, and what people should know of how it begins."""
+        self._checkpoints.folder(task.trial_id)
         if self._objective is None:
-            self._objective = build(self._setup.objective, threads=self._setup.threads)
+            self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
+        notices = task.notices
         held = self._paused.pop(task.trial_id, None)
         if held is None or not held.fits(task):
             held = None
             self._keep(self.size - 1)  # one's memory for another's
-            held = begin(self._objective, task, folder)
+            held, said = begin(self._objective, task, self._checkpoints)
+            notices = [*notices, *said]
         if held.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
         key = self._fusion.key(self._objective, held.state)
-        return _Running(task, held, key, time.monotonic())
+        return _Running(task, held, key, time.monotonic()), notices
 
     def _keep(self, n: int) -> None:
         """Lets go of paused trials but `n`; who waited longest is loaded from disk when it goes on."""
@@ -149,60 +176,79 @@ class Pack:
         for trial_id, running in self._running.items():
             alike.setdefault((running.key,) if running.key is not None else trial_id, []).append(running)
         if not self._fusion.settled:
-            with self._output(list(self._running)):
+            with self._around(list(self._running)):
                 self._fusion.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
         group = min(alike.values(), key=lambda group: (min(running.turn for running in group), -len(group)))
         group.sort(key=lambda running: running.turn)
         if len(group) == 1:
             return group
-        with self._output(_ids(group)):
+        with self._around(_ids(group)):
             return group[: self._fusion.together(self._objective, group[0].key, _states(group))]
 
-    def _advance(self, group: list[_Running]) -> list[Event]:
+    def _advance(self, group: list[_Running]) -> None:
         self._turn += 1
         began = time.perf_counter()
         try:
-            with self._output(_ids(group)):
+            with self._around(_ids(group)):
                 if len(group) == 1:
                     metrics = [self._objective.advance(group[0].held.state)]
                 else:
                     metrics = self._objective.advance_together(_states(group))
-        except Exception as error:
-            return self._taken_apart(group, error)
+            pairs = list(zip(group, metrics, strict=True))
+        except BaseException as error:
+            self._take_apart(group, error)
+            return
         seconds = (time.perf_counter() - began) / len(group)
-        return [event for running, m in zip(group, metrics, strict=True) for event in self._events(running, m, seconds)]
+        for running, found in pairs:
+            self._take_up(running, found, seconds)
 
-    def _taken_apart(self, group: list[_Running], error: Exception) -> list[Event]:
+    def _take_apart(self, group: list[_Running], error: BaseException) -> None:
         """Trials that failed together go on from their checkpoints, fewer together or one by one."""
         for running in group:
             del self._running[running.task.trial_id]
-        if len(group) == 1:
-            trial_id = group[0].task.trial_id
-            return [failure(trial_id, error, trial_folder(self._setup.folder, trial_id))]
+        if len(group) == 1 and not isinstance(error, TimeUp):
+            pass_on(error)
+            self._due.append(failure(group[0].task.trial_id, error, self._setup.folder))
+            return
+        self._new += [
+            replace(
+                running.task,
+                recorded=max(running.task.recorded, running.held.resource),
+                attempts=running.task.attempts + 1,
+                notices=[],
+            )
+            for running in group
+        ]
+        pass_on(error)
         self._fusion.failed(group[0].key, len(group), error)
-        self._new += [running.task for running in group]
-        return self._begin_new()
 
-    def _events(self, running: _Running, metrics: dict[str, float], seconds: float) -> list[Event]:
+    def _take_up(self, running: _Running, metrics: object, seconds: float) -> None:
         """What one trial reports; a failure here is its own."""
         task, held = running.task, running.held
-        folder = trial_folder(self._setup.folder, task.trial_id)
         running.turn = self._turn
         try:
             event = report(held, metrics, seconds, self._setup.metric)
-            if held.resource == task.resource:
-                save(self._objective, held, folder)
-                del self._running[task.trial_id]
-                self._paused[task.trial_id] = held
-                self._keep(self.size)
-                return [event, Result(task.trial_id, Outcome.DONE, time.time())]
-            if time.monotonic() - running.saved >= self._setup.checkpoint_seconds:
-                save(self._objective, held, folder)
+            done = held.resource == task.resource
+            if done or time.monotonic() - running.saved >= self._setup.checkpoint_seconds:
+                with self._around([task.trial_id], breakable=False):
+                    self._checkpoints.save(
+                        task.trial_id,
+                        held.resource,
+                        lambda path: self._objective.save(held.state, path),
+                        midway=not done,
+                    )
                 running.saved = time.monotonic()
-            return [event]
-        except Exception as error:
-            self._running.pop(task.trial_id, None)
-            return [failure(task.trial_id, error, folder)]
+        except BaseException as error:
+            del self._running[task.trial_id]
+            pass_on(error)
+            self._due.append(failure(task.trial_id, error, self._setup.folder))
+            return
+        self._due.append(event)
+        if done:
+            del self._running[task.trial_id]
+            self._paused[task.trial_id] = held
+            self._keep(self.size)
+            self._due.append(Result(task.trial_id, Outcome.DONE, time.time()))
 
 
 def _states(group: Sequence[_Running]) -> list[Any]:

@@ -1,24 +1,32 @@
 """Jobs in worker processes on this machine. Nothing polls: the tuner sleeps until a worker has something to say.
 
-A process can die under its jobs: out of memory, a crash in C. If it had one, that trial has failed. Of several nobody
-knows which brought it down: these suspects go on from their checkpoints, each alone in a worker.
+A process can die under its jobs (out of memory, a crash in C), or hang. A job then goes on from its checkpoint, at most
+`max_retries` times; if it was not alone it always does, as nobody knows which job it was. From then on it has a worker
+for itself. A job that hangs alone has failed.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import multiprocessing
+import math
+import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection, context, forkserver
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.fusion import FIRST
-from hpo_pipeline.executor.runner import PackSetup, Setup, Task, discard_checkpoints
-from hpo_pipeline.executor.worker import Answer, work
+from hpo_pipeline.executor.processes import Processes
+from hpo_pipeline.executor.runner import JobTimeout, PackSetup, Setup, Task, log
+from hpo_pipeline.executor.worker import Answer
 from hpo_pipeline.trial import Event, Job, Notice, Outcome, Report, Result
+
+ENDING_SECONDS = 1.0
+"""From the end of a worker's pipe to its own, at most."""
 
 
 @dataclass(slots=True)
@@ -27,10 +35,11 @@ class _Worker:
 
     Attributes:
         jobs: trials that it has a job of -> how another worker would go on with it; None if the trial is to stop.
-        alone: whether its job is that of a suspect, and it takes no other.
+        alone: whether its job is one that has lost a worker, and it takes no other.
         held: trials whose state it holds in memory without one.
         turn: answers that it has sent.
         waits: whether it waits for "go".
+        since: when it began what it is at (seconds).
     """
 
     process: BaseProcess
@@ -41,6 +50,7 @@ class _Worker:
     held: list[int] = field(default_factory=list)
     turn: int = 0
     waits: bool = True
+    since: float = math.inf
 
 
 class Pool:
@@ -58,16 +68,16 @@ class Pool:
         self._pack = replace(pack, sharing=-(-n_workers // max(1, len(devices))))
         self._n_workers = n_workers
         self._devices = devices
-        self._context = start_method()
+        self._timeout = pack.job_timeout or math.inf
+        self._processes = Processes(setup.objective)
         self._workers: list[_Worker] = []
-        self._n_started = 0
-        self._suspects: list[Task] = []
+        self._again: list[Task] = []  # jobs that have lost a worker
 
     @property
     def capacity(self) -> int:
-        """All suspects, and a pack in every other worker."""
+        """All that have lost a worker, and a pack in every other worker."""
         alone = sum(worker.alone for worker in self._workers)
-        return len(self._suspects) + alone + (self._most - alone) * (self._pack.size or FIRST)
+        return len(self._again) + alone + (self._most - alone) * (self._pack.size or FIRST)
 
     @property
     def _most(self) -> int:
@@ -104,8 +114,8 @@ class Pool:
     def _hand_over(self, task: Task, worker: _Worker | None) -> _Worker:
         """Sends the task to the worker; to a new one if there is none, or if it died with nothing to do."""
         message = ("run", task)
-        if worker and not _sent(worker, message) and not worker.jobs:
-            self._workers.remove(worker)
+        if worker and not (worker.process.is_alive() and _sent(worker, message)) and not worker.jobs:
+            self._bury(worker)
             worker = None
         if worker is None:
             worker = self._started()
@@ -115,36 +125,54 @@ class Pool:
 
     def _started(self) -> _Worker:
         """A new worker, on the device that has the fewest."""
-        here, there = self._context.Pipe()
         counts = [sum(worker.device == i for worker in self._workers) for i in range(len(self._devices))]
         device = counts.index(min(counts)) if counts else 0
         environment = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
-        arguments = (there, self._pack, self._n_started, environment)
-        process = self._context.Process(target=work, args=arguments, daemon=True)
-        process.start()
-        there.close()
-        self._n_started += 1
-        self._workers.append(_Worker(process, here, device))
+        if not self._workers:
+            atexit.register(self.close)  # before Python waits for processes that aren't daemonic
+        process, pipe = self._processes.start(self._pack, environment)
+        self._workers.append(_Worker(process, pipe, device))
         return self._workers[-1]
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        busy = {worker.pipe: worker for worker in self._workers if worker.jobs}
-        for worker in busy.values():
+        busy = [worker for worker in self._workers if worker.jobs]
+        for worker in busy:
             if worker.waits:
                 worker.waits = not _sent(worker, ("go", worker.turn))
-        events = []
-        for pipe in connection.wait(list(busy), timeout):
-            events += self._received(busy[pipe])  # type: ignore[index]
-        self._take_up_suspects()
+                worker.since = time.monotonic()
+        # A pipe alone doesn't tell that its worker died: what a trial has started may hold it open.
+        sources = [worker.pipe for worker in busy], [worker.process.sentinel for worker in self._workers]
+        ready = connection.wait([*sources[0], *sources[1]], self._seconds(busy, timeout))
+        events: list[Event] = []
+        for worker in list(self._workers):
+            if ended := worker.process.sentinel in ready:
+                self._processes.end(worker.process)  # what trials have started, too
+            if not worker.jobs:
+                if ended:
+                    self._bury(worker)
+            elif ended or worker.pipe in ready:
+                events += self._received(worker)
+            elif time.monotonic() - worker.since >= self._timeout and not worker.pipe.poll():
+                events += self._overdue(worker)
+        self._give_again()
         return events
+
+    def _seconds(self, busy: Sequence[_Worker], timeout: float | None) -> float | None:
+        """How long to wait for the next answer, before the first worker is overdue."""
+        limit = min((worker.since + self._timeout - time.monotonic() for worker in busy), default=math.inf)
+        limit = min(limit, math.inf if timeout is None else timeout)
+        return None if limit == math.inf else max(0.0, limit)
 
     def _received(self, worker: _Worker) -> list[Event]:
         try:
+            if not worker.pipe.poll():
+                raise EOFError
             answer: Answer = worker.pipe.recv()
         except (EOFError, OSError):
-            return self._obituary(worker)
+            return self._died(worker)
         worker.turn += 1
         worker.waits = answer.waits
+        worker.since = time.monotonic()
         if self._pack.size is None and answer.size is not None:
             self._pack = replace(self._pack, size=answer.size)
         for event in answer.events:
@@ -158,28 +186,51 @@ class Pool:
         worker.alone = worker.alone and bool(worker.jobs)
         return answer.events
 
-    def _obituary(self, worker: _Worker) -> list[Event]:
-        """A worker died under its jobs; another one will start."""
-        worker.process.join()
-        self._workers.remove(worker)
+    def _died(self, worker: _Worker) -> list[Event]:
+        worker.process.join(ENDING_SECONDS)
+        self._processes.end(worker.process)  # if it has closed its pipe alone
         code = worker.process.exitcode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+        return self._lost(worker, f"the worker process ended {how}", self._pack.max_retries)
+
+    def _overdue(self, worker: _Worker) -> list[Event]:
+        # A worker shows in the trial's log where it was, when it gets this signal.
+        self._processes.end(worker.process, number=getattr(signal, "SIGUSR1", signal.SIGTERM))
+        return self._lost(worker, str(JobTimeout(self._timeout)), 0)
+
+    def _lost(self, worker: _Worker, error: str, max_retries: int) -> list[Event]:
+        """A worker is gone, and its jobs with it; another one will start."""
+        self._bury(worker)
         now = time.time()
         events: list[Event] = [Result(i, Outcome.STOPPED, now) for i, task in worker.jobs.items() if task is None]
-        tasks = [task for task in worker.jobs.values() if task]
-        if len(worker.jobs) == 1:
-            error = f"the worker process ended {how}"
-            return events + [Result(task.trial_id, Outcome.FAILED, now, error) for task in tasks]
-        self._suspects += tasks
-        return [Notice(f"a worker process with {len(worker.jobs)} trials ended {how}; they go on one by one"), *events]
+        tasks = [replace(task, attempts=task.attempts + 1, notices=[]) for task in worker.jobs.values() if task]
+        if len(worker.jobs) > 1:
+            self._again += tasks
+            return [Notice(f"{error}, with {len(worker.jobs)} trials: they go on one by one"), *events]
+        for task in tasks:
+            log(self._setup.folder, task.trial_id, f"{error}\n")
+            if task.attempts > max_retries:
+                tried = f"; tried {task.attempts} times" if task.attempts > 1 else ""
+                events.append(Result(task.trial_id, Outcome.FAILED, now, error + tried))
+            else:
+                self._again.append(task)
+                retry = f"retry {task.attempts} of {max_retries}"
+                events.append(Notice(f"trial {task.trial_id}: {error}; it goes on from its checkpoint ({retry})"))
+        return events
 
-    def _take_up_suspects(self) -> None:
+    def _bury(self, worker: _Worker) -> None:
+        """Forgets a worker that has ended."""
+        self._processes.end(worker.process)
+        worker.pipe.close()
+        self._workers.remove(worker)
+
+    def _give_again(self) -> None:
         """Gives each a worker that has no job, at once: the scheduler's next jobs would keep it busy."""
-        while self._suspects:
+        while self._again:
             worker = next((worker for worker in self._workers if not worker.jobs), None)
             if worker is None and len(self._workers) >= self._most:
                 return
-            self._hand_over(self._suspects.pop(0), worker).alone = True
+            self._hand_over(self._again.pop(0), worker).alone = True
 
     def decide(self, trial_id: int, *, stop: bool) -> None:
         for worker in self._workers:
@@ -192,19 +243,16 @@ class Pool:
             if trial_id in worker.held:
                 worker.held.remove(trial_id)
                 _sent(worker, ("forget", trial_id))
-        discard_checkpoints(self._setup.folder, trial_id)
+        Checkpoints(self._setup.folder).discard(trial_id)
 
     def close(self) -> None:
+        self._processes.end(*(worker.process for worker in self._workers))
         for worker in self._workers:
-            worker.process.terminate()
             worker.pipe.close()
-        for worker in self._workers:
-            worker.process.join(timeout=5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
         self._workers.clear()
-        self._suspects.clear()
+        self._again.clear()
+        self._processes.close()
+        atexit.unregister(self.close)
 
 
 def _sent(worker: _Worker, message: tuple[str, Any]) -> bool:
@@ -220,35 +268,3 @@ def n_places(devices: Sequence[str]) -> int:
     import joblib
 
     return len(devices) or int(joblib.cpu_count())
-
-
-def start_early(node: Mapping[str, Any]) -> None:
-    """Has the server that workers are forked from begin its imports, which take seconds, while the config is checked.
-
-    Args:
-        node: the executor's config, which may be wrong.
-    """
-    kind = str(node.get("_target_")).rpartition(".")[2]
-    has_workers = kind == "ProcessExecutor" or (kind == "FusedExecutor" and node.get("n_workers") != 1)
-    if has_workers and "forkserver" in multiprocessing.get_all_start_methods():
-        start_method()
-        forkserver.ensure_running()
-
-
-PRELOADED = (
-    "hpo_pipeline.executor.worker",
-    "hpo_pipeline.objective.training",
-    "torch._dynamo",  # which torch imports for the first optimizer that is made
-)
-
-
-def start_method() -> context.ForkServerContext | context.SpawnContext:
-    """How workers start: from a server that has imported torch once, where the system has that; else afresh.
-
-    Not by forking the tuner: it has threads (MLflow, the table) that a fork would break.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    chosen = multiprocessing.get_context("forkserver")
-    chosen.set_forkserver_preload(list(PRELOADED))
-    return chosen

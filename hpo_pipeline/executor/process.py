@@ -19,6 +19,8 @@ class ProcessExecutor(Pool):
         n_workers: None for one a GPU, or one a core where there are none.
         threads_per_worker: threads that one training may use. Numbers don't depend on n_workers, but on this one.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
+        job_timeout: seconds without a report after which a worker is ended and its trial has failed; None for no limit.
+        max_retries: how often a job goes on from its checkpoint after its worker process died.
 
     Raises:
         ConfigError: naming the keys.
@@ -31,11 +33,12 @@ class ProcessExecutor(Pool):
         n_workers: int | None = None,
         threads_per_worker: int = 1,
         checkpoint_seconds: float = 30.0,
+        job_timeout: float | None = None,
+        max_retries: int = 1,
     ) -> None:
-        problems = check_numbers(
-            n_workers=n_workers, threads_per_worker=threads_per_worker, checkpoint_seconds=checkpoint_seconds
-        )
+        counts = {"n_workers": n_workers, "threads_per_worker": threads_per_worker}
+        problems = check_numbers(counts, checkpoint_seconds, job_timeout, max_retries)
         if problems:
             raise ConfigError(problems)
-        pack = setup.pack(threads_per_worker, checkpoint_seconds)
+        pack = setup.pack(threads_per_worker, checkpoint_seconds, job_timeout=job_timeout, max_retries=max_retries)
         super().__init__(setup, pack, n_workers or n_places(devices), devices)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
-from hpo_pipeline.objective import Metrics, Objective
+from hpo_pipeline import trust
+from hpo_pipeline.errors import StudyError, describe, encodable
+from hpo_pipeline.executor.checkpoints import Checkpoints
+from hpo_pipeline.objective import Objective
 from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
 
@@ -22,7 +27,7 @@ class Setup:
     Attributes:
         objective: the `_target_` node.
         metric: name of the metric that every report must hold.
-        folder: the study's `trials` folder.
+        folder: the study's `trials` folder; absolute, wherever the working folder is later.
         merge: (trial id, sample) -> the composed training config with the sample in it: nested and plain.
         trial_seed: trial id -> the trial's seed.
     """
@@ -33,17 +38,48 @@ class Setup:
     merge: Callable[[int, Config], dict[str, Any]]
     trial_seed: Callable[[int], int]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", self.folder.absolute())
+
     def task(self, job: Job, recorded: int) -> Task:
         """The job as a worker gets it. A checkpoint that it takes over from another trial is copied here, once."""
+        trial_id, notices = job.trial.id, []
         if job.source is not None:
-            _adopt_checkpoint(self.folder, job, recorded, job.source)
-        config, seed = self.merge(job.trial.id, job.trial.config), self.trial_seed(job.trial.id)
-        adopted = job.source is not None
-        return Task(job.trial.id, config, seed, job.resource, recorded, job.decide_at, adopted)
+            try:
+                notices.append(Checkpoints(self.folder).adopt(trial_id, recorded, job.source, job.resource))
+            except (OSError, StudyError) as error:
+                notices.append(f"goes on with its own weights: another trial's can't be copied ({describe(error)})")
+        return Task(
+            trial_id,
+            self.merge(trial_id, job.trial.config),
+            self.trial_seed(trial_id),
+            job.resource,
+            recorded,
+            job.decide_at,
+            adopted=job.source is not None,
+            notices=list(filter(None, notices)),
+        )
 
-    def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSetup:
+    def pack(
+        self,
+        threads: int,
+        checkpoint_seconds: float,
+        size: int | None = 1,
+        job_timeout: float | None = None,
+        max_retries: int = 1,
+    ) -> PackSetup:
         """What those who train need to know."""
-        return PackSetup(self.objective, self.metric, self.folder, threads, checkpoint_seconds, size)
+        return PackSetup(
+            self.objective,
+            self.metric,
+            self.folder,
+            threads,
+            checkpoint_seconds,
+            size,
+            job_timeout,
+            max_retries,
+            trusted=trust.trusted(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +93,10 @@ class PackSetup:
         threads: threads that the training may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
         size: jobs at once; None to measure what is best.
+        job_timeout: seconds that a pack may take to its next report; None for no limit.
+        max_retries: how often a job goes on after a worker process died under it.
         sharing: packs that share the memory of one device.
+        trusted: whose code a config may name.
     """
 
     objective: Mapping[str, Any]
@@ -66,12 +105,21 @@ class PackSetup:
     threads: int
     checkpoint_seconds: float
     size: int | None = 1
+    job_timeout: float | None = None
+    max_retries: int = 1
     sharing: int = 1
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A job as it crosses the process border: plain data. `adopted`: it goes on with another trial's weights."""
+    """A job as it crosses the process border: plain data.
+
+    Attributes:
+        adopted: it goes on with another trial's weights.
+        attempts: how often it was begun before, and broken off: a worker process died, trials failed together.
+        notices: what people should know of it when it begins.
+    """
 
     trial_id: int
     config: dict[str, Any]
@@ -80,42 +128,15 @@ class Task:
     recorded: int
     decide_at: Sequence[int]
     adopted: bool = False
+    attempts: int = 0
+    notices: list[str] = field(default_factory=list)
 
 
-def trial_folder(folder: Path, trial_id: int) -> Path:
-    return folder / str(trial_id)
+class JobTimeout(BaseException):
+    """A trial has taken longer than `job_timeout` to its next report."""
 
-
-def discard_checkpoints(folder: Path, trial_id: int) -> None:
-    for path in _checkpoints(trial_folder(folder, trial_id)).values():
-        path.unlink(missing_ok=True)
-
-
-def _adopt_checkpoint(folder: Path, job: Job, at: int, source: tuple[int, int]) -> None:
-    """Copies the checkpoint `source` (trial, resource) to be the job's trial's own at `at`.
-
-    A mark says that it was done for this job: when it is handed out again after a crash, the source may have gone on
-    and dropped that checkpoint.
-    """
-    own = trial_folder(folder, job.trial.id)
-    mark = own / f"{job.resource}.adopted"
-    if mark.exists():
-        return
-    own.mkdir(parents=True, exist_ok=True)
-    aside = own / f".{at}.adopting"
-    shutil.copyfile(trial_folder(folder, source[0]) / f"{source[1]}.ckpt", aside)
-    os.replace(aside, own / f"{at}.ckpt")
-    mark.touch()
-
-
-def _checkpoints(folder: Path) -> dict[int, Path]:
-    """Resource -> checkpoint file."""
-    try:
-        names = os.listdir(folder)  # a glob costs several times as much, and this is done for every job
-    except FileNotFoundError:
-        return {}
-    stems = {name: name.removesuffix(".ckpt") for name in names if name.endswith(".ckpt")}
-    return {int(stem): folder / name for name, stem in stems.items() if stem.isdecimal()}
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no report for {seconds:g} s (executor.job_timeout)")
 
 
 @dataclass(slots=True)
@@ -131,27 +152,40 @@ class Held:
         return not task.adopted and (self.trial_id, self.resource) == (task.trial_id, task.recorded)
 
 
-def begin(objective: Objective, task: Task, folder: Path) -> Held:
-    """The trial where its records end: its newest checkpoint up to there, or from zero."""
-    found = _checkpoints(folder) if task.recorded else {}
-    usable = {at: path for at, path in found.items() if at <= task.recorded}
-    start = max(usable, default=0)
-    if usable:
-        return Held(task.trial_id, start, objective.load(usable[start], task.config, task.seed))
-    return Held(task.trial_id, start, objective.start(task.config, task.seed))
+def begin(objective: Objective, task: Task, checkpoints: Checkpoints) -> tuple[Held, list[str]]:
+    """The trial where its records end: its newest whole checkpoint up to there, or from zero.
+
+    Returns:
+        And what people should know of that: checkpoints that are damaged or missing.
+    """
+    if not task.recorded:
+        return Held(task.trial_id, 0, objective.start(task.config, task.seed)), []
+    found = checkpoints.load(task.trial_id, task.recorded, lambda path: objective.load(path, task.config, task.seed))
+    state = found.state if found.resource else objective.start(task.config, task.seed)
+    notices = []
+    if found.problems or (found.resource < task.recorded and not task.attempts):  # of a second attempt, people know
+        where = f"from {found.resource}" if found.resource else "from the beginning"
+        why = "; ".join(found.problems) or "there is no later checkpoint"
+        notices.append(f"has records to {task.recorded} and goes on {where}: {why}")
+    return Held(task.trial_id, found.resource, state), notices
 
 
-def save(objective: Objective, held: Held, folder: Path) -> None:
-    """Writes a checkpoint; of the older ones the newest stays, until the report that belongs to this is recorded."""
-    older = sorted(at for at in _checkpoints(folder) if at < held.resource)
-    objective.save(held.state, folder / f"{held.resource}.ckpt")
-    for at in older[:-1]:
-        (folder / f"{at}.ckpt").unlink(missing_ok=True)
+def report(held: Held, metrics: object, seconds: float, metric: str) -> Report:
+    """What a trial that was just advanced by one unit reports.
 
-
-def report(held: Held, metrics: Metrics, seconds: float, metric: str) -> Report:
-    """What a trial that was just advanced by one unit reports."""
-    values = {name: float(value) for name, value in metrics.items()}
+    Raises:
+        TypeError: it isn't a mapping of names to numbers.
+        KeyError: the metric is not among them.
+    """
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"the objective's advance must return a mapping of names to numbers, not {_kind(metrics)}")
+    values: dict[str, float] = {}
+    for name, value in metrics.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a metric must be text, not {_kind(name)}")
+        if isinstance(value, (str, bytes)) or not isinstance(value, (Real, SupportsFloat)):
+            raise TypeError(f"metric {encodable(name)!r} must be a number, not {_kind(value)}")
+        values[encodable(name)] = float(value)
     values.setdefault("seconds", seconds)
     if metric not in values:
         raise KeyError(f"the objective reported no {metric!r}; it has {', '.join(sorted(values))}")
@@ -159,11 +193,40 @@ def report(held: Held, metrics: Metrics, seconds: float, metric: str) -> Report:
     return Report(held.trial_id, held.resource, values, time.time())
 
 
-def failure(trial_id: int, error: Exception, folder: Path) -> Result:
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def failure(trial_id: int, error: BaseException, folder: Path) -> Result:
     """The result of a job that raised; its traceback goes to the trial's log, too."""
-    text = "".join(traceback.format_exception(error))
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "log.txt", "a") as log:
-        log.write(text)
-    message = f"{type(error).__name__}: {error}".splitlines()[0]
-    return Result(trial_id, Outcome.FAILED, time.time(), message, text)
+    try:
+        text = encodable("".join(traceback.format_exception(error)))
+    except Exception:  # an error can be as broken as the code that raised it
+        text = f"{describe(error)}\n"
+    log(folder, trial_id, text)
+    return Result(trial_id, Outcome.FAILED, time.time(), describe(error), text)
+
+
+def log(folder: Path, trial_id: int, text: str) -> None:
+    """Adds to the trial's log. That it can't be written (a full disk) ends no trial."""
+    with contextlib.suppress(OSError):
+        file = open_log(log_path(folder, trial_id))
+        with open(file, "a", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def log_path(folder: Path, trial_id: int) -> Path:
+    return folder / str(trial_id) / "log.txt"
+
+
+def open_log(path: Path) -> int:
+    """A file descriptor to append to a log.
+
+    Raises:
+        OSError: it can't be written, or it or its folder is a link, which isn't followed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.is_symlink():
+        raise OSError(errno.ELOOP, f"{path.parent}: must be a folder, and no link to one; remove it")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    return os.open(path, flags, 0o644)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+
 from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.executor.checkpoints import Checkpoints
+from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import PackSetup, Setup, discard_checkpoints
+from hpo_pipeline.executor.runner import JobTimeout, PackSetup, Setup
+from hpo_pipeline.interrupt import TimeUp, requested, time_limit
 from hpo_pipeline.trial import Event, Job
 
 
 class OwnProcess:
-    """A pack of jobs, here; `wait` is where they train."""
+    """A pack of jobs, here; `wait` is where they train.
+
+    A time limit ends Python code only, and in the main thread only (see `interrupt.time_limit`); what a trial starts
+    or changes in this process beyond its streams and its working folder is left as it is.
+    """
 
     def __init__(self, setup: Setup, pack: PackSetup) -> None:
         self._setup = setup
-        self._pack = Pack(pack)
+        self._timeout = pack.job_timeout or math.inf
+        self._pack = Pack(pack, self._around)
+        self._ends = math.inf
 
     @property
     def capacity(self) -> int:
@@ -23,7 +37,20 @@ class OwnProcess:
         self._pack.submit(self._setup.task(job, recorded))
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        return self._pack.advance()
+        self._ends = math.inf if timeout is None else time.monotonic() + timeout
+        try:
+            return self._pack.advance()
+        except TimeUp:
+            return []
+
+    @contextlib.contextmanager
+    def _around(self, _trial_ids: Sequence[int], *, breakable: bool = True) -> Iterator[None]:
+        left = self._ends - time.monotonic() if breakable else math.inf
+        seconds, error = (left, TimeUp()) if left < self._timeout else (self._timeout, JobTimeout(self._timeout))
+        with isolated(), contextlib.nullcontext() if seconds == math.inf else time_limit(seconds, error):
+            yield
+        if requested():  # and the trial has swallowed the exception
+            raise KeyboardInterrupt
 
     def decide(self, trial_id: int, *, stop: bool) -> None:
         if stop:
@@ -31,7 +58,7 @@ class OwnProcess:
 
     def discard(self, trial_id: int) -> None:
         self._pack.forget(trial_id)
-        discard_checkpoints(self._setup.folder, trial_id)
+        Checkpoints(self._setup.folder).discard(trial_id)
 
     def close(self) -> None:
         self._pack.clear()
@@ -44,26 +71,47 @@ class SerialExecutor(OwnProcess):
         setup: the study's.
         threads: threads that one training may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
+        job_timeout: seconds without a report after which a trial has failed; None for no limit. Python code alone can
+            be ended.
 
     Raises:
         ConfigError: naming the keys.
     """
 
-    def __init__(self, setup: Setup, threads: int = 1, checkpoint_seconds: float = 30.0) -> None:
-        problems = check_numbers(threads=threads, checkpoint_seconds=checkpoint_seconds)
+    def __init__(
+        self,
+        setup: Setup,
+        threads: int = 1,
+        checkpoint_seconds: float = 30.0,
+        job_timeout: float | None = None,
+    ) -> None:
+        problems = check_numbers({"threads": threads}, checkpoint_seconds, job_timeout)
         if problems:
             raise ConfigError(problems)
-        super().__init__(setup, setup.pack(threads, checkpoint_seconds))
+        super().__init__(setup, setup.pack(threads, checkpoint_seconds, job_timeout=job_timeout))
 
 
-def check_numbers(*, checkpoint_seconds: float, **counts: int | None) -> list[str]:
+def check_numbers(
+    counts: dict[str, int | None], checkpoint_seconds: float, job_timeout: float | None, max_retries: int = 0
+) -> list[str]:
     """What is wrong with the arguments of an executor. Counts (of workers, of threads) may be None."""
     problems = [
         f"{key}: must be an integer of at least 1, got {value!r}"
         for key, value in counts.items()
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1)
+        if value is not None and not _is_count(value, 1)
     ]
-    wrong = isinstance(checkpoint_seconds, bool) or not isinstance(checkpoint_seconds, (int, float))
-    if wrong or checkpoint_seconds <= 0:
+    if not _is_positive(checkpoint_seconds):
         problems.append(f"checkpoint_seconds: must be a positive number, got {checkpoint_seconds!r}")
+    if job_timeout is not None and not _is_positive(job_timeout):
+        problems.append(f"job_timeout: must be a positive number of seconds, or null for no limit, got {job_timeout!r}")
+    if not _is_count(max_retries, 0):
+        problems.append(f"max_retries: must be an integer of at least 0, got {max_retries!r}")
     return problems
+
+
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0

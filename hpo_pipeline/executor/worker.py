@@ -11,18 +11,23 @@ on. The tuner answers at once; between two other epochs the worker only looks wh
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import functools
+import multiprocessing
 import os
 import signal
 import sys
-import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, process
+from multiprocessing import connection
 from pathlib import Path
 
+from hpo_pipeline import trust
+from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import PackSetup, trial_folder
+from hpo_pipeline.executor.runner import PackSetup, log_path, open_log
+from hpo_pipeline.interrupt import ignore_ctrl_c
 from hpo_pipeline.trial import Event, Result
 
 
@@ -42,18 +47,32 @@ class Answer:
 
 
 def work(pipe: connection.Connection, setup: PackSetup, number: int, environment: Mapping[str, str]) -> None:
-    """The process's main function. Ends when the tuner closes the pipe, or dies.
+    """The process's main function. Ends when the tuner closes the pipe.
 
     Args:
         number: the worker's, among the study's.
         environment: set before anything is imported or built.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the tuner decides
+    ignore_ctrl_c()
     os.environ.update(environment)
-    _die_with_tuner()
-    pack = Pack(setup, functools.partial(_output, setup.folder, number))
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        _work(pipe, pack)
+    if hasattr(os, "setsid"):
+        # What trials start stays in this process's group, and is ended with it: children of a fork or of a spawn, not
+        # those of the server that has forked this process.
+        os.setsid()
+        multiprocessing.set_start_method("spawn" if sys.platform == "darwin" else "fork", force=True)
+        # Before it dies of this signal, or crashes, the process shows in the trial's log where it was.
+        faulthandler.enable(2)
+        faulthandler.register(signal.SIGUSR1, 2, chain=True)
+    trust.trust(setup.trusted)
+    code = 0
+    try:
+        _work(pipe, Pack(setup, functools.partial(_output, setup.folder, number)))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the tuner has closed the pipe
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    os._exit(code)  # without waiting for what trials have started
 
 
 def _work(pipe: connection.Connection, pack: Pack) -> None:
@@ -80,36 +99,19 @@ def _work(pipe: connection.Connection, pack: Pack) -> None:
         pipe.send(Answer(events, waits, pack.size if pack.measured else None))
 
 
-def _die_with_tuner() -> None:
-    """Ends this process when its tuner dies, however that happened, even in the middle of an epoch."""
-    parent = process.parent_process()
-    if parent is None:
-        return
-    sentinel = parent.sentinel
-
-    def watch() -> None:
-        connection.wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="watch-tuner", daemon=True).start()
-
-
 @contextlib.contextmanager
-def _output(folder: Path, number: int, trial_ids: Sequence[int]) -> Iterator[None]:
+def _output(folder: Path, number: int, trial_ids: Sequence[int], *, breakable: bool = True) -> Iterator[None]:
     """All that this process prints, its libraries in C too, goes to the end of a file.
 
     To the trial's log where one is at work. Of several together nobody can tell whose it is: the worker has a log for
     that, beside the trials.
     """
-    one = trial_folder(folder, trial_ids[0]) / "log.txt"
-    path = one if len(trial_ids) == 1 else folder.parent / "packs" / f"{number}.txt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    path = log_path(folder, trial_ids[0]) if len(trial_ids) == 1 else folder.parent / "packs" / f"{number}.txt"
+    file = open_log(path)
     try:
-        yield
+        with isolated(file):
+            yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        if file > 2:  # else it has taken the place of a stream that was closed
+            with contextlib.suppress(OSError):
+                os.close(file)

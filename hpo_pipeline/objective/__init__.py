@@ -37,7 +37,7 @@ class Objective(Protocol):
         ...
 
     def save(self, state: Any, path: Path) -> None:
-        """Writes all that `load` needs to the file `path`."""
+        """Writes all that `load` needs to the file `path`, which isn't there yet. Whoever calls keeps it whole."""
         ...
 
     def load(self, path: Path, config: Mapping[str, Any], seed: int) -> Any:

@@ -1,8 +1,7 @@
-"""Checkpoints: a trial's weights, optimizer state, random state and resource, written whole or not at all."""
+"""What the training objective reads of a checkpoint: weights, optimizer state, random state and resource, no code."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,8 @@ from hpo_pipeline.errors import StudyError
 KEYS = frozenset({"model", "optimizer", "optimizer_config", "random_state", "resource"})
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Replaces the file `path` in one step: a reader finds the old checkpoint or the new one, never half of one.
-
-    Args:
-        path: where to.
-        content: tensors and plain data under the names in `KEYS`.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(content, aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def read(path: Path, device: torch.device) -> dict[str, Any]:
-    """What `write` has written, its tensors on `device`. Only tensors and plain data are unpacked, no code is run.
+    """A trial's tensors, on `device`, and plain data under the names in `KEYS`. No code that is in there is run.
 
     Raises:
         StudyError: the file is missing, cut short, or no checkpoint.

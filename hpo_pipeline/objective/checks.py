@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,16 +11,21 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hpo_pipeline.build import build, check, locate
-from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.objective.schedule import all_rates
+from hpo_pipeline.dataset import Dataset
+from hpo_pipeline.dataset import checks as data
+from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.objective import schedule as schedules
+from hpo_pipeline.space.domain import is_integer
 
+_MOST_SCHEDULES = 1000
 _MOST_WEIGHTS = 50_000_000
 """A larger model is not made before it is needed: that takes seconds, and memory."""
 
 
 def problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Everything that would keep a trial with this config from being trained to `max_resource`."""
-    dataset, model, optimizer = (config.get(group) for group in ("dataset", "model", "optimizer"))
+    dataset, model = config.get("dataset"), config.get("model")
+    optimizer: Any = config.get("optimizer")
     if problem := grad_clip_problem(config.get("objective", {}).get("grad_clip")):
         yield f"objective.{problem}"
     if isinstance(dataset, Mapping):
@@ -30,14 +36,13 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _refusals(dataset, "dataset", {})
     yield from _refusals(model, "model", _shape(dataset))
     weights = [nn.Parameter(torch.zeros(1))]
-    refused = list(_refusals(optimizer, "optimizer", {"params": weights, "fused": None}, _optimizer))
+    refused = list(_refusals(optimizer, "optimizer", {"params": weights, "fused": None}))
     yield from refused
     schedule, epochs = config.get("lr_schedule"), config.get("max_resource", 1)
     if schedule is not None and epochs >= 1:  # where there are none, that is what is wrong
-        made = torch.optim.SGD(weights, lr=1.0) if refused else _optimizer(optimizer, params=weights, fused=None)
-        yield from _refusals(
-            schedule, "lr_schedule", {"optimizer": made}, lambda node, optimizer: all_rates(node, optimizer, epochs)
-        )
+        stand_in = torch.optim.SGD(weights, lr=1.0)
+        made = stand_in if refused else build(optimizer, "optimizer", params=weights, fused=None)
+        yield from _schedule_problems(schedule, made, epochs)
 
 
 def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -51,21 +56,44 @@ def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
         return
     assert node is not None  # or it had been refused
     with torch.device("meta"):
-        weights = build(node, **shape).parameters()
+        weights = build(node, "model", **shape).parameters()
     if sum(weight.numel() for weight in weights if not is_lazy(weight)) > _MOST_WEIGHTS:
         return
     needed = (2, shape["n_classes"])
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            scores = build(node, **shape).eval()(torch.zeros(2, *shape["input_shape"]))
+            scores = build(node, "model", **shape).eval()(torch.zeros(2, *shape["input_shape"]))
     except Exception as error:  # whatever somebody's own code may raise
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        yield f"model: {node['_target_']} fails on two examples of shape {tuple(shape['input_shape'])} ({reason})"
+        size = tuple(shape["input_shape"])
+        yield f"model: {node['_target_']} fails on two examples of shape {size} ({reason(error)})"
         return
     if not isinstance(scores, Tensor):
         yield f"model: gives a {type(scores).__name__}, scores of shape {needed} are needed"
     elif tuple(scores.shape) != needed:
         yield f"model: gives scores of shape {tuple(scores.shape)}, {needed} are needed"
+
+
+def check_data(dataset: Dataset, *, test: bool) -> None:
+    """Makes sure that the data is there, and that of somebody's own dataset, which is loaded for it, is right.
+
+    Args:
+        test: the test examples will be needed as well.
+
+    Raises:
+        StudyError: there is no data.
+        ConfigError: with all that is wrong with it.
+    """
+    kind = type(dataset)
+    try:
+        dataset.available()
+        if not kind.__module__.startswith("hpo_pipeline.dataset."):
+            splits = data.load(dataset)
+            if test:
+                data.load_test(dataset, splits)
+    except (StudyError, ConfigError):
+        raise
+    except Exception as error:  # whatever somebody's own code may raise
+        raise ConfigError(f"dataset: {kind.__module__}.{kind.__qualname__} fails ({reason(error)})") from error
 
 
 def without_batch_size(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,29 +112,63 @@ def _shape(dataset: Any) -> dict[str, Any]:
     """What the model will be told about the data; None for what is only known once they are loaded."""
     names = ("input_shape", "n_classes")
     try:
-        known = locate(dataset["_target_"])
+        known = locate(dataset["_target_"], "dataset")
     except (ConfigError, TypeError, KeyError):  # reported where the dataset is checked
         known = None
-    return {name: getattr(known, name, None) for name in names}
+    shape, n_classes = (getattr(known, name, None) for name in names)
+    # A property, say, has its value only when the dataset is there.
+    return {
+        "input_shape": shape if isinstance(shape, Sequence) and all(map(is_integer, shape)) else None,
+        "n_classes": n_classes if is_integer(n_classes) else None,
+    }
 
 
-def _optimizer(node: Any, **supplied: Any) -> torch.optim.Optimizer:
-    optimizer = build(node, **supplied)
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise ConfigError(f"_target_: {node['_target_']} makes no torch.optim.Optimizer")
-    return optimizer
+_SCHEDULES: dict[str, list[str]] = {}
+"""What was found of the last schedules: the samples of a search space have the same ones over and over again."""
 
 
-def _refusals(node: Any, path: str, supplied: dict[str, Any], make: Callable[..., object] = build) -> Iterator[str]:
-    """Why `node` can't be built: by its signature, else by what `make` says of the values."""
-    unbuildable = check(node, path, tuple(supplied))
+def _schedule_problems(node: Any, optimizer: torch.optim.Optimizer, epochs: int) -> list[str]:
+    key = repr((node, optimizer.param_groups[0]["lr"], epochs))
+    if key not in _SCHEDULES:
+        if len(_SCHEDULES) >= _MOST_SCHEDULES:
+            _SCHEDULES.clear()
+        found = _refusals(
+            node, "lr_schedule", {"optimizer": optimizer}, lambda it, optimizer: schedules.check(it, optimizer, epochs)
+        )
+        _SCHEDULES[key] = list(found)
+    return _SCHEDULES[key]
+
+
+def _refusals(
+    node: Any, group: str, supplied: dict[str, Any], make: Callable[..., object] | None = None
+) -> Iterator[str]:
+    """Why a group's `node` can't be built: by its signature, else by what `make`, or its class, says of the values."""
+    unbuildable = check(node, group, group)
     yield from unbuildable
-    if unbuildable or (path == "model" and None in supplied.values()):
+    if unbuildable or (group == "model" and None in supplied.values()):
         return
+    make = make or functools.partial(_built, group)
     try:
-        with torch.device("meta"):  # weights that take no memory
-            make(node, **supplied)
+        try:
+            with torch.device("meta"):  # weights that take no memory
+                make(node, **supplied)
+        except ConfigError:
+            raise
+        except Exception:  # which may be because they hold no numbers
+            with torch.random.fork_rng(devices=[]):
+                make(node, **supplied)
     except ConfigError as error:
-        yield from error.under(path).problems
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-        yield f"{path}: {node['_target_']} refuses these values ({error})"
+        yield from error.under(group).problems
+    except Exception as error:  # whatever somebody's own code may raise
+        yield f"{group}: {node['_target_']} refuses these values ({reason(error)})"
+
+
+def _built(group: str, node: Any, **supplied: Any) -> Any:
+    return build(node, group, **supplied)
+
+
+def reason(error: Exception) -> str:
+    """In one line: what torch says of values, and the kind of what is said of anything else."""
+    text = str(error).partition("\n")[0]
+    usual = isinstance(error, (ValueError, TypeError, RuntimeError)) and text
+    return text if usual else f"{type(error).__name__}: {text}".removesuffix(": ")

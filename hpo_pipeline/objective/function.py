@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ class Function:
     Args:
         function: dotted path of `f`. `config` is the trial's nested config, `resource` counts from 1, `seed` is the
             trial's own.
+        threads: that a trial may use. They are for `f` to heed, which finds them as `config["threads"]`.
 
     Raises:
         ConfigError: the path is not trusted or leads to nothing that can be called.
@@ -41,9 +41,9 @@ class Function:
     unit = "step"
     metrics: tuple[str, ...] = ()
 
-    def __init__(self, function: str = "hpo_pipeline.objective.function.learning_curve") -> None:
+    def __init__(self, function: str = "hpo_pipeline.objective.function.learning_curve", threads: int = 1) -> None:
         try:
-            self.function: Callable[[Mapping[str, Any], int, int], Mapping[str, float]] = locate(function)
+            self.function: Callable[[Mapping[str, Any], int, int], Mapping[str, float]] = locate(function, "function")
         except ConfigError as error:
             raise ConfigError("function: " + line.removeprefix("_target_: ") for line in error.problems) from None
 
@@ -56,12 +56,7 @@ class Function:
         return {name: float(value) for name, value in metrics.items()}
 
     def save(self, state: FunctionState, path: Path) -> None:
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(json.dumps({"resource": state.resource}))
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
+        path.write_text(json.dumps({"resource": state.resource}))
 
     def load(self, path: Path, config: Mapping[str, Any], seed: int) -> FunctionState:
         """The trial that was saved.

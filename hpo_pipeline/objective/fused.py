@@ -11,17 +11,21 @@ and put back, so a trial can go on alone, elsewhere, or with others.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from hpo_pipeline.objective.dropout import Alone
+from hpo_pipeline.objective.epoch import train
 from hpo_pipeline.objective.module_stack import ModuleStack, module_key
 from hpo_pipeline.objective.perceptron import PerceptronStack, perceptron
 from hpo_pipeline.objective.stack import Stack
+from hpo_pipeline.objective.stackable import is_plain
 from hpo_pipeline.objective.stacked_optimizer import StackedOptimizer, structure
 from hpo_pipeline.objective.waves import Epoch
 
@@ -37,7 +41,7 @@ def few_calls(device: torch.device) -> bool:
 def fusion_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Hashable | None:
     """Equal for trials that can be trained together (on the same data); None for one that can't with any other."""
     kind = structure(optimizer)
-    if kind is None:
+    if kind is None or not is_plain(model, optimizer):
         return None
     net = perceptron(model)
     if net is None:
@@ -78,6 +82,23 @@ class Member:
         """The same, to be trained on other examples without consequences."""
         model, optimizer = copy.deepcopy((self.model, self.optimizer))
         return replace(self, model=model, optimizer=optimizer, order=order)
+
+
+def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
+    """One epoch for one member by itself, with the random numbers that it would have among others.
+
+    Args:
+        x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.
+
+    Returns:
+        The mean cross-entropy over the examples at the time when they were seen.
+    """
+    torch.manual_seed(member.seed)
+    with contextlib.ExitStack() as stack:
+        forward: Callable[[Tensor], Tensor] = member.model
+        if few_calls(x.device):
+            forward = stack.enter_context(Alone(member.model, member.seed).dropout())
+        return train(forward, member.optimizer, x, y, member.order, member.batch_size, member.grad_clip)
 
 
 def train_together(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[float], Stack]:

@@ -26,8 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hpo_pipeline.objective.device import free_memory
-from hpo_pipeline.objective.epoch import train
-from hpo_pipeline.objective.fused import Member, evaluate_together, train_together
+from hpo_pipeline.objective.fused import Member, evaluate_together, train_alone, train_together
 from hpo_pipeline.objective.stack import Stack
 
 SIZES = (1, 2, 4)
@@ -154,7 +153,7 @@ def _together(group: Sequence[Member], x: Tensor, y: Tensor, n: int) -> Stack:
 
 
 def _alone(member: Member, x: Tensor, y: Tensor, n: int) -> float:
-    return train(member.model, member.optimizer, x, y, member.order[:n], member.batch_size, member.grad_clip)
+    return train_alone(replace(member, order=member.order[:n]), x, y)
 
 
 def _bytes(group: Sequence[Member], n: int, x: Tensor, y: Tensor) -> float:

@@ -6,20 +6,23 @@ K trials    B examples a batch    C classes
 from __future__ import annotations
 
 import copy
+import random
 import types
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from hpo_pipeline.objective import dropout
 from hpo_pipeline.objective.epoch import EVALUATION_BATCH
 from hpo_pipeline.objective.stack import slopes_of
 from hpo_pipeline.objective.waves import Batch
 
-_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _INTERNAL = frozenset(vars(nn.Module()))
+_DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"
 
 
 def module_key(model: nn.Module) -> Hashable | None:
@@ -27,24 +30,37 @@ def module_key(model: nn.Module) -> Hashable | None:
 
     What a module keeps besides is compared if it is plain data, a function or a class.
     """
+    first: dict[int, int] = {}  # which tensors are the same
+    places = [id(module) for _, module in model.named_modules(remove_duplicate=False) if _own_tensors(module)]
+    if len(set(places)) < len(places):
+        return None  # torch.func can't do with a layer that is there twice
     try:
-        return tuple((name, *_layer_key(module)) for name, module in model.named_modules())
+        return tuple(
+            (
+                name,
+                *_layer_key(module),
+                tuple(first.setdefault(id(t), len(first)) for t in _own_tensors(module).values()),
+            )
+            for name, module in model.named_modules()
+        )
     except TypeError:
         return None
 
 
 def _layer_key(module: nn.Module) -> tuple[Any, ...]:
-    if any(hooks for name, hooks in vars(module).items() if name.endswith("_hooks")):
-        raise TypeError("hooks may do anything")
     own = {name: value for name, value in vars(module).items() if name not in _INTERNAL}
-    if type(module) in _DROPOUTS:
+    if type(module) in dropout.LAYERS:
         del own["p"]
-    tensors = {**module._parameters, **module._buffers}
+    tensors = _own_tensors(module)
     shapes = tuple(
         (name, None if t is None else (tuple(t.shape), t.dtype, t.device, t.requires_grad))
         for name, t in tensors.items()
     )
     return type(module), shapes, _plain(own)
+
+
+def _own_tensors(module: nn.Module) -> dict[str, Tensor | None]:
+    return {**module._parameters, **module._buffers}
 
 
 def _plain(value: Any) -> Hashable:
@@ -64,13 +80,17 @@ def _plain(value: Any) -> Hashable:
 class _Masked(nn.Module):
     """In place of a dropout layer: multiplies by the masks that were drawn, in the order of the calls."""
 
-    def __init__(self, name: str, masks: _Masks) -> None:
+    def __init__(self, name: str, masks: _Masks, *, inplace: bool) -> None:
         super().__init__()
         self._name = name
         self._masks = masks
+        self._inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._masks.applied(self._name, x) if self.training else x
+        mask = self._masks.next_for(self._name, x) if self.training else None
+        if mask is None:
+            return x
+        return x.mul_(mask) if self._inplace else x * mask
 
 
 class _Masks:
@@ -85,12 +105,12 @@ class _Masks:
         self.calls: list[tuple[str, torch.Size]] = []
         self.given: Iterator[Tensor | None] | None = None
 
-    def applied(self, name: str, x: Tensor) -> Tensor:
+    def next_for(self, name: str, x: Tensor) -> Tensor | None:
+        """The mask of this call; None while calls are noted, and where no trial drops anything."""
         if self.given is None:
             self.calls.append((name, x.shape))
-            return x
-        mask = next(self.given)
-        return x if mask is None else x * mask
+            return None
+        return next(self.given)
 
 
 class ModuleStack:
@@ -100,7 +120,7 @@ class ModuleStack:
         models: the trials' own.
         seeds: each trial's, of its dropout.
         shared: all trials see the same batches.
-        few_calls: draw the dropout of all trials at once.
+        few_calls: draw the dropout of all trials at once, by functions of their seeds instead of by generators.
 
     Raises (also later):
         RuntimeError: a model does what can't be done for several at once, e.g. draws random numbers by itself.
@@ -121,13 +141,18 @@ class ModuleStack:
         self._buffers = {name: torch.stack([own[name] for own in self._others]) for name in self._others[0]}
         self._masks = _Masks()
         self._template = copy.deepcopy(models[0])
-        for name, module in list(self._template.named_modules()):
-            if type(module) in _DROPOUTS:
-                self._template.set_submodule(name, _Masked(name, self._masks))
+        first_names = {id(module): name for name, module in self._template.named_modules()}
+        for name, module in list(self._template.named_modules(remove_duplicate=False)):
+            if type(module) in dropout.LAYERS:
+                masked = _Masked(first_names[id(module)], self._masks, inplace=bool(module.inplace))
+                self._template.set_submodule(name, masked)
         self._beside = self._kept_beside()
         self._calls: dict[torch.Size, list[tuple[str, torch.Size]]] = {}
+        self._seeds = seeds
         device = self.tensors[0].device
-        self._randoms = [torch.Generator(device=device).manual_seed(seed) for seed in seeds[: 1 if few_calls else None]]
+        self._randoms = [] if few_calls else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+        self._salts: dict[tuple[str, int], Tensor] = {}
+        self._rates: dict[tuple[float, ...], dropout.Rates] = {}
 
     def __len__(self) -> int:
         return len(self._models)
@@ -150,7 +175,7 @@ class ModuleStack:
     def gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         leaves = [tensor.detach().requires_grad_() for tensor in self.tensors]
         self._template.train()
-        scores = self._forward(leaves, batch.inputs[0], shared=self._shared, masks=self._dropout(batch.inputs[0]))
+        scores = self._forward(leaves, batch.inputs[0], shared=self._shared, masks=self._dropout(batch))
         losses, slopes = slopes_of(scores.detach().mT.contiguous(), batch)
         gradients = {i: g.contiguous() for i, g in enumerate(torch.autograd.grad(scores, leaves, slopes.mT))}
         # Weights that are added up have one gradient, in the same memory.
@@ -182,42 +207,57 @@ class ModuleStack:
         except RuntimeError as error:
             if "randomness" not in str(error):
                 raise
-            raise RuntimeError(
-                "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"
-            ) from None
+            raise RuntimeError(_DRAWS) from None
         return scores
 
     @torch.no_grad()
-    def _dropout(self, x: Tensor) -> list[Tensor | None]:
+    def _dropout(self, batch: Batch) -> list[Tensor | None]:
         """For each call of a dropout layer the masks `(K, ...)`, each trial's as drawn alone; None where none drops."""
-        example = x if self._shared else x[0]
-        if example.shape not in self._calls:
-            self._masks.given, self._masks.calls = None, []
-            self._template(example)
-            self._calls[example.shape] = self._masks.calls
-        calls = self._calls[example.shape]
-        masks: list[Tensor | None] = [None] * len(calls)
+        x = batch.inputs[0]
+        calls = self._calls_on(x if self._shared else x[0])
         layers: list[list[Any]] = [[model.get_submodule(name) for name, _ in calls] for model in self._models]
-        for i, (_, shape) in enumerate(calls):
-            if any(own[i].p for own in layers):
-                # All but the plain one drop whole channels.
-                plain = isinstance(layers[0][i], nn.Dropout)
-                size = shape if plain else (*shape[:2], *[1] * (len(shape) - 2))
+        masks: list[Tensor | None] = [None] * len(calls)
+        for i, (name, shape) in enumerate(calls):
+            rates = [own[i].p for own in layers]
+            if not any(rates):
+                continue
+            size = dropout.mask_shape(layers[0][i], shape)
+            if self._few_calls:
+                salts = self._salts_of(name, sum(earlier == name for earlier, _ in calls[:i]))
+                keys = dropout.keys_of(salts, batch.starts, size)
+                masks[i] = self._rates_of(tuple(rates), x).masks(keys).view(len(self), *size)
+            else:
                 masks[i] = x.new_ones(len(self), *size)
-        if self._few_calls:
-            for i, mask in enumerate(masks):
-                if mask is not None:
-                    stays = x.new_tensor([1 - own[i].p for own in layers]).view(-1, *[1] * (mask.dim() - 1))
-                    mask.copy_(torch.rand(mask.shape, device=mask.device, generator=self._randoms[0]) < stays)
-                    mask.div_(stays.clamp(min=torch.finfo(mask.dtype).tiny))
-            return masks
-        for k, random in enumerate(self._randoms):
+        for k, generator in enumerate(self._randoms):
             for mask, layer in zip(masks, layers[k], strict=True):
                 if mask is not None and layer.p == 1:
                     mask[k].zero_()
                 elif mask is not None and layer.p > 0:
-                    mask[k].bernoulli_(1 - layer.p, generator=random).div_(1 - layer.p)
+                    mask[k].bernoulli_(1 - layer.p, generator=generator).div_(1 - layer.p)
         return masks
+
+    def _calls_on(self, example: Tensor) -> list[tuple[str, torch.Size]]:
+        """The calls of dropout layers in a pass of such a batch: names, and shapes of the inputs."""
+        if example.shape not in self._calls:
+            self._masks.given, self._masks.calls = None, []
+            before = _global_random_states()
+            self._template(example)
+            if _global_random_states() != before:
+                raise RuntimeError(_DRAWS)
+            self._calls[example.shape] = self._masks.calls
+        return self._calls[example.shape]
+
+    def _rates_of(self, rates: tuple[float, ...], like: Tensor) -> dropout.Rates:
+        if rates not in self._rates:
+            self._rates[rates] = dropout.Rates([[p] for p in rates], [1], like)
+        return self._rates[rates]
+
+    def _salts_of(self, name: str, call: int) -> Tensor:
+        """All trials', `(K,)`, for the so-and-so-many-th call of a layer in a pass."""
+        if (name, call) not in self._salts:
+            salts = [dropout.salt(seed, name, call) for seed in self._seeds]
+            self._salts[name, call] = torch.tensor(salts, device=self.tensors[0].device)
+        return self._salts[name, call]
 
     def _kept_beside(self) -> list[tuple[Any, ...]]:
         """What the layers keep besides weights and buffers: the trials have it apart, so that it must not change."""
@@ -232,6 +272,11 @@ class ModuleStack:
                 parameter.copy_(part)
             for name, stacked in self._buffers.items():
                 self._others[k][name].copy_(stacked[k])
+
+
+def _global_random_states() -> tuple[Any, ...]:
+    """Of Python's and NumPy's generators; torch sees for itself that its own is used."""
+    return random.getstate(), str(np.random.get_state())  # noqa: NPY002 (it is read, to see whether a model uses it)
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hpo_pipeline.objective import dropout
 from hpo_pipeline.objective.stack import slopes_of
+from hpo_pipeline.objective.stackable import overrides_only_its_constructor
 from hpo_pipeline.objective.waves import Batch, Group
 
 ACTIVATIONS = (nn.ELU, nn.GELU, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
@@ -28,11 +30,13 @@ class Perceptron:
         linears: the layers that have weights.
         activation: the one of all hidden layers.
         dropouts: each hidden layer's probability.
+        calls: each hidden layer's dropout by the name of the module and the number of its earlier calls in a pass.
     """
 
     linears: list[nn.Linear]
     activation: nn.Module | None
     dropouts: list[float]
+    calls: list[tuple[str, int]]
 
     @property
     def widths(self) -> list[int]:
@@ -41,26 +45,42 @@ class Perceptron:
 
 
 def perceptron(model: nn.Module) -> Perceptron | None:
-    """`model` as a perceptron, or None if it is anything else."""
-    if not isinstance(model, nn.Sequential) or not model or repr(model[0]) != repr(nn.Flatten()):
+    """`model` as a perceptron, or None if it is, or may be, anything else."""
+    if not isinstance(model, nn.Sequential) or not overrides_only_its_constructor(type(model), nn.Sequential):
+        return None
+    layers = list(model)
+    if not layers or not _flattens(layers[0]):
         return None
     linears: list[nn.Linear] = []
     activations: list[nn.Module] = []
     dropouts: list[float] = []
-    for layer in list(model)[1:]:
+    calls: list[tuple[str, int]] = []
+    names = {id(layer): name for name, layer in model.named_modules()}
+    for place, layer in enumerate(layers[1:], start=1):
         hidden_without_activation = len(linears) > len(activations)
         if type(layer) is nn.Linear and layer.bias is not None and not hidden_without_activation:
             linears.append(layer)
-        elif isinstance(layer, ACTIVATIONS) and hidden_without_activation:
+        elif type(layer) in ACTIVATIONS and hidden_without_activation:
             activations.append(layer)
             dropouts.append(0.0)
+            calls.append(("", 0))
         elif type(layer) is nn.Dropout and dropouts and dropouts[-1] == 0.0 and not hidden_without_activation:
             dropouts[-1] = layer.p
+            calls[-1] = names[id(layer)], sum(earlier is layer for earlier in layers[:place])
         else:
             return None
     if len(linears) != len(activations) + 1 or len({repr(activation) for activation in activations}) > 1:
         return None
-    return Perceptron(linears, activations[0] if activations else None, dropouts)
+    weights = [weight for linear in linears for weight in (linear.weight, linear.bias)]
+    if len({id(weight) for weight in weights}) < len(weights) or not all(weight.requires_grad for weight in weights):
+        return None
+    if len({(weight.dtype, weight.device) for weight in weights}) > 1:
+        return None
+    return Perceptron(linears, activations[0] if activations else None, dropouts, calls)
+
+
+def _flattens(layer: nn.Module) -> bool:
+    return type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
 
 
 class PerceptronStack:
@@ -109,9 +129,11 @@ class PerceptronStack:
         self._masks = _masks_of_padding(nets, like)
         self._leaves: list[Tensor] = []
         self._gradient = torch.empty_like(self.tensors[0])
-        self._any_dropout = any(p for net in nets for p in net.dropouts)
-        seeds = seeds[:1] if stacked else seeds  # a GPU draws the masks of all trials at once
-        self._randoms = [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+        # The hidden layers that drop anything, in any of the trials.
+        self._dropping = [layer for layer in range(self._n_layers - 1) if any(net.dropouts[layer] for net in nets)]
+        self._randoms = [] if stacked else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+        if stacked and self._dropping:
+            self._prepare_dropout(seeds, like)
 
     def __len__(self) -> int:
         return len(self.nets)
@@ -154,9 +176,9 @@ class PerceptronStack:
         if len(self._leaves) != 2 * n or len(self._leaves[-1]) != active:
             self._leaves = [part.detach().requires_grad_() for part in self.narrowed(self.tensors, active)]
         leaves = self._leaves
-        dropout = self._dropout(batch)
+        masks = self._dropout(batch)
         if self._stacked:
-            scores = self._rest(leaves, _stacked_first(leaves[0], leaves[n], batch.inputs[0]), dropout)
+            scores = self._rest(leaves, _stacked_first(leaves[0], leaves[n], batch.inputs[0]), masks)
             losses, slopes = slopes_of(scores.detach(), batch)
             return losses, list(torch.autograd.grad(scores, leaves, slopes))
         # The first layer's gradient by hand: its product goes straight into the one place that it has for all steps.
@@ -165,7 +187,7 @@ class PerceptronStack:
             losses, slopes = slopes_of(units, batch)
             others: Sequence[Tensor] = ()
         else:
-            scores = self._rest(leaves, units.requires_grad_(), dropout)
+            scores = self._rest(leaves, units.requires_grad_(), masks)
             losses, slopes = slopes_of(scores.detach(), batch)
             slopes, *others = torch.autograd.grad(scores, [units, *leaves[1:n], *leaves[n + 1 :]], slopes)
         first = self._first_gradient(batch.inputs, slopes)
@@ -202,7 +224,7 @@ class PerceptronStack:
         gaps = (group.end - group.first - 1) * self._height + self._heights[group.end - 1] - rows
         return None if gaps else slice(group.first * self._height, group.first * self._height + rows)
 
-    def _rest(self, tensors: Sequence[Tensor], z: Tensor, dropout: Sequence[Tensor] | None = None) -> Tensor:
+    def _rest(self, tensors: Sequence[Tensor], z: Tensor, masks: Sequence[Tensor | None] | None = None) -> Tensor:
         """Class scores `(K, C, B)` from what came out of the first layer."""
         activation = self.nets[0].activation
         for layer in range(1, self._n_layers):
@@ -210,27 +232,46 @@ class PerceptronStack:
             z = activation(z)
             padding = self._masks[layer - 1]
             z = z if padding is None else z * padding[: len(z)]
-            z = z if dropout is None else z * dropout[layer - 1]
+            mask = None if masks is None else masks[layer - 1]
+            z = z if mask is None else z * mask
             z = torch.baddbmm(tensors[self._n_layers + layer].unsqueeze(2), tensors[layer], z)
         return z
 
-    def _dropout(self, batch: Batch) -> list[Tensor] | None:
+    def _prepare_dropout(self, seeds: Sequence[int], like: Tensor) -> None:
+        """What one call draws all masks by: the dropping layers' units below each other, `(K, sum of h, 1)`."""
+        self._dropping_widths = [self.tensors[self._n_layers + layer].shape[1] for layer in self._dropping]
+        salts = [
+            [dropout.salt(seed, *net.calls[layer]) for layer in self._dropping]
+            for net, seed in zip(self.nets, seeds, strict=True)
+        ]
+        widths = torch.tensor(self._dropping_widths, device=like.device)
+        of_units = torch.cat([dropout.units(width, like.device) for width in self._dropping_widths])
+        self._keys = torch.tensor(salts, device=like.device).repeat_interleave(widths, dim=1).add_(of_units)
+        rates = [[net.dropouts[layer] for layer in self._dropping] for net in self.nets]
+        self._rates = dropout.Rates(rates, self._dropping_widths, like)
+
+    @torch.no_grad()
+    def _dropout(self, batch: Batch) -> list[Tensor | None] | None:
         """Each hidden layer's mask `(K, h, B)`, divided by the probability of staying; each trial's as drawn alone."""
-        if not self._any_dropout:
+        if not self._dropping:
             return None
         nets, longest, like = self.nets[: len(batch)], batch.classes.shape[1], self.tensors[0]
-        widths = [len(bias[0]) for bias in self.tensors[self._n_layers : -1]]
-        masks = [like.new_ones(len(nets), width, longest) for width in widths]
+        masks: list[Tensor | None] = [None] * (self._n_layers - 1)
         if self._stacked:
-            for layer, mask in enumerate(masks):
-                stays = like.new_tensor([1 - net.dropouts[layer] for net in nets]).view(-1, 1, 1)
-                mask.copy_(torch.rand(mask.shape, device=mask.device, generator=self._randoms[0]) < stays).div_(stays)
+            keys = self._keys[: len(batch)].unsqueeze(2) + dropout.examples(batch.starts, longest).unsqueeze(1)
+            drawn = torch.split(self._rates.masks(keys), self._dropping_widths, dim=1)
+            for layer, mask in zip(self._dropping, drawn, strict=True):
+                masks[layer] = mask
             return masks
+        for layer in self._dropping:
+            masks[layer] = like.new_ones(len(nets), self.tensors[self._n_layers + layer].shape[1], longest)
         for k, (net, random, length) in enumerate(zip(nets, self._randoms, batch.lengths, strict=False)):
-            for layer, p in enumerate(net.dropouts):
-                if p > 0:
-                    own = like.new_empty(length, net.widths[layer]).bernoulli_(1 - p, generator=random).div_(1 - p)
-                    masks[layer][k, : own.shape[1], :length] = own.t()
+            for p, width, drawn_for in zip(net.dropouts, net.widths, masks, strict=True):
+                if drawn_for is not None and p == 1:
+                    drawn_for[k] = 0.0
+                elif drawn_for is not None and p > 0:
+                    own = like.new_empty(length, width).bernoulli_(1 - p, generator=random).div_(1 - p)
+                    drawn_for[k, :width, :length] = own.t()
         return masks
 
     def scores(self, x: Tensor) -> Tensor:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    LambdaLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 
 from hpo_pipeline.build import build, locate
 from hpo_pipeline.errors import ConfigError
@@ -33,46 +41,73 @@ class Schedule:
     """
 
     def __init__(self, node: Mapping[str, Any], optimizer: Optimizer) -> None:
-        self._rates = _Rates([float(group["lr"]) for group in optimizer.param_groups])
-        scheduler = build(node, optimizer=self._rates)
-        if not isinstance(scheduler, LRScheduler):
-            raise ConfigError(f"_target_: {node['_target_']} makes no torch.optim.lr_scheduler.LRScheduler")
+        self._node = node
+        self._first = [float(group["lr"]) for group in optimizer.param_groups]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rates = _Rates(self._first)
+        scheduler = build(self._node, "lr_schedule", optimizer=self._rates)
         if isinstance(scheduler, ReduceLROnPlateau):
             raise ConfigError(
-                f"_target_: {node['_target_']} follows a metric; take a schedule that follows the epoch, "
+                f"_target_: {self._node['_target_']} follows a metric; take a schedule that follows the epoch, "
                 "e.g. lr_schedule=cosine"
             )
         self._scheduler = scheduler
-        self._seen: list[list[float]] = []
-        self._note()
+        self._epoch = 0
+        self._now = self._checked()
 
     def rates(self, epoch: int) -> list[float]:
-        """The learning rate of each parameter group in `epoch`, counted from 0.
+        """The learning rate of each parameter group in `epoch`, counted from 0. An earlier one begins from the start.
 
         Raises:
             ValueError: it is no number that an optimizer can work with.
         """
-        while len(self._seen) <= epoch:
+        if epoch < self._epoch:
+            self._begin()
+        while self._epoch < epoch:
             self._rates.step()  # torch warns of a scheduler that is ahead of its optimizer
             self._scheduler.step()
-            self._note()
-        return self._seen[epoch]
+            self._epoch += 1
+            self._now = self._checked()
+        return self._now
 
     def apply(self, optimizer: Optimizer, epoch: int) -> None:
         """Gives `optimizer` the learning rates of `epoch`, counted from 0."""
         for group, rate in zip(optimizer.param_groups, self.rates(epoch), strict=True):
             group["lr"] = rate
 
-    def _note(self) -> None:
+    def skip_to(self, epoch: int) -> None:
+        """Looks at a later `epoch` without those in between, where the scheduler has a formula for it.
+
+        Raises:
+            ValueError: its rate is no number that an optimizer can work with.
+        """
+        if not (hasattr(self._scheduler, "_get_closed_form_lr") or isinstance(self._scheduler, _BY_EPOCH)):
+            return
+        self._epoch = epoch
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch would rather not be asked for an epoch
+            try:
+                self._scheduler.step(epoch)
+            except OverflowError:
+                raise ValueError(f"the learning rate of epoch {epoch + 1} would be too large a number") from None
+        self._checked()
+
+    def _checked(self) -> list[float]:
         rates = [float(group["lr"]) for group in self._rates.param_groups]
         for rate in rates:
             if not 0 <= rate < math.inf:
-                raise ValueError(f"the learning rate of epoch {len(self._seen) + 1} would be {rate!r}")
-        self._seen.append(rates)
+                raise ValueError(f"the learning rate of epoch {self._epoch + 1} would be {rate!r}")
+        return rates
 
 
-def all_rates(node: Mapping[str, Any], optimizer: Optimizer, epochs: int) -> list[float]:
-    """The learning rate of each of the first epochs, for a new optimizer of one parameter group.
+WALKED = 5000
+"""Epochs that are looked at one by one, which takes about 0.1 s; of those beyond, some are, by formula."""
+
+
+def check(node: Mapping[str, Any], optimizer: Optimizer, epochs: int) -> None:
+    """Goes through the learning rates of the first epochs, for a new optimizer of one parameter group.
 
     Args:
         node: as for `Schedule`, with arguments that the scheduler's signature has.
@@ -85,7 +120,12 @@ def all_rates(node: Mapping[str, Any], optimizer: Optimizer, epochs: int) -> lis
     if found := list(_argument_problems(node)):
         raise ConfigError(found)
     schedule = Schedule(node, optimizer)
-    return [schedule.rates(epoch)[0] for epoch in range(epochs)]
+    for epoch in range(min(epochs, WALKED)):
+        schedule.rates(epoch)
+    beyond = WALKED
+    while beyond < epochs:
+        beyond = min(2 * beyond, epochs)
+        schedule.skip_to(beyond - 1)
 
 
 def _argument_problems(node: Mapping[str, Any]) -> Iterator[str]:
@@ -97,7 +137,7 @@ def _argument_problems(node: Mapping[str, Any]) -> Iterator[str]:
     for key in ("gamma", "eta_min"):
         if key in node and not (is_number(node[key]) and node[key] >= 0):
             yield f"{key}: must be a number of at least 0, got {node[key]!r}"
-    takes = inspect.signature(locate(node["_target_"])).parameters
+    takes = inspect.signature(locate(node["_target_"], "lr_schedule")).parameters
     if "cycle_momentum" in takes and node.get("cycle_momentum", takes["cycle_momentum"].default) is not False:
         yield "cycle_momentum: set cycle_momentum: false; a schedule here moves the learning rate alone"
 
@@ -156,3 +196,7 @@ class WarmupCosineLR(LRScheduler):
         done = min(1.0, (epoch - warmup) / (self.T_max - warmup))
         factor = (1 + math.cos(math.pi * done)) / 2
         return [self.eta_min + (rate - self.eta_min) * factor for rate in self.base_lrs]
+
+
+_BY_EPOCH = (CosineAnnealingWarmRestarts, CyclicLR, LambdaLR, OneCycleLR, WarmupCosineLR)
+"""Their rates follow from the epoch's number, not from the rate before. Others that do have a closed form, by name."""

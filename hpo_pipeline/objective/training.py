@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
+from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.objective import Metrics, checkpoint, checks, fused, fusion_cost
 from hpo_pipeline.objective.checks import grad_clip_problem, without_batch_size
 from hpo_pipeline.objective.device import resolve
-from hpo_pipeline.objective.epoch import data_order, evaluate, train
+from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.fusion_cost import FusionCost
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
@@ -109,7 +110,7 @@ class Training:
     def start(self, config: Mapping[str, Any], seed: int) -> TrainingState:
         data = self._data(config["dataset"])
         torch.manual_seed(seed)
-        model: nn.Module = build(config["model"], input_shape=data.input_shape, n_classes=data.n_classes)
+        model: nn.Module = build(config["model"], "model", input_shape=data.input_shape, n_classes=data.n_classes)
         model.to(self.device)
         optimizer, node = _optimizer(config["optimizer"], model), config.get("lr_schedule")
         schedule = None if node is None else Schedule(node, optimizer)
@@ -117,12 +118,9 @@ class Training:
 
     def advance(self, state: TrainingState) -> Metrics:
         """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
-        data, epoch = state.data, state.resource
-        order = data_order(len(data.y_train), state.config["seed"], epoch).to(self.device)
-        torch.manual_seed(derived_seed(state.seed, "epoch", epoch))
-        grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
-        state.begin_epoch()
-        train_loss = train(state.model, state.optimizer, data.x_train, data.y_train, order, state.batch_size, grad_clip)
+        data = state.data
+        [member] = self._members([state])
+        train_loss = fused.train_alone(member, data.x_train, data.y_train)
         state.resource += 1
         metrics = {"train_loss": train_loss, **state.learning_rate()}
         if self.final:
@@ -133,6 +131,8 @@ class Training:
 
     def fusion_key(self, state: TrainingState) -> Hashable | None:
         """Equal for trials that `advance_together` can take; None for one that can only be trained alone."""
+        if type(state) is not TrainingState:
+            return None  # its epochs may begin in another way
         key = fused.fusion_key(state.model, state.optimizer, state.batch_size)
         return None if key is None else (id(state.data), key)
 
@@ -185,14 +185,14 @@ class Training:
 
     def test(self, state: TrainingState) -> Metrics:
         """Scores the test set. For the one final training; tuning must never see these numbers."""
-        x, y = (part.to(self.device) for part in _dataset(state.config["dataset"]).load_test())
+        dataset = _dataset(state.config["dataset"])
+        x, y = (part.to(self.device) for part in dataset_checks.load_test(dataset, state.data))
         state.model.eval()
         error, loss = evaluate(state.model, x, y)
         return {"test_error": error, "test_loss": loss}
 
     def save(self, state: TrainingState, path: Path) -> None:
-        checkpoint.write(
-            path,
+        torch.save(
             {
                 "model": state.model.state_dict(),
                 "optimizer": state.optimizer.state_dict(),
@@ -201,6 +201,7 @@ class Training:
                 "random_state": torch.get_rng_state(),
                 "resource": state.resource,
             },
+            path,
         )
 
     def load(self, path: Path, config: Mapping[str, Any], seed: int) -> TrainingState:
@@ -236,12 +237,15 @@ class Training:
         return list(checks.model_problems(config))
 
     def available(self, config: Mapping[str, Any]) -> None:
-        """Makes sure that the data is there, once, before workers ask for it. May download.
+        """Makes sure that the data is there, once, before workers ask for it, and can be used. May download.
+
+        Data of this project's datasets are known; those of others are loaded once, and let go.
 
         Raises:
-            StudyError: it isn't.
+            StudyError: there is none.
+            ConfigError: with all that is wrong with it.
         """
-        _dataset(config["dataset"]).available()
+        checks.check_data(_dataset(config["dataset"]), test=self.final)
 
     def _data(self, node: Mapping[str, Any]) -> Splits:
         """The splits on the device; trials that differ in `batch_size` alone share them."""
@@ -249,7 +253,7 @@ class Training:
         if key not in self._datasets:
             while len(self._datasets) >= _KEPT_DATASETS:
                 del self._datasets[next(iter(self._datasets))]
-            self._datasets[key] = self._on_device(_dataset(node).load())
+            self._datasets[key] = self._on_device(dataset_checks.load(_dataset(node)))
         return self._datasets[key]
 
     def _on_device(self, splits: Splits) -> Splits:
@@ -267,7 +271,7 @@ class Training:
 
 
 def _dataset(node: Mapping[str, Any]) -> Dataset:
-    dataset: Dataset = build(without_batch_size(node))
+    dataset: Dataset = build(without_batch_size(node), "dataset")
     return dataset
 
 
@@ -275,9 +279,9 @@ def _optimizer(node: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimiz
     """The config's optimizer, in its fused form where torch has one for these weights."""
     optimizer: torch.optim.Optimizer
     try:
-        optimizer = build(node, params=list(model.parameters()), fused=True)
+        optimizer = build(node, "optimizer", params=list(model.parameters()), fused=True)
     except RuntimeError:  # what torch raises where it has none; whatever else is wrong is raised again below
-        optimizer = build(node, params=list(model.parameters()))
+        optimizer = build(node, "optimizer", params=list(model.parameters()))
     return optimizer
 
 

@@ -64,12 +64,14 @@ class Batch:
         inputs: each group's examples `(B, *input_shape)`; if they were asked for `stacked`, one tensor alone,
             `(K, B, *input_shape)`, or `(B, *input_shape)` where all trials see the same.
         classes: `(K, B)`. Where batches differ in length, these and stacked inputs are filled up with some others.
+        starts: where in their order of the examples the trials' batches begin, `(K,)`, or `(1,)` for all the same.
         lengths: the numbers of examples.
         counts: the same as a tensor `(K,)` where they differ, else None.
     """
 
     inputs: Sequence[Tensor]
     classes: Tensor
+    starts: Tensor
     lengths: Sequence[int]
     counts: Tensor | None
 
@@ -104,7 +106,7 @@ class Epoch:
         self._rows = torch.cat(self._orders)
         self._classes = y.index_select(0, self._rows)
         self._offsets = torch.tensor(self._place, device=x.device).mul_(self._n).unsqueeze(1)
-        self._range = torch.arange(batch_sizes[-1], device=x.device)
+        self._range = torch.arange(max(self._n, batch_sizes[-1]), device=x.device)
         runs = [
             list(run) for _, run in itertools.groupby(range(len(orders)), lambda k: (batch_sizes[k], self._place[k]))
         ]
@@ -145,11 +147,12 @@ class Epoch:
             span = slice(wave.starts[0], wave.starts[0] + longest)
             if self._stacked:
                 inputs.append(self._x.index_select(0, self._rows[span]))
-            return Batch(inputs, self._classes[span].expand(active, -1), wave.lengths, None)
-        starts = torch.tensor(wave.starts, device=self._x.device).unsqueeze(1)
-        places = (starts + self._range[:longest]).clamp_(max=self._n - 1).add_(self._offsets[:active])
+            starts = self._range[wave.starts[0]].unsqueeze(0)
+            return Batch(inputs, self._classes[span].expand(active, -1), starts, wave.lengths, None)
+        starts = torch.tensor(wave.starts, device=self._x.device)
+        places = (starts.unsqueeze(1) + self._range[:longest]).clamp_(max=self._n - 1).add_(self._offsets[:active])
         if self._stacked:
             rows = self._rows.take(places)
             inputs.append(self._x.index_select(0, rows.flatten()).view(*rows.shape, *self._x.shape[1:]))
         counts = torch.tensor(wave.lengths, device=self._x.device) if min(wave.lengths) < longest else None
-        return Batch(inputs, self._classes.take(places), wave.lengths, counts)
+        return Batch(inputs, self._classes.take(places), starts, wave.lengths, counts)

@@ -20,9 +20,15 @@ def check_points(space: SearchSpace, points: Any) -> list[str]:
     for i, point in enumerate(points):
         if not isinstance(point, Mapping):
             problems.append(f"[{i}]: must be a mapping path -> value, got {point!r}")
-        else:
+        elif point:  # the mid-point itself is left out where a constraint excludes it
             problems += [f"[{i}].{problem}" for problem in space.contains({**space.midpoint(point), **point})]
     return problems
+
+
+def _midpoint_problems(space: SearchSpace) -> list[str]:
+    """Why the mid-point of the space can't be evaluated, in a line; none if it can."""
+    broken = [problem.removeprefix("constraints: ") for problem in space.contains(space.midpoint())]
+    return [f"the mid-point of the space is left out: {'; '.join(broken)}"] if broken else []
 
 
 class Suggestions:
@@ -31,6 +37,12 @@ class Suggestions:
         new() -> Trial(0, ...);  new() -> Trial(1, ...);  observe(trial 1, 1, 0.4);  new(level=1) -> Trial(2, ...)
 
     Configurations come from the journal first (`replay`), then from `points`, then from the searcher.
+
+    An empty point, the mid-point of the space, is left out where the constraints exclude it: every study has it unless
+    a person says otherwise.
+
+    Attributes:
+        notes: what was left out, one line each.
 
     Args:
         n_trials: how many trials there may be, recorded ones included; None is no limit.
@@ -46,10 +58,13 @@ class Suggestions:
     ) -> None:
         if problems := check_points(space, points):
             raise ConfigError(f"points_to_evaluate{problem}" for problem in problems)
+        midpoint_problems = [] if all(points) else _midpoint_problems(space)
+        self.notes = [f"points_to_evaluate: {problem}" for problem in midpoint_problems]
         self._searcher = searcher
         self._space = space
         self.n_trials = n_trials
-        self._points = {space.key(config): config for config in map(space.midpoint, points)}
+        tried = map(space.midpoint, filter(None, points) if midpoint_problems else points)
+        self._points = {space.key(config): config for config in tried}
         self._recorded: deque[Config] = deque()
         self._started = 0
 

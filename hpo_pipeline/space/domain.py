@@ -1,7 +1,7 @@
 """What one hyperparameter can be: the base of all domains, and those that list their values.
 
 Every domain is mapped to the unit interval so that equal lengths are equally likely: `from_unit(rng.random())` is a
-sample. Encoding goes back: `from_unit(to_unit(value)) == value` (floats: to rounding).
+sample. Encoding goes back: `from_unit(to_unit(value)) == value`, to rounding for floats and for integers beyond 10^12.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def bin_of(u: float, n: int) -> int:
     return min(max(int(u * n), 0), n - 1)
 
 
+MAX_FLOAT = 1e300
+"""Numbers up to this size can be subtracted from each other."""
 _MOST_EXTREMES = 20
 _HAIR = 1e-9
 
@@ -269,6 +271,8 @@ def _scale_problems(choices: Sequence[Value], log: bool) -> list[str]:
     numbers = [c for c in choices if isinstance(c, (int, float)) and is_number(c)]
     if len(numbers) < len(choices) or any(a >= b for a, b in pairwise(numbers)):
         return [f"choices: 'encoding: nearest' needs increasing numbers, got {list(choices)!r}"]
+    if max(map(abs, numbers)) > MAX_FLOAT:
+        return [f"choices: are too large for 'encoding: nearest', got {max(numbers, key=abs)!r}"]
     if log and numbers[0] <= 0:
         return [f"choices: must be positive with log, got {numbers[0]!r}"]
     return []

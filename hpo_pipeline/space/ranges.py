@@ -14,10 +14,9 @@ from itertools import pairwise
 from typing import Any
 
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.space.domain import Domain, bin_of, is_integer, is_number, text
+from hpo_pipeline.space.domain import MAX_FLOAT, Domain, bin_of, is_integer, is_number, text
 
 MAX_INT = 2**53  # the largest that floats can count up to
-MAX_FLOAT = 1e300  # low and high can be subtracted
 MAX_LISTED = 100_000
 """A finite range has at most this many values."""
 
@@ -74,8 +73,14 @@ def _spaced(low: float, high: float, log: bool, n: int) -> list[float]:
 
 
 def _position(value: float, low: float, high: float, log: bool) -> float:
-    u = math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
+    u = _log_ratio(value, low) / _log_ratio(high, low) if log else (value - low) / (high - low)
     return min(max(u, 0.0), 1.0)
+
+
+def _log_ratio(a: float, b: float) -> float:
+    """log(a / b) of positive numbers, also where the ratio is larger than any float."""
+    ratio = a / b
+    return math.log(ratio) if ratio < math.inf else math.log(a) - math.log(b)
 
 
 def _range_text(name: str, domain: Float | Int) -> str:
@@ -124,6 +129,10 @@ class Float(Domain):
         count = self.n
         if self.step is not None:
             gaps = (self.high - self.low) / self.step
+            if gaps > 2 * MAX_LISTED:
+                raise ConfigError(
+                    f"step: {text(self.step)} gives {text(gaps)} values; leave it out for all real numbers"
+                )
             if round(gaps) < 1 or not math.isclose(gaps, round(gaps), rel_tol=1e-9):
                 whole = text(float(f"{self.low + max(math.floor(gaps), 1) * self.step:.12g}"))
                 raise ConfigError(
@@ -133,7 +142,12 @@ class Float(Domain):
             count = round(gaps) + 1
         if count is not None and count > MAX_LISTED:
             raise ConfigError(f"{'n' if self.n else 'step'}: gives {count} values; leave it out for all real numbers")
-        return None if count is None else tuple(_spaced(self.low, self.high, self.log, count))
+        if count is None:
+            return None
+        listed = tuple(_spaced(self.low, self.high, self.log, count))
+        if any(a >= b for a, b in pairwise(listed)):
+            raise ConfigError(f"{'n' if self.n else 'step'}: {count} values coincide in 15 digits; widen the range")
+        return listed
 
     @property
     def size(self) -> int | None:
@@ -144,7 +158,9 @@ class Float(Domain):
             return False
         if self._listed is None:
             return True
-        return math.isclose(self._listed[self._index(value)], value, rel_tol=1e-9, abs_tol=1e-12)
+        index = self._index(value)
+        place = _position(value, self.low, self.high, self.log) * (len(self._listed) - 1)
+        return self._listed[index] == value or abs(place - index) < 1e-6
 
     def _index(self, value: float) -> int:
         """Which of the listed values is nearest."""
@@ -247,8 +263,10 @@ class Int(Domain):
     def from_unit(self, u: float) -> int:
         u = min(max(float(u), 0.0), 1.0)
         if self.log and not self._listed:
-            value = int(self.low ** (1 - u) * (self.high + 1) ** u * (1 + 1e-12))  # 1e-12: k itself is in k's bin
-            return min(max(value, self.low), self.high)
+            value = math.pow(self.low, 1 - u) * math.pow(self.high + 1, u)
+            nearest = round(value)
+            below = nearest if nearest - value <= 1e-12 * value else math.floor(value)  # 1e-12: k itself is in k's bin
+            return min(max(below, self.low), self.high)
         return self.values()[bin_of(u, self.size)]
 
     def values(self) -> Sequence[int]:

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a tracker says when it is closed.
+
+    Attributes:
+        complete: it shows everything that the journal has.
+        text: lines for people: where to look, or what is missing and the command that completes it.
+    """
+
+    complete: bool
+    text: str = ""
 
 
 class Tracker(Protocol):
     """Shows a study somewhere else while it runs, from its journal: it is told where that is, not what is in it.
 
-        start(folder, plain_config); ...; close(timeout=60)
+        problems() == []; start(folder, plain_config, commands); ...; close(patience=60, show=print) -> Closed(True, …)
 
-    A tracker never makes a study wait or fail.
+    A tracker never makes a running study wait or fail.
     """
+
+    def problems(self) -> list[str]:
+        """Why nothing can be shown now, as `key: what is wrong; what to do`; before anything starts.
+
+        It takes a few seconds at most, changes nothing and creates nothing.
+        """
+        ...
 
     def start(self, folder: Path, config: dict[str, Any], commands: dict[str, str]) -> None:
         """The study in `folder` begins or is resumed.
 
         Args:
             folder: holds journal.jsonl and, in time, config.yaml, best.yaml, leaderboard.csv, plots/.
-            config: the composed study config: nested, plain, resolved.
+            config: the composed study config as it may be shown: nested, plain, resolved but for secrets.
             commands: "resume" -> the command line that goes on with this study; "train" -> the beginning of the
                 one that re-runs a trial, to which the trial's own overrides are added.
         """
         ...
 
-    def close(self, timeout: float) -> str:
-        """The session has ended: shows what is left within `timeout` seconds. Returns a few lines for people."""
+    def close(self, patience: float, show: Callable[[str], None]) -> Closed:
+        """The session has ended: shows what is left, for as long as that makes progress. Ctrl-C ends it at once.
+
+        Args:
+            patience: seconds without progress after which it gives up.
+            show: called now and then with a line on how far it is.
+        """
         ...

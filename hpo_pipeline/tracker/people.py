@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.tracker import uri as uris
 from hpo_pipeline.tracker.naming import TAG_LENGTH, clipped
-from hpo_pipeline.tracker.progress import Progress
 from hpo_pipeline.tracker.schema import study_state
 from hpo_pipeline.trial import State
 
@@ -37,14 +36,20 @@ def how_to_look(uri: str, experiment: str, route: str) -> str:
     if name == "databricks":
         return f"MLflow: experiment {experiment!r} on Databricks"
     if name in uris.SERVERS:
-        return f"MLflow: {uris.shown(uri).rstrip('/')}/{route}"
+        return f"MLflow: {uris.link(uri)}/{route}"
+    # A URI with a password is in the environment, where it belongs, and stays there.
+    store = '"$MLFLOW_TRACKING_URI"' if uris.has_secrets(uri) else shlex.quote(uri)
     # Only one worker and no job runner: a fifth of the memory, and each request is 40 ms faster.
-    command = f"mlflow ui --workers 1 --backend-store-uri {shlex.quote(uris.shown(uri))}"
+    command = f"mlflow ui --workers 1 --backend-store-uri {store}"
     return f"MLflow: MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {command}\n        http://127.0.0.1:5000/{route}"
 
 
-def note(view: StudyView, progress: Progress, commands: Mapping[str, str]) -> str:
-    """The study in Markdown, as the UI shows it on the study's page: where it stands, and its best trials."""
+def note(view: StudyView, experiment_id: str, runs: Mapping[int, str], commands: Mapping[str, str]) -> str:
+    """The study in Markdown, as the UI shows it on the study's page: where it stands, and its best trials.
+
+    Args:
+        runs: trial id -> run id.
+    """
     state = "running" if view.end is None else f"{view.end['state']} ({view.end['reason']})"
     unit = str(view.header.get("unit", "")) or "resource"
     lines = [
@@ -58,9 +63,9 @@ def note(view: StudyView, progress: Progress, commands: Mapping[str, str]) -> st
         lines.append(f"| trial | {view.metric} | {unit} | {' | '.join(names)} |")
         lines.append("|" + "---|" * (3 + len(names)))
         for trial in best:
-            run = progress.trials.get(trial.id)
+            run = runs.get(trial.id)
             title = f"trial-{trial.id:04d}"
-            link = f"[{title}]({run_link(progress.experiment_id, run)})" if run else title
+            link = f"[{title}]({run_link(experiment_id, run)})" if run else title
             values = " | ".join(_short(trial.best_config.get(name)) for name in names)
             lines.append(f"| {link} | {_short(trial.best(view.metric))} | {trial.best_resource} | {values} |")
     if commands.get("resume") and (view.end is None or study_state(view.end) is not State.COMPLETED):
@@ -70,3 +75,29 @@ def note(view: StudyView, progress: Progress, commands: Mapping[str, str]) -> st
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def deleted_experiment(uri: str, name: str, experiment_id: str) -> str:
+    """What is wrong, and what to do."""
+    where = "" if uris.has_secrets(uri) else f"MLFLOW_TRACKING_URI={shlex.quote(uri)} "
+    return (
+        f"the experiment {name!r} has been deleted; restore it with `{where}mlflow experiments restore "
+        f"--experiment-id {experiment_id}`"
+    )
+
+
+def missing(done: int, total: int, why: str, interrupted: bool, resume: str) -> str:
+    """What is said where MLflow lacks something at the end.
+
+    Args:
+        done, total: trials that are in MLflow as far as they came, and all trials.
+        why: what kept the rest from it; may be empty.
+        interrupted: the study itself hasn't come to its end.
+        resume: the command that goes on with it.
+    """
+    what = f"{total - done} of {total} trials" if done < total else "the end of the study"
+    line = f"MLflow lacks {what}{f' ({why})' if why else ''}; the journal has everything."
+    if not resume:
+        return line
+    how = "Going on with the study writes it" if interrupted else "This writes it, and trains nothing"
+    return f"{line} {how}:\n  {resume}"

@@ -83,12 +83,15 @@ class Schema:
     """Turns records into updates, in order.
 
     Args:
+        study: the journal's latest `study` record: a copied study has one of its own after the original's, and all
+            that the journal holds is shown as this one's.
         config: the composed study config.
         train_command: the beginning of the command line that re-runs a trial.
     """
 
-    def __init__(self, config: Mapping[str, Any], train_command: str) -> None:
+    def __init__(self, study: Record, config: Mapping[str, Any], train_command: str) -> None:
         self.view = StudyView()
+        self._study_id, self._name = str(study["id"]), str(study["name"])
         self._config = config
         self._train_command = train_command
         self._keys = Keys()
@@ -98,10 +101,11 @@ class Schema:
     def apply(self, record: Record) -> Iterator[tuple[RunKey, Update]]:
         """Takes in the next record; yields what it adds to which run."""
         known = len(self.view.best_history)
+        known_study = bool(self.view.header)
         self.view.apply(record)
         now = milliseconds(record["time"])
         match record["event"]:
-            case "study":
+            case "study" if not known_study:
                 yield None, self._study(record, now)
             case "session":
                 yield None, Update(tags={"hpo.state": "RUNNING", "hpo.end_reason": ""}, status=("RUNNING", now))
@@ -139,8 +143,8 @@ class Schema:
         plain = [(path, value) for path, value in scalars(rest) if not path.endswith(("_target_", "_partial_"))]
         for path, value in plain[:_CONFIG_PARAMS]:
             params.setdefault(keys(path), text(value))
-        tags = {"hpo.role": "study", "hpo.study_id": str(record["id"]), "hpo.state": "RUNNING"}
-        return Update(created=(str(record["name"]), now), params=params, tags=tags)
+        tags = {"hpo.role": "study", "hpo.study_id": self._study_id, "hpo.state": "RUNNING"}
+        return Update(created=(self._name, now), params=params, tags=tags)
 
     def _component(self, group: str) -> str:
         node = self._config.get(group)
@@ -154,7 +158,7 @@ class Schema:
                 params[self._keys(f"log10.{path}")] = text(math.log10(value))
         tags = {
             "hpo.role": "trial",
-            "hpo.uid": f"{self.view.header['id']}:{trial.id}",
+            "hpo.uid": f"{self._study_id}:{trial.id}",
             "hpo.trial": str(trial.id),
             **self._standing(trial),
         }

@@ -1,16 +1,18 @@
-"""What MLflow leaves to its users when its store is a SQLite file: one creator, WAL, and statistics.
+"""What MLflow leaves to its users when its store is a SQLite file: making it whole, WAL, and statistics.
 
 Without WAL a reader (somebody sorting runs in the UI) blocks the writer for seconds. Without statistics sorting runs
-by a metric is quadratic: 5 s for 10,000 runs, 0.05 s with them. `synchronous` stays FULL: what is acknowledged in a
-study's mlflow.json has to survive a power cut.
+by a metric is quadratic: 5 s for 10,000 runs, 0.05 s with them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import filelock
@@ -18,6 +20,8 @@ import filelock
 _log = logging.getLogger(__name__)
 _LOCK_SECONDS = 120.0
 _BUSY_SECONDS = 20.0
+_CHECK_SECONDS = 5.0
+_HEADER = b"SQLite format 3\0"
 # WAL keeps its index in shared memory, which hosts of a network file system don't share.
 _NETWORK = (
     "nfs",
@@ -35,31 +39,173 @@ _NETWORK = (
 )
 
 
-@contextlib.contextmanager
-def creation(path: Path) -> Iterator[None]:
-    """Holds the lock under which the tables of a new database are made, and switches the file to WAL.
+def make(path: Path, make_tables: Callable[[Path], None]) -> None:
+    """Makes the database at `path` if there is none, and switches it to WAL.
 
-    Two processes that create MLflow's tables in one file at the same time both fail.
+    The tables are made in a file aside, which takes its place when they are complete: whatever ends that early (a
+    full disk, a kill), a half-made database is never seen. Two processes that make MLflow's tables at the same time
+    in one file would both fail, so one does it at a time.
 
     Raises:
         filelock.Timeout: another process has held the lock for two minutes.
         OSError, sqlite3.DatabaseError: the file can't be made, or is no database.
     """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{path}.lock", timeout=_LOCK_SECONDS):
-        with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
-            connection.execute("PRAGMA schema_version")
-            if not _on_network(path.parent):
-                # Refused while somebody else is at work on the file: the next study will do it.
-                with contextlib.suppress(sqlite3.OperationalError):
-                    connection.execute("PRAGMA journal_mode=WAL")
-        yield
+    if is_empty(path):
+        with filelock.FileLock(f"{path}.lock", timeout=_LOCK_SECONDS):
+            if is_empty(path):
+                _make_aside(path, make_tables)
+    if not _on_network(path.parent):
+        # Refused while somebody else is at work on the file: the next study will do it.
+        with (
+            contextlib.suppress(sqlite3.OperationalError),
+            contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection,
+        ):
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _make_aside(path: Path, make_tables: Callable[[Path], None]) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    leftovers = [Path(f"{aside}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
+    try:
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
+        make_tables(aside)
+        # Those of a deleted database would be taken for the new one's.
+        for suffix in ("-wal", "-shm", "-journal"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        if path.exists():
+            os.replace(aside, path)
+        else:
+            _link(aside, path)
+    finally:
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
+
+
+def _link(aside: Path, path: Path) -> None:
+    try:
+        os.link(aside, path)  # unlike a renaming, it never takes the place of what another program has just made
+    except FileExistsError:
+        _log.debug("%s: another program has just made it", path)
+    except OSError:  # a file system without links
+        os.replace(aside, path)
+
+
+def is_empty(path: Path) -> bool:
+    """Whether there is no database yet, or one without any table."""
+    if not path.exists() or path.stat().st_size == 0:
+        return True
+    with _reading(path) as connection:
+        return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Tells a file from another one that has taken its place; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def problem(path: Path) -> str:
+    """Why nothing can be written to `path`, without its name; empty if it can. Creates nothing."""
+    if not path.exists():
+        if path.is_symlink():
+            path = path.resolve()
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not folder.is_dir():
+            return f"can't be made, as {folder} is no folder"
+        return "" if os.access(folder, os.W_OK | os.X_OK) else f"can't be made, as {folder} can't be written to"
+    if not path.is_file():
+        return "is no file"
+    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.resolve().parent, os.W_OK):
+        return "can't be written to, or its folder can't"
+    with path.open("rb") as file:
+        if file.read(len(_HEADER)) not in (b"", _HEADER):
+            return "is no SQLite database"
+    try:
+        return "" if is_empty(path) else _schema_problem(path) or _lock_problem(path)
+    except sqlite3.Error as error:
+        return f"can't be read ({error})"
+
+
+def _schema_problem(path: Path) -> str:
+    with _reading(path) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        found = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in tables else None
+        version = (found.fetchone() or ("",))[0] if found else ""
+        holds_runs = "runs" in tables and connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is not None
+    revisions, newest = _mlflow_revisions()
+    if not newest or version == newest:
+        return ""
+    if version and version not in revisions:
+        return "was made by a newer version of MLflow; install that one"
+    if holds_runs:
+        return f"was made by an older version of MLflow; back it up and run `mlflow db upgrade sqlite:///{path}`"
+    return "is unfinished: making its tables was cut short, and it holds no run; delete it"
+
+
+def deleted_experiment(path: Path, name: str) -> str:
+    """The id of the experiment of this name if it has been deleted; else an empty string."""
+    if is_empty(path):
+        return ""
+    with _reading(path) as connection:
+        wanted = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'deleted'"
+        found = connection.execute(wanted, (name,)).fetchone()
+    return str(found[0]) if found else ""
+
+
+def _lock_problem(path: Path) -> str:
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_CHECK_SECONDS, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        return f"is locked by another program ({error}); end that one"
+    return ""
+
+
+def _mlflow_revisions() -> tuple[set[str], str]:
+    """The schema's revisions that the installed MLflow knows, and the newest; read from its files, not imported."""
+    spec = find_spec("mlflow")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    revisions: set[str] = set()
+    replaced: set[str] = set()
+    for place in places:
+        for file in (Path(place) / "store" / "db_migrations" / "versions").glob("*.py"):
+            said = dict(re.findall(r"^(revision|down_revision) = [\"'](\w+)[\"']", file.read_text("utf-8"), re.M))
+            revisions |= {said["revision"]} if "revision" in said else set()
+            replaced |= {said["down_revision"]} if "down_revision" in said else set()
+    newest = revisions - replaced
+    return revisions, newest.pop() if len(newest) == 1 else ""
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_CHECK_SECONDS)
+    ) as connection:
+        yield connection
+
+
+def relax(connection: sqlite3.Connection, _record: object = None) -> None:
+    """Commits need no fsync of their own: in WAL mode they stay in order, so a power cut only takes the last ones.
+
+    What the store has is noted in the store itself, so what is gone is written again.
+    """
+    if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def analyze(path: Path) -> None:
     """Gathers the planner's statistics: 0.03 s at 10,000 runs. It is only about speed, so failure is no matter."""
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+        ) as connection:
             connection.execute("PRAGMA analysis_limit=1000")
             connection.execute("ANALYZE")
             connection.commit()

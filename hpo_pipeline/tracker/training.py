@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.tracker import Tracker
+from hpo_pipeline.tracker import Closed, Tracker
+from hpo_pipeline.tracker import uri as uris
 from hpo_pipeline.tracker.mlflow import MLflowTracker
 from hpo_pipeline.tracker.naming import TAG_LENGTH, Keys, clipped, scalars, text
 from hpo_pipeline.tracker.people import how_to_look, run_link
@@ -28,8 +29,8 @@ def log_training(
     tags: Mapping[str, str],
     model_path: Path | None,
     final_metrics: Mapping[str, float],
-) -> str:
-    """Writes a run when the training is over, and waits for it. Warns if that fails, and never raises.
+) -> Closed:
+    """Writes a run when the training is over, and waits for it. Says so if that fails, and never raises.
 
     Args:
         tracker: of the composed config; any but MLflow's writes nothing.
@@ -42,10 +43,10 @@ def log_training(
         final_metrics: measured once at the end, e.g. the error on the test set.
 
     Returns:
-        Where to look, for people; empty if nothing was written.
+        Where to look, or what is missing.
     """
     if not isinstance(tracker, MLflowTracker):
-        return ""
+        return Closed(complete=True)
     try:
         store = tracker.open()
         experiment_id = store.experiment(tracker.experiment)
@@ -58,9 +59,9 @@ def log_training(
                 store.file(run_id, path)
         store.set_status(run_id, "FINISHED", ended)
     except Exception as error:
-        _log.warning("MLflow has not taken this training (%s); it is in %s", error, folder)
-        return ""
-    return how_to_look(tracker.uri, tracker.experiment, run_link(experiment_id, run_id))
+        told = uris.masked(str(error), tracker.uri)
+        return Closed(False, f"MLflow has not taken this training ({told}); it is in {folder}")
+    return Closed(True, how_to_look(tracker.uri, tracker.experiment, run_link(experiment_id, run_id)))
 
 
 def _span(curve: Curve) -> tuple[int, int]:

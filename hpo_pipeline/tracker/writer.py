@@ -1,44 +1,52 @@
 """The thread that carries a journal into MLflow: each record once, whatever fails in between.
 
-    open store -> find or make the runs -> (read a window, merge it per run, write, acknowledge) ... -> last touches
+    open store -> find the runs -> (read a window, merge it per run, write) ... -> make sure that all is there
 
 Nothing is read while something is unwritten, so the journal itself is the queue: memory stays bounded, and a store
-that is away for hours costs nothing but the delay. What a record adds to a run is the same each time it is sent
-(schema.py), so only the making of runs must not be repeated blindly: before it is, they are looked up by their tags.
+that is away for hours costs nothing but the delay. How far the store has followed is noted in the store alone, with
+the last write of each window (the tag hpo.journal of the study's run); runs are known by the study's id that they
+bear. So a store that was deleted, replaced or restored from a backup, and a study that was copied, are what they are,
+and nothing that lies in a study's folder leads to another study's runs. What a record adds to a run is the same each
+time it is sent (schema.py); only the making of runs must not be repeated blindly: before it is, they are looked up.
 """
 
 from __future__ import annotations
 
-import getpass
 import itertools
 import json
 import logging
+import os
+import re
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hpo_pipeline.journal import Record, read
+from hpo_pipeline.tracker import Closed
 from hpo_pipeline.tracker import uri as uris
 from hpo_pipeline.tracker.naming import clipped
-from hpo_pipeline.tracker.people import how_to_look, note, runs_link
-from hpo_pipeline.tracker.progress import Progress
-from hpo_pipeline.tracker.saved_view import saved_view, view_key
+from hpo_pipeline.tracker.people import how_to_look, missing, note, runs_link
+from hpo_pipeline.tracker.position import Remaining, position, study_record
+from hpo_pipeline.tracker.presentation import JOURNAL, attach_files, keep_view, source_tags
+from hpo_pipeline.tracker.saved_view import view_key
 from hpo_pipeline.tracker.schema import RunKey, Schema, Update
-from hpo_pipeline.tracker.store import RefusedError, RunStore, StoreDownError, UnusableStoreError
+from hpo_pipeline.tracker.store import LostError, RefusedError, RunStore, StoreDownError, UnusableStoreError
 
 _log = logging.getLogger(__name__)
 _RECORDS_AT_ONCE = 5000
 _BACKOFF_SECONDS = (0.2, 5.0)
 _ANALYZE_AT = 60
 _TROUBLE_LENGTH = 200
-_ARTIFACTS = ("config.yaml", "overrides.yaml", "best.yaml", "leaderboard.csv", "journal.jsonl")
+_LOSSES = 3
 _REJECTED = "mlflow-rejected.jsonl"
+_POSITION = "hpo.journal"
 T = TypeVar("T")
 
 
 class _DeadlineError(Exception):
-    """The deadline has passed."""
+    """Nobody waits any longer."""
 
 
 class Writer:
@@ -48,6 +56,12 @@ class Writer:
         open_store: may take seconds, and raise StoreDownError or UnusableStoreError.
         uri, experiment: what open_store opens, and the experiment's name in it.
         folder, config, commands: as `Tracker.start` gets them.
+
+    Attributes:
+        closing: set when the session has ended: what is in the journal then is all.
+        abandoned: set when nobody waits any longer.
+        successes: how often something was written; grows as long as there is progress.
+        trouble: what is wrong now, or why the end was not reached.
     """
 
     window = 0.5
@@ -64,43 +78,70 @@ class Writer:
     ) -> None:
         self.closing = threading.Event()
         self.abandoned = threading.Event()
+        self.successes = 0
         self.trouble = ""
         self._open_store = open_store
         self._uri = uri
+        self._experiment = experiment
         self._folder = folder
-        self._journal = folder / "journal.jsonl"
+        self._journal = folder / JOURNAL
         self._config = config
         self._commands = commands
-        self._schema = Schema(config, commands.get("train", ""))
-        self._progress = Progress.load(folder / "mlflow.json", uris.shown(uri), experiment)
+        self._rejected = 0
+        self._lost = False
+        self._finished = False
+        self._remaining: Remaining | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is known of the store."""
+        self._experiment_id = ""
+        self._study_run = ""
+        self._trial_runs: dict[int, str] = {}
         self._pending: dict[RunKey, Update] = {}
-        self._read_to = 0
+        self._read_to = self._held = 0
+        self._last: Record = {}
         self._uncertain: set[RunKey] = set()
         self._refused: set[RunKey] = set()
         self._noted = -1
-        self._rejected = 0
-        self._finished = False
+        self._attached = False
 
     def run(self) -> None:
         try:
-            self._follow()
+            for _ in range(_LOSSES):
+                try:
+                    self._follow()
+                    return
+                except LostError as error:
+                    self.trouble = str(error)
+                    _log.warning("MLflow: %s while the study runs; it is written again", error)
+                    self._begin()
+                    self._lost = True
+            _log.warning("MLflow is off, the study goes on: %s again and again", self.trouble)
         except _DeadlineError:
-            self._progress.save()
+            pass
         except UnusableStoreError as error:
+            self._begin()
             self.trouble = str(error)
             _log.warning("MLflow is off, the study goes on: %s", error)
         except Exception as error:
-            self.trouble = f"{type(error).__name__}: {error}"
-            _log.warning("MLflow is off, the study goes on: %s", error, exc_info=True)
+            self.trouble = uris.masked(f"{type(error).__name__}: {error}", self._uri)
+            _log.warning("MLflow is off, the study goes on: %s", uris.masked(traceback.format_exc(), self._uri))
 
     def _follow(self) -> None:
         self._store = self._persistently(self._open_store)
-        self._progress.experiment_id = self._persistently(lambda: self._store.experiment(self._progress.experiment))
-        while (header := self._first_record()) is None:
+        self._experiment_id = self._persistently(lambda: self._store.experiment(self._experiment))
+        while not (study := study_record(self._journal)):
             if self.closing.wait(self.window):
                 return
-        self._persistently(lambda: self._find_runs(str(header["id"])))
-        self._replay()
+        self._study_id = str(study["id"])
+        if not re.fullmatch(r"[\w-]+", self._study_id):
+            raise UnusableStoreError(f"the study's id in its journal is none: {self._study_id!r}")
+        self._schema = Schema(study, self._config, self._commands.get("train", ""))
+        held = self._persistently(self._find_runs)
+        if self._lost or not self._replay(held):
+            self._schema = Schema(study, self._config, self._commands.get("train", ""))
+            self._read_to = self._held = 0
         first = True
         while True:
             closing = self.closing.is_set()
@@ -108,14 +149,15 @@ class Writer:
             if self._pending:
                 self._persistently(self._write)
                 if first:
-                    self._dress()
+                    self._present()
                     first = False
             if closing and not more:
                 break
             if not more:
                 self.closing.wait(self.window)
-        if self._progress.study:
-            self._dress()
+        if self._study_run:
+            self._persistently(self._make_sure)
+            self._present()
         self._store.analyze()
         self._finished = True
 
@@ -138,52 +180,51 @@ class Writer:
                 pause = min(2 * pause, longest)
             else:
                 self.trouble = ""
+                self.successes += 1
                 if warned:
                     _log.warning("MLflow answers again; nothing was lost")
                 return result
 
-    def _first_record(self) -> Record | None:
-        if not self._journal.exists():
-            return None
-        return next((record for record, _ in read(self._journal)), None)
+    # -- taking up what is there -----------------------------------------------------------------------------------
 
-    def _find_runs(self, study_id: str) -> None:
-        """Takes up what an earlier session has written, whether or not it lived to note it."""
-        progress = self._progress
-        if progress.study and not self._store.exists(progress.study):
-            progress.restart()
-        if not progress.study:
-            progress.offset = 0
-            progress.study = self._store.find(progress.experiment_id, "hpo.study_id", study_id) or ""
-        unacknowledged = (record for record, _ in read(self._journal, progress.offset))
-        if progress.study and any(record["event"] == "suggested" for record in unacknowledged):
-            progress.trials |= self._store.children(progress.experiment_id, progress.study)
+    def _find_runs(self) -> str:
+        """Finds what an earlier session has written; returns how far that is, as the store has noted it."""
+        self._study_run = self._store.find(self._experiment_id, "hpo.study_id", self._study_id) or ""
+        self._trial_runs = self._store.trials(self._experiment_id, self._study_id)
+        return self._store.tags(self._study_run).get(_POSITION, "") if self._study_run else ""
 
-    def _replay(self) -> None:
-        """Folds what the store holds already."""
+    def _replay(self, held: str) -> bool:
+        """Folds what the store holds already; returns whether that is the beginning of this journal, and all there."""
+        if not held:
+            return False
         for record, offset in read(self._journal):
-            if offset > self._progress.offset:
-                return
             for _ in self._schema.apply(record):
                 pass
-            self._read_to = offset
+            if position(record, offset) == held:
+                self._read_to = self._held = offset
+                self._last = record
+                return self._schema.view.trials.keys() <= self._trial_runs.keys()
+        return False
+
+    # -- window by window ------------------------------------------------------------------------------------------
 
     def _read_window(self) -> bool:
         """Takes in the new records, merged per run. Returns whether more of them are waiting."""
         count = 0
         for record, offset in itertools.islice(read(self._journal, self._read_to), _RECORDS_AT_ONCE):
+            if record["event"] == "study" and str(record["id"]) != self._study_id and self._held:
+                raise LostError("the study has become another one")
             for key, update in self._schema.apply(record):
                 self._pending.setdefault(key, Update()).add(update)
-            self._read_to = offset
+            self._read_to, self._last = offset, record
             count += 1
-            last = record
         if count:
-            self._pending.setdefault(None, Update()).add(self._schema.counters(float(last["time"])))
+            self._pending.setdefault(None, Update()).add(self._schema.counters(float(self._last["time"])))
         return count == _RECORDS_AT_ONCE
 
     def _write(self) -> None:
-        """Writes what is pending, run by run, and acknowledges it when all of it is there."""
-        before = len(self._progress.trials)
+        """Writes what is pending, run by run; that all of it is there is noted with the last of it."""
+        before = len(self._trial_runs)
         self._create(None)
         # The study comes last: its note links to the trials.
         for key in [*(key for key in self._pending if key is not None), None]:
@@ -191,21 +232,27 @@ class Writer:
                 raise _DeadlineError
             if key in self._pending:
                 if key is None:
+                    self._store.check()
                     self._renew_note(self._pending[key])
                 self._write_run(key, self._pending[key])
                 del self._pending[key]
-        self._progress.offset = self._read_to
-        self._progress.save()
-        if before < _ANALYZE_AT <= len(self._progress.trials):
+                self.successes += 1
+        self._store.log(self._study_run, Update(tags={_POSITION: position(self._last, self._read_to)}))
+        self._held = self._read_to
+        if before < _ANALYZE_AT <= len(self._trial_runs):
             self._store.analyze()
 
     def _write_run(self, key: RunKey, update: Update) -> None:
         created = self._create(key)
-        run_id = self._progress.study if key is None else self._progress.trials.get(key, "")
+        run_id = self._study_run if key is None else self._trial_runs.get(key, "")
         if key in self._refused or not run_id:
             self._reject(key, ["the run was refused"])
             return
         tags = {} if created else update.tags
+        if (
+            update.created and not created and key is not None
+        ):  # made by an earlier session, under a run that may be gone since
+            tags = {**tags, "mlflow.parentRunId": self._study_run}
         lines = self._store.log(run_id, Update(params=update.params, metrics=update.metrics, tags=tags))
         try:
             for name, content in update.files.items():
@@ -219,36 +266,31 @@ class Writer:
 
     def _create(self, key: RunKey) -> bool:
         """Makes the run if there is none yet; returns whether it did, with all the tags that are pending."""
-        progress, update = self._progress, self._pending.get(key)
+        update = self._pending.get(key)
         if update is None or update.created is None or key in self._refused:
             return False
-        if progress.study if key is None else key in progress.trials:
+        if self._study_run if key is None else key in self._trial_runs:
             return False
-        tags = update.tags | self._source()
+        tags = update.tags | source_tags()
         if key is not None:
-            tags["mlflow.parentRunId"] = progress.study
+            tags["mlflow.parentRunId"] = self._study_run
         mark = "hpo.study_id" if key is None else "hpo.uid"
-        found = self._store.find(progress.experiment_id, mark, tags[mark]) if key in self._uncertain else None
+        found = self._store.find(self._experiment_id, mark, tags[mark]) if key in self._uncertain else None
         self._uncertain.add(key)
         try:
-            run_id = found or self._store.create(progress.experiment_id, update.created[0], tags, update.created[1])
+            run_id = found or self._store.create(self._experiment_id, update.created[0], tags, update.created[1])
         except RefusedError as error:
+            if self._store.experiment(self._experiment) != self._experiment_id:
+                raise LostError(f"the experiment {self._experiment!r} was deleted") from None
             self._refused.add(key)
             self._reject(key, [str(error)])
             return False
         self._uncertain.discard(key)
         if key is None:
-            progress.study = run_id
+            self._study_run = run_id
         else:
-            progress.trials[key] = run_id
+            self._trial_runs[key] = run_id
         return found is None
-
-    def _source(self) -> dict[str, str]:
-        try:
-            user = getpass.getuser()
-        except (OSError, KeyError, ImportError):
-            user = "unknown"
-        return {"mlflow.source.name": "tune.py", "mlflow.source.type": "LOCAL", "mlflow.user": user}
 
     def _reject(self, key: RunKey, lines: list[str]) -> None:
         """Sets aside what the store will never take."""
@@ -256,7 +298,9 @@ class Writer:
         if not self._rejected:
             _log.warning("MLflow refuses some values (the first: %s); they are set aside in %s", lines[0], path)
         self._rejected += len(lines)
-        with path.open("a", encoding="utf-8") as file:
+        # Not through a link, which may lead out of the study's folder.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(path, flags, 0o644), "a", encoding="utf-8") as file:
             for line in lines:
                 file.write(json.dumps({"trial": key, "refused": line}) + "\n")
 
@@ -264,35 +308,42 @@ class Writer:
         view = self._schema.view
         if self._noted != len(view.best_history) or view.end:
             self._noted = len(view.best_history)
-            update.tags["mlflow.note.content"] = note(view, self._progress, self._commands)
+            text = note(view, self._experiment_id, self._trial_runs, self._commands)
+            update.tags["mlflow.note.content"] = text
 
-    def _dress(self) -> None:
-        """What makes the study easier to look at, at its beginning and its end; nobody misses it if it fails."""
-        progress, view = self._progress, self._schema.view
-        self._attach_files()
-        if self.saved_view and progress.study:
-            key, value = view_key(progress.study), saved_view(view, self._config, progress.study)
-            try:
-                self._store.tag_experiment(progress.experiment_id, f"mlflow.sharedViewState.{key}", value)
-            except (StoreDownError, RefusedError) as error:
-                _log.debug("no saved view: %s", error)
+    def _present(self) -> None:
+        """At the beginning, and at the end with all that there is then."""
+        self._attached = attach_files(self._store, self._study_run, self._folder)
+        if self.saved_view:
+            keep_view(self._store, self._experiment_id, self._study_run, self._schema.view, self._config)
 
-    def _attach_files(self) -> None:
-        """The study's files as they are now, as artifacts of its run."""
-        plots = sorted(path for path in (self._folder / "plots").glob("*") if path.is_file())
-        files = [(self._folder / name, None) for name in _ARTIFACTS] + [(path, "plots") for path in plots]
-        try:
-            for path, folder in files:
-                if path.exists():
-                    self._store.file(self._progress.study, path, folder)
-        except (StoreDownError, RefusedError) as error:
-            _log.warning("MLflow takes no files of this study (%s); they are in %s", error, self._folder)
+    # -- the end -----------------------------------------------------------------------------------------------------
 
-    def text(self) -> str:
-        """For people, when it is over: how to look at the runs, or what is missing."""
+    def _make_sure(self) -> None:
+        """Raises LostError if what was written is no longer there."""
+        self._store.check()
+        if self._store.tags(self._study_run).get(_POSITION) != position(self._last, self._held):
+            raise LostError("the study's run was deleted")
+        there = self._store.trials(self._experiment_id, self._study_id)
+        if gone := self._schema.view.trials.keys() - there.keys() - self._refused:
+            raise LostError(f"{len(gone)} of its trials' runs were deleted")
+        if self._attached and not self._store.has_file(self._study_run, JOURNAL):
+            raise LostError("its artifacts were deleted")
+
+    def standing(self) -> str:
+        """How much of what the journal has is written, once the session has ended."""
+        if self._remaining is None:
+            self._remaining = Remaining(self._journal)
+        written = self._remaining.written(self._held, self._read_to, set(self._pending))
+        return f"{written} of {self._remaining.total} trials"
+
+    def closed(self, why: str = "") -> Closed:
+        """For people, when it is over: how to look at the runs, or what is missing, and why if it isn't known here."""
         if self._finished:
-            view = view_key(self._progress.study) if self.saved_view else ""
-            return how_to_look(self._uri, self._progress.experiment, runs_link(self._progress.experiment_id, view))
-        missing = sum(1 for _ in read(self._journal, self._progress.offset)) if self._journal.exists() else 0
-        why = f" ({self.trouble})" if self.trouble else ""
-        return f"{missing} records not yet in MLflow{why}; they are written at the next resume."
+            view = view_key(self._study_run) if self.saved_view else ""
+            return Closed(True, how_to_look(self._uri, self._experiment, runs_link(self._experiment_id, view)))
+        remaining = self._remaining or Remaining(self._journal)
+        written = remaining.written(self._held, self._read_to, set(self._pending))
+        resume = self._commands.get("resume", "")
+        reason = ": ".join(filter(None, (why, self.trouble)))
+        return Closed(False, missing(written, remaining.total, reason, remaining.interrupted, resume))

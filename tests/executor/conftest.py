@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pools import packs
+from pools import packs, setup
 
+from hpo_pipeline import trust
+from hpo_pipeline.executor import Executor
+from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.pool import Pool
+from hpo_pipeline.executor.process import ProcessExecutor
+from hpo_pipeline.executor.serial import SerialExecutor
+
+Open = Callable[..., Executor]
 
 
 @pytest.fixture(autouse=True)
 def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HPO_TRUST", "trouble.*")
+    monkeypatch.setenv("HPO_TRUST", "trouble")  # for programs that a test starts
+    trust.read_environment()
     monkeypatch.syspath_prepend(Path(__file__).parent)
 
 
@@ -23,3 +31,28 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     executor = packs(size=request.param)
     yield executor
     executor.close()
+
+
+@pytest.fixture(params=["serial", "process", "fused here", "fused in a process"])
+def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens an executor of each kind over a function of trouble.py."""
+    executors: list[Executor] = []
+
+    def make(function: str = "curve", job_timeout: float | None = None) -> Executor:
+        made: Executor
+        match request.param:
+            case "serial":
+                made = SerialExecutor(setup(function), job_timeout=job_timeout)
+            case "process":
+                made = ProcessExecutor(setup(function), n_workers=1, job_timeout=job_timeout)
+            case "fused here":
+                made = FusedExecutor(setup(function), n_workers=1, pack_size=2, job_timeout=job_timeout)
+            case _:
+                made = packs(function, n_workers=1, job_timeout=job_timeout)
+        executors.append(made)
+        return made
+
+    yield make
+    for executor in executors:
+        executor.close()
+        executor.close()

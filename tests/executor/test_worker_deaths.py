@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import filelock
 import pytest
-from pools import curve_of, job, packs, until_results
+from pools import curve_of, job, outcomes, packs, until_results
 
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.journal import Journal, read
@@ -26,13 +25,6 @@ from hpo_pipeline.tuner import Tuner
 KILLED = f"by signal {int(signal.SIGKILL)}"
 
 
-def outcomes(events: Iterable[Event]) -> dict[int, tuple[Outcome, str]]:
-    """Trial -> how its job ended; fails if one ended twice."""
-    results = [event for event in events if isinstance(event, Result)]
-    assert len({result.trial_id for result in results}) == len(results)
-    return {result.trial_id: (result.outcome, result.error) for result in results}
-
-
 def kill_worker_of(pool: Pool, report: Event) -> None:
     """Returns when the process that the report is from is dead."""
     assert isinstance(report, Report)
@@ -42,11 +34,13 @@ def kill_worker_of(pool: Pool, report: Event) -> None:
 
 
 @pytest.mark.parametrize(("x", "how"), [(2, "with exit code 7"), (3, f"by signal {int(signal.SIGABRT)}")])
-def test_a_worker_that_dies_fails_its_trial_and_another_one_takes_over(pool, x, how):
+def test_a_trial_under_which_workers_die_is_tried_again_and_fails_and_another_one_takes_over(pool, x, how):
     pool.submit(job(0, 3, x=x), 0)
-    (failed,) = until_results(pool)
+    notice, failed = until_results(pool)
+    assert notice == Notice(f"trial 0: the worker process ended {how}; it goes on from its checkpoint (retry 1 of 1)")
     assert (failed.trial_id, failed.outcome) == (0, Outcome.FAILED)
-    assert failed.error == f"the worker process ended {how}"
+    assert failed.error == f"the worker process ended {how}; tried 2 times"
+    assert failed.error.partition(";")[0] in Path("trials/0/log.txt").read_text()
     pool.submit(job(1, 2), 0)
     assert curve_of(until_results(pool)) == [(1, 0.5), (2, 0.25)]
 
@@ -73,11 +67,11 @@ def test_of_a_pack_only_the_trial_that_ends_its_process_fails():
     assert executor.capacity == 8
     executor.close()
     done = dict.fromkeys(range(8), (Outcome.DONE, ""))
-    assert outcomes(events) == done | {4: (Outcome.FAILED, f"the worker process ended {KILLED}")}
+    assert outcomes(events) == done | {4: (Outcome.FAILED, f"the worker process ended {KILLED}; tried 2 times")}
     values = {(e.trial_id, e.resource): e.metrics["loss"] for e in events if isinstance(e, Report)}
     assert values == {(4, 1): 4.0} | {(i, at): 0.5 / at for i in range(8) if i != 4 for at in (1, 2, 3)}
     told = [event.text for event in events if isinstance(event, Notice)]
-    assert told == [f"a worker process with 4 trials ended {KILLED}; they go on one by one"]
+    assert told == [f"the worker process ended {KILLED}, with 4 trials: they go on one by one"]
 
 
 def test_trials_of_a_dead_worker_go_on_one_after_the_other_and_nothing_new_beside_them():
@@ -197,7 +191,7 @@ def test_a_worker_ends_when_its_tuner_is_killed_in_the_middle_of_an_epoch():
         "    print(len(executor.wait()), flush=True)\n"
         "    executor.wait()\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "HPO_TRUST": "trouble.*"}
     tuner = subprocess.Popen([sys.executable, "tuner.py"], stdout=subprocess.PIPE, text=True, env=environment)
     assert tuner.stdout is not None
     assert tuner.stdout.readline() == "1\n"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
+import re
 import signal
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import filelock
@@ -47,3 +52,175 @@ def endless(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, fl
         return {"loss": 0.0}
     while True:
         time.sleep(60)
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def raises(error: BaseException) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def closes_streams() -> None:
+    print("before")
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+def closes_descriptors() -> None:
+    os.close(1)
+    os.close(2)
+
+
+def goes_away() -> None:
+    os.chdir("/")
+
+
+DEEDS: dict[str, Callable[[], object]] = {
+    "closes streams": closes_streams,
+    "closes descriptors": closes_descriptors,
+    "goes away": goes_away,
+    "exits": raises(SystemExit(0)),
+    "exits with a text": raises(SystemExit("enough")),
+    "closes a generator": raises(GeneratorExit()),
+    "is cancelled": raises(asyncio.CancelledError()),
+    "interrupts": raises(KeyboardInterrupt()),
+    "has a text that UTF-8 can't hold": raises(RuntimeError("caf\udce9")),
+    "has no text": raises(UnprintableError()),
+    "can't be pickled": raises(RuntimeError(lambda: None)),
+    "returns nothing": lambda: None,
+    "returns a list": lambda: [1.0],
+    "reports text": lambda: {"loss": "0.5"},
+    "reports a list": lambda: {"loss": [0.5]},
+    "reports a number as a name": lambda: {"loss": 0.5, 3: 1.0},
+    "reports a complex number": lambda: {"loss": 1j},
+    "hangs": lambda: time.sleep(600),
+    "hangs in C": lambda: re.match(r"(a+)+$", "a" * 60 + "b"),
+}
+
+
+class Deeds:
+    """An objective that does what the trial's `x` names, in its second unit of resource."""
+
+    unit = "step"
+    metrics = ()
+
+    def __init__(self, deed: str = "good") -> None:
+        pass
+
+    def start(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        return {"x": config["objective"]["deed"] if "objective" in config else config["x"], "resource": 0}
+
+    def advance(self, state: dict[str, Any]) -> Any:
+        state["resource"] += 1
+        print(f"{state['x']} at {state['resource']}")
+        if state["resource"] == 2 and state["x"] in DEEDS:
+            deed = DEEDS[state["x"]]()
+            if deed is not None or state["x"] == "returns nothing":
+                return deed
+        return {"loss": 1 / state["resource"]}
+
+    def save(self, state: dict[str, Any], path: Path) -> None:
+        path.write_text(str(state["resource"]))
+
+    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        return {**self.start(config, seed), "resource": int(path.read_text())}
+
+
+def waits_for_a_file(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    """The second unit of resource takes until the file `go` is there."""
+    while resource == 2 and not Path("go").exists():
+        time.sleep(0.01)
+    return {"loss": 1 / resource}
+
+
+def swallows(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    """What is raised in it first is lost."""
+    try:
+        time.sleep(600)
+    except BaseException:
+        time.sleep(600)
+    return {"loss": 1.0}
+
+
+def leaves_a_child(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    """A child that holds a lock, and all that its parent has open, as long as it lives.
+
+    In the second unit of resource the parent holds its interpreter's lock and doesn't return.
+    """
+    if resource == 2:
+        DEEDS["hangs in C"]()
+    lock = os.open("child.lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if os.fork() == 0:
+        time.sleep(600)
+        os._exit(0)
+    os.close(lock)
+    return {"loss": 1.0, "pid": float(os.getpid())}
+
+
+def modules(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    return {"loss": float("torch" in sys.modules)}
+
+
+def loads_data(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    """Through a DataLoader with two processes of its own."""
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    loader = DataLoader(TensorDataset(torch.arange(10.0)), batch_size=2, num_workers=2)
+    return {"loss": float(sum(batch.sum() for (batch,) in loader))}
+
+
+def interrupted(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    os.kill(os.getpid(), signal.SIGINT)
+    raise AssertionError("went on after Ctrl-C")
+
+
+def swallows_ctrl_c(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(600)
+    except BaseException:
+        pass
+    return {"loss": 1.0}
+
+
+class Sum:
+    """Its state is the sum of the trial's `x` over the units of resource; the larger, the better."""
+
+    unit = "step"
+    metrics = ("loss",)
+
+    def start(self, config: Mapping[str, Any], seed: int) -> list[float]:
+        return [config["x"], 0.0]
+
+    def advance(self, state: list[float]) -> dict[str, float]:
+        state[1] += state[0]
+        return {"loss": -state[1]}
+
+    def save(self, state: list[float], path: Path) -> None:
+        path.write_text(repr(state[1]))
+
+    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> list[float]:
+        return [config["x"], float(path.read_text())]
+
+
+class HangsTogether(Sum):
+    """Trials hang when they are trained together."""
+
+    def fusion_key(self, state: list[float]) -> int:
+        return 0
+
+    def fusion_gain(self, states: list[list[float]]) -> float:
+        return 2.0
+
+    def advance_together(self, states: list[list[float]]) -> None:
+        time.sleep(600)

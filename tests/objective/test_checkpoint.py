@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or absent, and never code."""
+"""What a training's checkpoint may hold: tensors and plain data, and never code."""
 
 from __future__ import annotations
 
@@ -27,25 +27,10 @@ def content(resource: int = 3) -> dict[str, Any]:
 
 
 def test_what_was_written_is_read(tmp_path: Path):
-    checkpoint.write(tmp_path / "checkpoint", content())
+    torch.save(content(), tmp_path / "checkpoint")
     found = checkpoint.read(tmp_path / "checkpoint", CPU)
     assert found["resource"] == 3
     assert torch.equal(found["model"]["weight"], torch.arange(3.0))
-
-
-def test_a_failed_write_leaves_the_old_checkpoint_and_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "checkpoint"
-    checkpoint.write(path, content(resource=1))
-
-    def breaks(_: object, target: Path) -> None:
-        Path(target).write_bytes(b"half a check")
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(torch, "save", breaks)
-    with pytest.raises(OSError, match="no space"):
-        checkpoint.write(path, content(resource=2))
-    assert os.listdir(tmp_path) == ["checkpoint"]
-    assert checkpoint.read(path, CPU)["resource"] == 1
 
 
 class Command:
@@ -75,7 +60,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path, form: str):
 @pytest.mark.parametrize("kept", [0, 10, 500])
 def test_a_file_that_was_cut_short_is_refused_by_its_name(tmp_path: Path, kept: int):
     path = tmp_path / "checkpoint"
-    checkpoint.write(path, content())
+    torch.save(content(), path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(StudyError, match=str(path)):
         checkpoint.read(path, CPU)

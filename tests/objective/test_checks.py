@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
+from hpo_pipeline import trust
 from hpo_pipeline.objective import checks
 from hpo_pipeline.objective.training import Training
 
@@ -28,8 +29,8 @@ class Reads64(nn.Linear):
 
 
 @pytest.fixture(autouse=True)
-def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HPO_TRUST", f"{__name__}.*")
+def _trusted() -> None:
+    trust.trust((__name__,))
 
 
 def problems(**arguments: Any) -> list[str]:
@@ -72,3 +73,76 @@ def test_running_a_model_leaves_the_random_state_alone():
     before = torch.get_rng_state()
     problems(n_scores=10)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Head(nn.Module):
+    """Has a layer that a config describes, and takes its size from numbers that a meta tensor doesn't have."""
+
+    def __init__(self, body: nn.Module, n_classes: int) -> None:
+        super().__init__()
+        self.body = body
+        width = int((torch.ones(3).sum() * 4).item())
+        self.last = nn.LazyLinear(n_classes) if width else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.last(self.body(x).flatten(1))
+
+
+class Odd:
+    """Raises whatever it is told to."""
+
+    def __init__(self, kind: str) -> None:
+        raise {"IndexError": IndexError(3), "AssertionError": AssertionError(), "KeyError": KeyError("x\ny")}[kind]
+
+
+def nested(body: dict[str, Any]) -> list[str]:
+    return Training(device="cpu").problems(
+        {
+            "model": {"_target_": f"{__name__}.Head", "body": body},
+            "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 8},
+            "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
+        }
+    )
+
+
+def test_a_model_that_needs_numbers_to_be_built_is_no_problem():
+    assert nested({"_target_": "torch.nn.Flatten"}) == []
+
+
+@pytest.mark.parametrize("size", [-3, 2.5, "abc", 10**30, None, [1]])
+@pytest.mark.parametrize("layer", ["Linear", "Conv2d"])
+def test_an_invalid_size_of_a_layer_is_one_line(layer, size):
+    sizes = {"in_features": 64, "out_features": size} if layer == "Linear" else {"in_channels": 1, "out_channels": size}
+    body = {"_target_": f"torch.nn.{layer}", **sizes, **({"kernel_size": 3} if layer == "Conv2d" else {})}
+    (line,) = nested(body)
+    assert line.startswith(f"model: {__name__}.Head refuses these values (")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"_target_": "torch.nn.Conv2d", "in_channels": 4, "out_channels": 4, "kernel_size": 3, "groups": 0},
+        {"_target_": "torch.nn.MultiheadAttention", "embed_dim": 0, "num_heads": 0},
+        {"_target_": "torch.nn.GroupNorm", "num_groups": 0, "num_channels": 4},
+        *({"_target_": f"{__name__}.Odd", "kind": kind} for kind in ("IndexError", "AssertionError", "KeyError")),
+    ],
+)
+def test_whatever_a_constructor_raises_is_one_line(body):
+    (line,) = nested(body)
+    assert line.startswith("model: ")
+    assert "\n" not in line
+
+
+def test_what_makes_no_module_is_refused():
+    trial = {
+        "model": {"_target_": f"{__name__}.NoModule"},
+        "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 8},
+        "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
+    }
+    assert Training(device="cpu").problems(trial) == [f"model._target_: {__name__}.NoModule makes no torch.nn.Module"]
+    assert Training(device="cpu").model_problems(trial) == []
+
+
+class NoModule:
+    """Nothing that could be trained."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hpo_pipeline import trust
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective.function import Function, learning_curve
 
@@ -19,8 +20,8 @@ def echo(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float
     return {"value": config["a"], "resource": resource, "seed": seed}
 
 
-def test_the_function_gets_the_config_the_resource_from_1_on_and_the_seed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HPO_TRUST", f"{__name__}.*")
+def test_the_function_gets_the_config_the_resource_from_1_on_and_the_seed():
+    trust.trust((__name__,))
     objective = Function(f"{__name__}.echo")
     state = objective.start({"a": 7}, 9)
     assert objective.advance(state) == {"value": 7, "resource": 1, "seed": 9}

@@ -136,7 +136,7 @@ def test_every_model_is_trained_together_by_every_optimizer(training, model, nam
         assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
 
 
-@pytest.mark.parametrize("name", [name for name in PACKS if "dropout" not in name and "three" not in name])
+@pytest.mark.parametrize("name", PACKS)
 def test_three_epochs_together_in_few_calls_are_three_epochs_alone(training, name, monkeypatch):
     monkeypatch.setattr(fused, "few_calls", lambda device: True)
     test_three_epochs_together_are_three_epochs_alone(training, name)
@@ -175,6 +175,29 @@ def test_gradients_are_clipped_for_each_trial(training):
     alone, together = started(training, configs), started(training, configs)
     expected = [training.advance(state) for state in alone]
     assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
+
+
+@pytest.mark.parametrize("final", [False, True])
+@pytest.mark.parametrize("few_calls", [False, True])
+def test_schedules_clipping_dropout_and_breaks_go_together(few_calls, final, monkeypatch, tmp_path):
+    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+    objective = Training(device="cpu", threads=1, final=final)
+    configs = [
+        {
+            **config(mlp(dropout_1=0.3), optimizer("SGD", lr=0.1, momentum=0.9), 100, lr_schedule=s),
+            "objective": {"grad_clip": c},
+        }
+        for s, c in zip(SCHEDULES, (None, 0.5, 2.0), strict=True)
+    ]
+    alone, together = started(objective, configs), started(objective, configs)
+    for epoch in range(4):
+        expected = [objective.advance(state) for state in alone]
+        first = [objective.advance(together[0])] if epoch == 2 else []  # one alone for a while
+        found = [*first, *objective.advance_together(together[len(first) :])]
+        assert found == [pytest.approx(metrics, rel=2e-3) for metrics in expected]
+        for i, state in enumerate(together):
+            objective.save(state, tmp_path / f"{i}.ckpt")
+            together[i] = objective.load(tmp_path / f"{i}.ckpt", configs[i], 7 + i)
 
 
 @pytest.mark.parametrize("few_calls", [False, True])

@@ -31,4 +31,4 @@ def test_options_of_different_groups_have_no_problems_together(options: tuple[Pa
 
 @pytest.mark.parametrize("path", sorted((ROOT / "objective").glob("*.yaml")), ids=lambda path: path.stem)
 def test_objectives_can_be_built_from_their_files(path: Path):
-    assert build(node(path)).unit in {"epoch", "step"}
+    assert build(node(path), "objective").unit in {"epoch", "step"}

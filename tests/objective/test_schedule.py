@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+
+from hpo_pipeline.objective.schedule import WALKED, Schedule
 from hpo_pipeline.objective.training import Training
 
 TORCHS = "torch.optim.lr_scheduler"
@@ -144,7 +148,7 @@ def test_a_trial_that_loses_its_schedule_goes_on_with_the_learning_rate_of_its_c
             {**CYCLIC, "cycle_momentum": True},
             "set cycle_momentum: false; a schedule here moves the learning rate alone",
         ),
-        ({"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}, "makes no torch.optim.lr_scheduler"),
+        ({"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}, "'torch.nn.Linear' is no lr_schedule"),
         ({**WARMUP_COSINE, "warmup_epochs": 5}, "lr_schedule.warmup_epochs: must be an integer from 0 to 4"),
         ({**WARMUP_COSINE, "T_max": 2.5}, "lr_schedule.T_max: must be an integer"),
         ({}, "lr_schedule: must be a mapping with a _target_"),
@@ -173,4 +177,39 @@ def test_a_wrong_learning_rate_is_not_reported_with_the_schedule_again(objective
 def test_what_makes_no_optimizer_is_refused(objective):
     wrong = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}
     (line,) = objective.problems(config(STEP) | {"optimizer": wrong})
-    assert line == "optimizer._target_: torch.nn.Linear makes no torch.optim.Optimizer"
+    assert line.startswith("optimizer._target_: 'torch.nn.Linear' is no optimizer; it may be a class of torch.optim")
+
+
+LONG = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "schedule", [STEP, EXPONENTIAL, COSINE, WARMUP_COSINE, CYCLIC], ids=lambda node: node["_target_"]
+)
+def test_a_long_schedule_is_not_walked_to_its_end_beforehand(objective, schedule, monkeypatch):
+    steps = []
+    monkeypatch.setattr("hpo_pipeline.objective.schedule._Rates.step", lambda rates: steps.append(1))
+    for batch_size in (8, 16):
+        trial = config(schedule, lr=0.123)
+        trial["dataset"]["batch_size"] = batch_size
+        assert objective.problems(trial | {"max_resource": LONG}) == []
+    assert len(steps) == WALKED - 1, "and another value of something else does not bring it up again"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "problem"),
+    [
+        ({**EXPONENTIAL, "gamma": 1.01}, "lr_schedule: .*the learning rate of epoch .* would be too large a number"),
+        (ONE_CYCLE | {"total_steps": 50_000}, "lr_schedule: .*The specified number of total steps is 50000"),
+        ({**CYCLIC, "base_lr": 1, "max_lr": -1, "step_size_up": 50_000}, "the learning rate of epoch .* would be -"),
+    ],
+)
+def test_what_goes_wrong_late_is_found_by_formula(objective, schedule, problem):
+    (line,) = objective.problems(config(schedule) | {"max_resource": LONG})
+    assert re.search(problem, line)
+
+
+def test_an_earlier_epoch_has_its_rate_again():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.2)
+    schedule = Schedule(EXPONENTIAL, optimizer)
+    assert [schedule.rates(epoch)[0] for epoch in (3, 3, 0, 2)] == [0.025, 0.025, 0.2, 0.05]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from hpo_pipeline import trust
 from hpo_pipeline.dataset.digits import Digits
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective.training import Training
@@ -129,10 +130,8 @@ class Net(nn.Module):
         return self.layers(x)
 
 
-def test_any_module_can_be_trained_and_resumed_with_its_buffers(
-    objective: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("HPO_TRUST", f"{__name__}.*")
+def test_any_module_can_be_trained_and_resumed_with_its_buffers(objective: Training, tmp_path: Path):
+    trust.trust((__name__,))
     trial = config() | {"model": {"_target_": f"{__name__}.Net", "width": 7}}
     assert objective.problems(trial) == []
     whole = run(objective, trial, 0, 2)

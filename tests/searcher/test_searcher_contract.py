@@ -6,9 +6,12 @@ import pytest
 from components import SEARCHERS, SPACES
 
 from hpo_pipeline.scheduler.fifo import FIFO
+from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.random import RandomSearch
+from hpo_pipeline.searcher.sobol import SobolSearch
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.seeding import generator
+from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.testing import ContractError, check_searcher, simulate
 
 
@@ -32,6 +35,21 @@ def test_with_points_to_evaluate_and_a_break_a_finite_space_is_gone_through_once
     configs = [resumed.new().config for _ in range(10)]
     assert configs[:2] == points[:2]
     assert {(c["first"], c["second"]) for c in configs} == {(i, j) for i in range(1, 5) for j in range(1, i + 1)}
+
+
+@pytest.mark.parametrize("make", [RandomSearch, SobolSearch, GridSearch])
+def test_rare_values_and_a_mid_point_that_is_excluded_are_gone_through_once(make):
+    # The mid-point of both is 2. The first is 0 or 4 in one of 16 draws each.
+    tree = {
+        "first": {"type": "scipy", "distribution": "binom", "n": 4, "p": 0.5},
+        "second": {"type": "int", "low": 0, "high": 4},
+        "constraints": ["second < first"],
+    }
+    space = SearchSpace.parse(tree)
+    trials = Suggestions(make(space, 0), space, 10, [{}])
+    configs = [trials.new().config for _ in range(10)]
+    assert {(c["first"], c["second"]) for c in configs} == {(i, j) for i in range(5) for j in range(i)}
+    assert len(trials.notes) == 1
 
 
 def test_the_suite_catches_a_searcher_that_repeats_itself():

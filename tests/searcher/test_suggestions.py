@@ -109,3 +109,35 @@ def test_wrong_points_are_refused_all_at_once():
     with pytest.raises(ConfigError) as caught:
         Suggestions(Recorder(), SPACE, points=points)
     assert caught.value.problems[0].startswith("points_to_evaluate[0].optimizer.lr: ")
+
+
+CONSTRAINED = SearchSpace.parse(
+    {
+        "model": {"n_units": {"type": "int", "low": 4, "high": 1024}, "width": {"type": "int", "low": 4, "high": 1024}},
+        "constraints": ["model.n_units < model.width"],
+    }
+)
+
+
+def test_a_mid_point_that_a_constraint_excludes_is_left_out_and_this_is_said():
+    suggestions = Suggestions(RandomSearch(CONSTRAINED, 0), CONSTRAINED, points=[{}, {"model.width": 600}, {}])
+    assert suggestions.notes == [
+        "points_to_evaluate: the mid-point of the space is left out: 'model.n_units < model.width' does not hold for "
+        "model.n_units 514, model.width 514"
+    ]
+    assert suggestions.new().config == {"model.n_units": 514, "model.width": 600}
+    assert CONSTRAINED.allows(suggestions.new().config)
+
+
+def test_a_point_that_a_person_gave_and_a_constraint_excludes_is_an_error():
+    with pytest.raises(ConfigError) as caught:
+        Suggestions(Recorder(), CONSTRAINED, points=[{}, {"model.n_units": 600}])
+    assert caught.value.problems == [
+        "points_to_evaluate[1].constraints: 'model.n_units < model.width' does not hold for "
+        "model.n_units 600, model.width 514"
+    ]
+
+
+def test_nothing_is_said_of_a_mid_point_that_is_in_the_space_or_was_not_asked_for():
+    assert Suggestions(Recorder(), SPACE, points=[{}]).notes == []
+    assert Suggestions(Recorder(), CONSTRAINED, points=[{"model.width": 515}]).notes == []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.journal import Journal
 from hpo_pipeline.tracker.schema import Update
-from hpo_pipeline.tracker.store import RunStore
+from hpo_pipeline.tracker.store import LostError, RefusedError, RunStore
 from hpo_pipeline.tracker.writer import Writer
 
 CONFIG: dict[str, Any] = {
@@ -124,7 +127,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
         self.experiment_tags: dict[str, str] = {}
-        self.calls = 0
+        self._numbers = itertools.count()
 
     def experiment(self, name: str) -> str:
         return "1"
@@ -132,24 +135,26 @@ class MemoryStore:
     def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
         self.experiment_tags[key] = value
 
-    def exists(self, run_id: str) -> bool:
-        return run_id in self.runs
+    def check(self) -> None: ...
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        return dict(self.runs[run_id]["tags"]) if run_id in self.runs else {}
 
     def find(self, experiment_id: str, tag: str, value: str) -> str | None:
         return next((run_id for run_id, run in self.runs.items() if run["tags"].get(tag) == value), None)
 
-    def children(self, experiment_id: str, study: str) -> dict[int, str]:
-        mine = {i: run["tags"] for i, run in self.runs.items() if run["tags"].get("mlflow.parentRunId") == study}
-        return {int(tags["hpo.trial"]): run_id for run_id, tags in mine.items()}
+    def trials(self, experiment_id: str, study_id: str) -> dict[int, str]:
+        uids = {run_id: run["tags"].get("hpo.uid", "").rpartition(":") for run_id, run in self.runs.items()}
+        return {int(trial): run_id for run_id, (study, _, trial) in uids.items() if study and study == study_id}
 
     def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str:
-        run_id = f"run{len(self.runs)}"
+        run_id = f"run{next(self._numbers)}"
         new = {"name": name, "status": "RUNNING", "tags": dict(tags), "params": {}, "metrics": set(), "files": {}}
         self.runs[run_id] = new
         return run_id
 
     def log(self, run_id: str, update: Update) -> list[str]:
-        run = self.runs[run_id]
+        run = self._there(run_id)
         changed = {key for key, value in update.params.items() if run["params"].get(key, value) != value}
         run["params"] = update.params | run["params"]
         run["tags"] |= update.tags
@@ -158,15 +163,31 @@ class MemoryStore:
         return sorted(changed)
 
     def set_status(self, run_id: str, status: str, time: int) -> None:
-        self.runs[run_id]["status"] = status
+        self._there(run_id)["status"] = status
+
+    def _there(self, run_id: str) -> dict[str, Any]:
+        if run_id not in self.runs:
+            raise LostError(f"a run of this study ({run_id}) was deleted")
+        return self.runs[run_id]
 
     def text(self, run_id: str, name: str, content: str) -> None:
-        self.runs[run_id]["files"][name] = content
+        self._there(run_id)["files"][name] = content
 
     def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
+        if run_id not in self.runs:
+            raise RefusedError("there is no such run")
         self.runs[run_id]["files"][f"{folder or ''}{path.name}"] = "file"
 
+    def has_file(self, run_id: str, name: str) -> bool:
+        return run_id in self.runs and name in self.runs[run_id]["files"]
+
     def analyze(self) -> None: ...
+
+    def children(self) -> dict[int, str]:
+        """Trial id -> run id, of the only study."""
+        (parent,) = (run_id for run_id, run in self.runs.items() if run["tags"]["hpo.role"] == "study")
+        mine = {i: run["tags"] for i, run in self.runs.items() if run["tags"].get("mlflow.parentRunId") == parent}
+        return {int(tags["hpo.trial"]): run_id for run_id, tags in mine.items()}
 
     def named(self, name: str) -> dict[str, Any]:
         found = [run for run in self.runs.values() if run["name"] == name]
@@ -181,7 +202,9 @@ class MemoryStore:
                 "status": run["status"],
                 "params": run["params"],
                 "tags": {
-                    k: v for k, v in run["tags"].items() if k not in ("mlflow.parentRunId", "mlflow.note.content")
+                    k: v
+                    for k, v in run["tags"].items()
+                    if k not in ("mlflow.parentRunId", "mlflow.note.content", "hpo.journal")
                 },
                 "metrics": sorted(
                     m for m in run["metrics"] if not m[0].startswith(("hpo.trials.", "hpo.resource.total"))
@@ -205,12 +228,14 @@ class Faulty:
     ) -> None:
         self.store, self.at, self.after, self.error, self.times = store, at, after, error, times
         self.count = 0
+        self.called: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.store, name)
 
         def call(*arguments: Any) -> Any:
             number, self.count = self.count, self.count + 1
+            self.called.add(name)
             fails = self.at <= number < self.at + self.times
             if fails and not self.after:
                 raise self.error()
@@ -228,3 +253,11 @@ def carry(study: Study, store: Any, config: dict[str, Any] = CONFIG) -> Writer:
     writer.closing.set()
     writer.run()
     return writer
+
+
+def execute(path: Path, statement: str) -> list[Any]:
+    """One SQL statement in a database of its own connection."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(statement).fetchall()
+        connection.commit()
+        return found

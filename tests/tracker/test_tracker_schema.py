@@ -16,8 +16,7 @@ def points(run: dict[str, Any], key: str) -> list[tuple[int, str]]:
 def test_16_trials_of_successive_halving_make_31_rung_records_in_16_runs_under_one(study: Study, memory: MemoryStore):
     study.successive_halving()
     carry(study, memory)
-    parent = next(run_id for run_id, run in memory.runs.items() if run["name"] == "s")
-    children = memory.children("1", parent)
+    children = memory.children()
     assert len(children) == 16
     assert len(memory.runs) == 17
     assert sum(len(points(memory.runs[run], "rung/error")) for run in children.values()) == 31

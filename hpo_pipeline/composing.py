@@ -1,0 +1,89 @@
+"""What follows from a composed config by composing again: a trial's config, what was changed, options of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+
+from hpo_pipeline.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.public import resolved, without_hydra
+from hpo_pipeline.report.command import overrides
+
+CONF = "hpo_pipeline.conf"
+
+# `train`, found also where the primary config is a saved one or another project's, with no `train` beside it.
+_PLAIN_TRAIN = "plain_train"
+ConfigStore.instance().store(_PLAIN_TRAIN, {"defaults": ["train"]}, provider=__name__)
+
+
+def merger(cfg: DictConfig, config: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+    """How to put a sample into the training config, if that takes more than setting values: None where it doesn't.
+
+    Where a training key refers to another (`model.n_units_2: ${model.n_units_1}`), it has to follow the sample.
+    """
+    part = {key: OmegaConf.to_container(cfg, resolve=False)[key] for key in TRAINING_KEYS if key in cfg}  # type: ignore
+    if not any(isinstance(value, str) and "${" in value for value in flatten(part).values()):
+        return None
+    fixed = {key: value for key, value in config.items() if key not in TRAINING_KEYS}
+
+    def merge(sample: dict[str, Any]) -> dict[str, Any]:
+        merged = OmegaConf.create({**fixed, **part})
+        for path, value in sample.items():
+            OmegaConf.update(merged, path, value, merge=False)
+        plain = resolved(merged)
+        return {key: plain[key] for key in part}
+
+    return merge
+
+
+def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
+    """What was set besides the choice of groups, as far as a training is concerned: path -> value, as it may be shown.
+
+    Raises:
+        ConfigError: a saved config chose an option of a --config-dir that isn't given now.
+    """
+    groups = {group: option for group, option in choices.items() if group in TRAINING_KEYS}
+    searchpath = [*HydraConfig.get().searchpath, f"pkg://{CONF}"]
+    base = overrides({"hydra.searchpath": searchpath, **groups, "name": config["name"]})
+    try:
+        plain = hydra.compose(_PLAIN_TRAIN, overrides=base)
+    except MissingConfigException as error:
+        told = str(error).partition("\n")[0]
+        raise ConfigError(f"choices: {told}; if this is a file of your own, give its folder: --config-dir …") from None
+    changed = {key for key in TRAINING_SETTINGS if plain[key] != config[key]}
+    for key in changed:  # what refers to them follows
+        plain[key] = config[key]
+    before, now = flatten(resolved(without_hydra(plain))), flatten({key: config[key] for key in TRAINING_KEYS})
+    written = flatten(public)
+    return {
+        path: written.get(path, value)
+        for path, value in now.items()
+        if path.partition(".")[0] in changed or before.get(path, ...) != value
+    }
+
+
+def options_of(config: dict[str, Any], choices: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What the options compose to of each config group that the search space chooses from: composed once, here."""
+    found: dict[str, dict[str, Any]] = {}
+    settings = overrides({"name": config["name"], **{key: config[key] for key in TRAINING_SETTINGS}})
+    for group, node in (config.get("search_space") or {}).items():
+        if group not in choices or not isinstance(node, dict) or node.get("type") != "choice":
+            continue
+        there = GlobalHydra.instance().config_loader().get_group_options(group)
+        fixed = [f"{other}={option}" for other, option in choices.items() if other in TRAINING_KEYS and other != group]
+        found[group] = {
+            option: resolved(without_hydra(hydra.compose("train", overrides=[*fixed, f"{group}={option}", *settings])))[
+                group
+            ]
+            for option in map(str, node.get("choices") or ())
+            if option in there
+        }
+    return found

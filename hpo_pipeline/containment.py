@@ -1,0 +1,57 @@
+"""Writes stay inside the study and the store beside it, unless the person who types says otherwise.
+
+A file that is composed may come from anyone: what it says of where things are written must lead below the current
+folder. (A symbolic link that lies there is the person's own.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from hpo_pipeline.tracker.uri import database_path
+
+
+def leads_elsewhere(path: str | PurePath) -> bool:
+    """Whether a path, relative to the current folder, may leave it."""
+    parts = PurePath(path).parts
+    return PurePath(path).is_absolute() or ".." in parts or str(path).startswith("~")
+
+
+def written_places(config: Mapping[str, Any]) -> dict[str, str]:
+    """Path in the config -> value, of what leads out of the current folder, or to a server."""
+    found: dict[str, str] = {}
+    if leads_elsewhere(str(config["folder"])):
+        found["folder"] = str(config["folder"])
+    tracker = config.get("tracker")
+    uri = tracker.get("uri") if isinstance(tracker, Mapping) else None
+    if isinstance(uri, str) and uri != os.environ.get("MLFLOW_TRACKING_URI"):
+        database = database_path(uri)
+        if database is None or leads_elsewhere(database):
+            found["tracker.uri"] = uri
+    return found
+
+
+def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bool]) -> Iterator[str]:
+    """A line for each place outside that a file, and not the person, names."""
+    for path, value in written_places(config).items():
+        if not is_typed(path):
+            other = ", or set MLFLOW_TRACKING_URI" if path == "tracker.uri" else ""
+            yield (
+                f"{path}: {value!r} comes from a file and leads out of this folder; "
+                f"if this is what you want, type {path}=…{other}"
+            )
+
+
+def without_download(config: dict[str, Any], public: dict[str, Any], is_typed: Callable[[str], bool]) -> list[str]:
+    """Switches downloading off where a file, and not the person, has the data lie elsewhere; says so in a line."""
+    dataset = config.get("dataset")
+    if not isinstance(dataset, Mapping) or not dataset.get("download") or is_typed("dataset.root"):
+        return []
+    if not isinstance(dataset.get("root"), str) or not leads_elsewhere(dataset["root"]):
+        return []
+    for tree in (config, public):
+        tree["dataset"] = {**tree["dataset"], "download": False}
+    return ["dataset.root comes from a file and leads out of this folder: nothing is downloaded there"]

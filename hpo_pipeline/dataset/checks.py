@@ -1,0 +1,115 @@
+"""What is wrong with the data that a dataset hands over, found before anything is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hpo_pipeline.dataset import Dataset, Splits
+from hpo_pipeline.errors import ConfigError
+
+
+def load(dataset: Dataset) -> Splits:
+    """What the dataset holds for training and validation.
+
+    Raises:
+        ConfigError: with all that is wrong with it, each line under the key `dataset`.
+    """
+    splits = dataset.load()
+    if not isinstance(splits, Splits):
+        raise ConfigError(f"dataset: load() gives {_kind(splits)}; give hpo_pipeline.dataset.Splits(…)")
+    found = [
+        *_class_problems(dataset, splits),
+        *_problems("train", splits.x_train, splits.y_train, splits.n_classes),
+        *_problems("validation", splits.x_validation, splits.y_validation, splits.n_classes),
+    ]
+    train, validation = splits.x_train, splits.x_validation
+    if not found and train.shape[1:] != validation.shape[1:]:
+        found.append(
+            f"dataset: one example has the shape {tuple(train.shape[1:])} in x_train and "
+            f"{tuple(validation.shape[1:])} in x_validation; give both the same"
+        )
+    if found:
+        raise ConfigError(found)
+    return splits
+
+
+def load_test(dataset: Dataset, like: Splits) -> tuple[Tensor, Tensor]:
+    """The test examples and their classes, which must be like those for training.
+
+    Raises:
+        ConfigError: with all that is wrong with them.
+    """
+    parts: Any = dataset.load_test()
+    if not isinstance(parts, (tuple, list)) or len(parts) != 2:
+        raise ConfigError(f"dataset: load_test() gives {_kind(parts)}; give the examples and their classes, (x, y)")
+    x, y = parts
+    found = list(_problems("test", x, y, like.n_classes))
+    if not found and tuple(x.shape[1:]) != like.input_shape:
+        found.append(
+            f"dataset: one example has the shape {like.input_shape} in x_train and {tuple(x.shape[1:])} in x_test"
+        )
+    if found:
+        raise ConfigError(found)
+    return x, y
+
+
+def _class_problems(dataset: Dataset, splits: Splits) -> Iterator[str]:
+    """Where the class, by which models are checked, and the data say different things."""
+    n_classes = splits.n_classes
+    if not isinstance(n_classes, int) or isinstance(n_classes, bool) or n_classes < 1:
+        yield f"dataset: n_classes must be an integer of at least 1, got {n_classes!r}"
+    if not isinstance(splits.x_train, Tensor):
+        return
+    for name, found in (("n_classes", n_classes), ("input_shape", splits.input_shape)):
+        said = getattr(dataset, name, None)
+        said = tuple(said) if isinstance(said, (list, torch.Size)) else said
+        if said is not None and said != found:
+            yield f"dataset: {type(dataset).__name__}.{name} is {said!r}, that of the data {found!r}; make them equal"
+
+
+def _problems(part: str, x: Any, y: Any, n_classes: Any) -> Iterator[str]:
+    x_name, y_name = f"dataset: x_{part}", f"dataset: y_{part}"
+    x_fits, y_fits = True, True
+    for line in _tensor_problems(x_name, x, torch.float32, "float()"):
+        x_fits = False
+        yield line
+    for line in _tensor_problems(y_name, y, torch.int64, "long()"):
+        y_fits = False
+        yield line
+    if x_fits and x.dim() < 2:
+        x_fits = False
+        yield f"{x_name} must have the shape (n, *input_shape), got {tuple(x.shape)}; one number an example is (n, 1)"
+    if y_fits and y.dim() != 1:
+        y_fits = False
+        yield f"{y_name} must have the shape (n,), one class an example, got {tuple(y.shape)}"
+    if x_fits and len(x) == 0:
+        x_fits = False
+        yield f"{x_name} is empty; at least one example is needed"
+    if x_fits and y_fits and len(x) != len(y):
+        yield f"{x_name} has {len(x)} examples and y_{part} {len(y)} classes; one for each is needed"
+    if x_fits and (broken := int((~x.isfinite()).flatten(1).any(dim=1).sum())):
+        yield f"{x_name} has NaN or infinity in {broken} of {len(x)} examples; leave these out, or fill the gaps"
+    if y_fits and len(y) and isinstance(n_classes, int):
+        low, high = int(y.min()), int(y.max())
+        if low < 0 or high >= n_classes:
+            mend = "subtract 1" if (low, high) == (1, n_classes) else "number the classes from 0, or mend n_classes"
+            yield f"{y_name} must be in 0..{n_classes - 1} for n_classes {n_classes}, got {low}..{high}; {mend}"
+
+
+def _tensor_problems(name: str, value: Any, dtype: torch.dtype, convert: str) -> Iterator[str]:
+    wanted = str(dtype).removeprefix("torch.")
+    if not isinstance(value, Tensor):
+        yield f"{name} must be a torch tensor of {wanted}, got {_kind(value)}; convert it: torch.as_tensor(…).{convert}"
+    elif value.dtype != dtype:
+        yield f"{name} must be {wanted}, got {str(value.dtype).removeprefix('torch.')}; convert it with .{convert}"
+
+
+def _kind(value: Any) -> str:
+    """`numpy.ndarray of float64`."""
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name} of {value.dtype}" if hasattr(value, "dtype") else name

@@ -1,0 +1,246 @@
+"""What a config is composed of: which file or typed override contributed what. Watches Hydra while it composes.
+
+    with watched():  compose(...);  composition() -> Composition(layers=[...], typed=[...])
+
+Hydra forgets who said what once a config is composed, and acts on its own part of it before anybody can look. While
+it is watched, what files say of Hydra itself is checked before it acts (hydra_keys.py); a domain of the search space
+that is given anew replaces the old one instead of being mixed with it; and so does an option of a group that is chosen
+on top of a saved config.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.default_element import ResultDefault
+from hydra.core.override_parser.types import Override
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig, OmegaConf
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.hydra_keys import file_problems, name_problems
+from hpo_pipeline.space.tree import merged, replaces
+
+_OWN = "pkg://hpo_pipeline.conf"
+_MOST_NODES = 100_000
+"""A YAML file that stands for more values than that, by aliases of aliases, is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one file contributes.
+
+    Attributes:
+        path: of the option, "experiment/quick", or the name of the primary config.
+        source: the folder or package that it was found in: "file:///home/…", "pkg://hpo_pipeline.conf".
+        content: plain, interpolations as they are written, at its place in the whole config.
+        primary: whether it is the primary config itself.
+    """
+
+    path: str
+    source: str
+    content: dict[str, Any]
+    primary: bool
+
+    @property
+    def group(self) -> str:
+        """The group that it is an option of, or an empty string."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def is_ours(self) -> bool:
+        return self.source == _OWN
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether it is the config.yaml of a study or a training: the options that it was composed of are noted."""
+        return self.primary and isinstance(self.content.get("choices"), Mapping)
+
+
+@dataclass(slots=True)
+class Composition:
+    """Layers in the order in which they were put on top of each other, then what was typed."""
+
+    layers: list[Layer] = field(default_factory=list)
+    typed: list[Override] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def is_typed(self, path: str) -> bool:
+        """Whether the value at `path` was typed (a chosen option was not: what it holds is a file's)."""
+        for override in self.typed:
+            key, value = override.key_or_group, override.value()
+            if key == path or (path.startswith(f"{key}.") and isinstance(value, Mapping)):
+                return True
+        return False
+
+    @property
+    def saved(self) -> bool:
+        return any(layer.is_saved for layer in self.layers)
+
+
+_current: ContextVar[Composition] = ContextVar("_current")
+
+
+def composition() -> Composition:
+    """Of what was composed last."""
+    return _current.get(Composition())
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Watches whatever Hydra composes inside the block.
+
+    Raises, from Hydra's composing:
+        ConfigError: files set what only the person who types may set.
+    """
+    # Methods of the class, not a class of our own: Hydra 1.4 asks for the exact type.
+    with contextlib.ExitStack() as stack:
+        for owner, name, ours in (
+            (FileConfigSource, "load_config", _load_file),
+            (ConfigLoaderImpl, "_process_config_searchpath", _process_config_searchpath),
+            (ConfigLoaderImpl, "_load_single_config", _load_single_config),
+            (ConfigLoaderImpl, "_compose_config_from_defaults_list", _compose_config_from_defaults_list),
+            (ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides_to_config)),
+        ):
+            stack.enter_context(mock.patch.object(owner, name, ours))
+        yield
+
+
+_load_file_unseen = FileConfigSource.load_config
+_process_searchpath_unseen = ConfigLoaderImpl._process_config_searchpath
+_load_single_unseen = ConfigLoaderImpl._load_single_config
+_compose_unseen = ConfigLoaderImpl._compose_config_from_defaults_list
+_apply_unseen = ConfigLoaderImpl._apply_overrides_to_config
+
+
+def _load_file(self: FileConfigSource, config_path: str) -> ConfigResult:
+    """Refuses a file whose aliases stand for more than memory and patience allow; then reads it."""
+    path = Path(self.path, self._normalize_file_name(config_path))
+    with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):  # for whoever reads it next to say
+        text = path.read_text(encoding="utf-8")
+        if "*" in text and "&" in text and _size(yaml.compose(text, Loader=yaml.SafeLoader), {}) > _MOST_NODES:
+            raise ConfigError(f"{path}: its aliases stand for more than {_MOST_NODES} values; write out what is needed")
+    return _load_file_unseen(self, config_path)
+
+
+def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """How many values a YAML node stands for, those behind aliases counted each time."""
+    if node is None or id(node) in known:
+        return known.get(id(node), 0)
+    known[id(node)] = _MOST_NODES + 1  # until it is known: an alias of itself has no end
+    if isinstance(node, yaml.MappingNode):
+        size = 1 + sum(_size(key, known) + _size(value, known) for key, value in node.value)
+    elif isinstance(node, yaml.SequenceNode):
+        size = 1 + sum(_size(item, known) for item in node.value)
+    else:
+        size = 1
+    known[id(node)] = size
+    return size
+
+
+def _process_config_searchpath(
+    self: ConfigLoaderImpl, config_name: str | None, parsed_overrides: list[Override], repo: Any
+) -> None:
+    """Refuses to import a package because a file wants configs from it."""
+    _current.set(Composition(typed=list(parsed_overrides)))
+    typed = any(override.key_or_group == "hydra.searchpath" for override in parsed_overrides)
+    primary = repo.load_config(config_path=config_name) if config_name and not typed else None
+    if primary is not None and isinstance(primary.config, DictConfig):
+        node = OmegaConf.to_container(primary.config, resolve=False)
+        hydra = node.get("hydra") if isinstance(node, dict) else None
+        if isinstance(hydra, dict) and (found := list(file_problems({"searchpath": hydra.get("searchpath", [])}))):
+            raise ConfigError(f"{config_name}: {problem}" for problem in found)
+    _process_searchpath_unseen(self, config_name, parsed_overrides, repo)
+
+
+def _load_single_config(self: ConfigLoaderImpl, default: ResultDefault, repo: Any) -> ConfigResult:
+    """Notes what a file contributes, and what is wrong with what it says of Hydra; before Hydra looks at it."""
+    loaded = repo.load_config(config_path=default.config_path)
+    if loaded is not None and OmegaConf.is_config(loaded.config):
+        _look_at(default, self._embed_result_config(loaded, default.package))
+    return _load_single_unseen(self, default, repo)
+
+
+def _look_at(default: ResultDefault, result: ConfigResult) -> None:
+    path, source = str(default.config_path), str(result.path)
+    now = composition()
+    if path.startswith(("hydra/launcher/", "hydra/sweeper/")) and path.rpartition("/")[2] != "basic":
+        group = path.rpartition("/")[0]
+        if not any(override.key_or_group == group for override in now.typed):
+            now.problems.append(f"{group}: a file can't choose this; if you want it, type {group}=…")
+    if source.startswith("structured://") or source == "pkg://hydra.conf":
+        return  # code that is installed
+    content = OmegaConf.to_container(result.config, resolve=False)
+    if isinstance(content, dict):
+        plain = {str(key): value for key, value in content.items() if key != "defaults"}
+        now.layers.append(Layer(path, source, plain, bool(default.primary)))
+        typed = any(override.key_or_group == path.rpartition("/")[0] for override in now.typed)
+        if "hydra" in plain and not (path.startswith("hydra/") and typed):
+            now.problems += [f"{path}: {problem}" for problem in file_problems(plain["hydra"])]
+
+
+def _compose_config_from_defaults_list(
+    self: ConfigLoaderImpl, defaults: Sequence[ResultDefault], repo: Any
+) -> DictConfig:
+    now = composition()
+    now.layers.clear()
+    now.problems.clear()
+    try:
+        config: DictConfig = _compose_unseen(self, list(defaults), repo)
+    finally:  # what is refused may be what can't be composed
+        if found := [*now.problems, *_name_problems(now)]:
+            raise ConfigError(dict.fromkeys(found))
+    for key in _replaced(now.layers):
+        OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
+    return config
+
+
+def _name_problems(now: Composition) -> list[str]:
+    """Hydra makes folders of its own before the study's name is looked at: it may not lead elsewhere."""
+    if not any("${name}" in str(layer.content.get("hydra")) for layer in now.layers) or now.is_typed("name"):
+        return []
+    return [
+        problem for layer in now.layers if "name" in layer.content for problem in name_problems(layer.content["name"])
+    ]
+
+
+def _replaced(layers: Sequence[Layer]) -> list[str]:
+    """Root keys where one layer replaces what another said, instead of being mixed with it."""
+    saved = any(layer.is_saved for layer in layers)
+    chosen = [layer.group for layer in layers if saved and layer.group in layer.content]
+    spaces = ["search_space" for layer in layers if layer.content.get("search_space")]
+    return list(dict.fromkeys(chosen + spaces))
+
+
+def _folded(layers: Sequence[Layer], key: str) -> Any:
+    """What stands at `key` when all layers are on top of each other."""
+    node: Any = None
+    for layer in layers:
+        if key in layer.content:
+            new = layer.content[key]
+            node = new if layer.group == key else merged(node, new)
+    return node
+
+
+def _apply_overrides_to_config(overrides: Sequence[Override], config: DictConfig) -> None:
+    """Hydra's own, except that a domain of the search space that is typed anew replaces the old one."""
+    for override in overrides:
+        key, value = override.key_or_group, override.value()
+        node = OmegaConf.select(config, key, throw_on_missing=False) if key.startswith("search_space.") else None
+        old = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else None
+        if old is None or override.is_delete():
+            _apply_unseen([override], config)
+            continue
+        if replaces(old, value):
+            OmegaConf.update(config, key, merged(old, value), merge=False, force_add=True)
+        else:
+            _apply_unseen([override], config)

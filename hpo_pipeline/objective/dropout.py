@@ -1,0 +1,149 @@
+"""Dropout of which every mask follows from the trial's own seed, whoever is trained beside it.
+
+On a processor, a generator for each trial does that. On a GPU one call has to draw for all trials, and so a mask is no
+stream there but a function: unit u of example b, in the step that begins at the epoch's example s, stays where
+
+    mix(salt(seed, layer) + s G_s + b G_b + u G_u)  <  (1 - p) 2^64        (integers modulo 2^64)
+
+with SplitMix64's `mix` (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", in Stafford's
+variant 13). No width, batch size or neighbour enters it, and a trial alone has the same masks (`Alone`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hpo_pipeline.seeding import derived_seed
+
+LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+"""Those that are known here; their subclasses may do anything."""
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >> 63 else number
+
+
+_OF_STEP, _OF_EXAMPLE, _OF_UNIT = map(_signed, (0xD1342543DE82EF95, 0xDA942042E4DD58B5, 0x9E3779B97F4A7C15))
+_ROUNDS = ((30, _signed(0xBF58476D1CE4E5B9)), (27, _signed(0x94D049BB133111EB)))
+
+
+def mask_shape(layer: nn.Module, shape: torch.Size) -> tuple[int, ...]:
+    """Of the mask for an input of this shape: whole channels are dropped by all layers but the plain one."""
+    if type(layer) is nn.Dropout:
+        return tuple(shape)
+    unbatched = (type(layer), len(shape)) in ((nn.Dropout1d, 2), (nn.Dropout3d, 4))  # the channels come first then
+    channels = 1 if unbatched else 2
+    return (*shape[:channels], *[1] * (len(shape) - channels))
+
+
+def salt(seed: int, layer: str, call: int = 0) -> int:
+    """Of one trial's epoch, by the seed of it, for the so-and-so-many-th call in a step of the layer of this name."""
+    return derived_seed(seed, "dropout", layer, call)
+
+
+def units(n: int, device: torch.device) -> Tensor:
+    """What each unit of an example adds to its salt, `(n,)`."""
+    return torch.arange(n, device=device).mul_(_OF_UNIT)
+
+
+def examples(starts: Tensor, n: int) -> Tensor:
+    """What each example of a batch adds, `(K, n)`. `starts`: where in the epoch the trials' batches begin, `(K,)`."""
+    return starts.unsqueeze(1) * _OF_STEP + torch.arange(n, device=starts.device).mul_(_OF_EXAMPLE)
+
+
+class Rates:
+    """The probabilities of being dropped of K trials and L layers.
+
+    Args:
+        rates: in [0, 1], `(K, L)`.
+        widths: units of each layer, `(L,)`: all layers below each other.
+        like: has the dtype and device of the masks.
+    """
+
+    def __init__(self, rates: Sequence[Sequence[float]], widths: Sequence[int], like: Tensor) -> None:
+        # Keys are signed: the least of them is -2^63.
+        most = [[max(-(1 << 63), int((1 - p) * 2**64) - 1 - (1 << 63)) for p in own] for own in rates]
+        factors = [[0.0 if p == 1 else 1 / (1 - p) for p in own] for own in rates]
+        of_unit = torch.tensor([layer for layer, width in enumerate(widths) for _ in range(width)])
+        self._most = torch.tensor(most)[:, of_unit].unsqueeze(2).to(like.device)
+        self._factors = torch.tensor(factors, dtype=like.dtype)[:, of_unit].unsqueeze(2).to(like.device)
+
+    def masks(self, keys: Tensor) -> Tensor:
+        """1 / (1 - p) for what stays and 0 for what is dropped.
+
+        Args:
+            keys: the sums of the formula above, `(k, sum of widths or 1, …)` for the first `k` trials; overwritten.
+        """
+        for shift, factor in _ROUNDS:
+            keys.bitwise_xor_((keys >> shift).bitwise_and_((1 << (64 - shift)) - 1)).mul_(factor)
+        # The last round of the mixing concerns the lower half of the bits, which have no say here.
+        return (keys <= self._most[: len(keys)]).to(self._factors.dtype).mul_(self._factors[: len(keys)])
+
+
+class Alone:
+    """A model in training whose dropout layers have the masks that they would have in a stack on a GPU.
+
+    with Alone(model, seed).dropout() as forward:
+        scores = forward(x)  # one step after the other
+
+    Args:
+        model: in training mode.
+        seed: of the epoch.
+    """
+
+    def __init__(self, model: nn.Module, seed: int) -> None:
+        self._model = model
+        self._seed = seed
+        self._start = torch.zeros(1, dtype=torch.int64)
+        self._calls: dict[str, int] = {}
+        self._known: dict[tuple[str, int, float], tuple[Tensor, Rates]] = {}
+
+    @contextmanager
+    def dropout(self) -> Iterator[Alone]:
+        """Puts the masks in the place of torch's own, for the time being."""
+        layers = {name: layer for name, layer in self._model.named_modules() if type(layer) in LAYERS}
+        for name, layer in layers.items():
+            layer.forward = partial(self._dropped, name, layer)
+        try:
+            yield self
+        finally:
+            for layer in layers.values():
+                del layer.forward
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self._calls.clear()
+        self._start = self._start.to(x.device)
+        scores: Tensor = self._model(x)
+        self._start += len(x)
+        return scores
+
+    @torch.no_grad()
+    def _mask(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
+        call = self._calls[name] = self._calls.get(name, -1) + 1
+        rate: Any = layer.p
+        if (name, call, rate) not in self._known:  # waiting for the device once, not in every step
+            salts = torch.tensor([salt(self._seed, name, call)], device=x.device)
+            self._known[name, call, rate] = salts, Rates([[rate]], [1], x)
+        salts, rates = self._known[name, call, rate]
+        shape = mask_shape(layer, x.shape)
+        return rates.masks(keys_of(salts, self._start, shape)).view(shape)
+
+    def _dropped(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
+        if not layer.training or not layer.p:
+            return x
+        mask = self._mask(name, layer, x)
+        return x.mul_(mask) if layer.inplace else x * mask
+
+
+def keys_of(salts: Tensor, starts: Tensor, shape: Sequence[int]) -> Tensor:
+    """What to draw masks of this shape by, `(K, examples, units of one)`; `salts` `(K,)`, `starts` `(K,)` or `(1,)`."""
+    n = shape[0] if shape else 1
+    own = units(math.prod(shape[1:]), salts.device)
+    return (salts.unsqueeze(1) + examples(starts, n)).unsqueeze(2) + own

@@ -1,0 +1,40 @@
+"""One line on how far something is that is waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextlib.contextmanager
+def status_line(
+    file: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[str], None]]:
+    """Gives a function that shows the latest text: in a terminal in place of the one before, else every ten seconds.
+
+    Args:
+        file: where to; standard output if None.
+        clock: seconds.
+    """
+    from rich.console import Console as Terminal
+    from rich.text import Text
+
+    terminal = Terminal(file=file)
+    if terminal.is_terminal and terminal.is_interactive:
+        with terminal.status("") as status:
+            yield lambda text: status.update(Text(text))
+        return
+    last = clock()
+
+    def say(text: str) -> None:
+        nonlocal last
+        if clock() - last >= _SECONDS_BETWEEN_LINES:
+            last = clock()
+            print(text, file=file or sys.stdout, flush=True)
+
+    yield say

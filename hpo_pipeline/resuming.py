@@ -1,0 +1,92 @@
+"""Going on with a study: the config that it began with, and what was typed now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from hpo_pipeline.composed import TRAINING_KEYS, Composed, at, flatten
+from hpo_pipeline.composing import changes_of, merger, options_of
+from hpo_pipeline.containment import containment_problems
+from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.public import masked, resolved, shown
+from hpo_pipeline.schema import root_problems
+
+MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "executor", "tracker"}) | {
+    *("n_trials", "max_total_resource", "max_seconds", "target")
+}
+"""Root keys that a resumed study may be given anew."""
+
+
+def resumed(composed: Composed) -> Composed:
+    """The config that the study began with, with what was typed now on top.
+
+    The folder in which it is found is the study: one that was copied or renamed is not the study that it came from.
+
+    Raises:
+        StudyError: there is no such study.
+        ConfigError: something was typed that would make it another study, or its config can't be read.
+    """
+    folder = Path(composed.config["folder"])
+    saved = folder / "config.yaml"
+    if not saved.is_file():
+        there = sorted(path.parent.name for path in folder.parent.glob("*/journal.jsonl"))
+        raise StudyError(
+            f"{folder}: there is no study to resume; "
+            + (f"studies here: {', '.join(there)}" if there else f"none in {folder.parent} yet")
+        )
+    cfg = _loaded(saved)
+    typed = {override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".") for override in composed.typed}
+    keys = {path.partition(".")[0] for path in typed}
+    for key in keys & MAY_CHANGE:  # before anything is resolved: the old value may need what isn't there any more
+        OmegaConf.update(cfg, key, composed.config[key], merge=False)
+    stored = resolved(cfg)
+    config: dict[str, Any] = dict.fromkeys(TRAINING_KEYS)  # a study of an older version has fewer
+    config |= stored
+    public = {**dict.fromkeys(TRAINING_KEYS), **shown(cfg, stored)}
+    now = {"name": folder.name, "folder": str(folder), "resume": True, "dry_run": composed.config["dry_run"]}
+    now |= {key: config.get(key, composed.config[key]) for key in ("max_failures",)}
+    config |= now
+    problems = [*composed.problems, *(f"{saved}: {problem}" for problem in root_problems(config, "tune"))]
+    problems += containment_problems(
+        {**config, "folder": ""}, lambda path: path in typed or path.partition(".")[0] in keys
+    )
+    for path in sorted(typed):
+        if path.partition(".")[0] in MAY_CHANGE or path == "experiment":
+            continue
+        if flatten(config).get(path, at(config, path)) != at(composed.config, path):
+            problems.append(
+                f"{path}: a resumed study keeps what it began with, {at(config, path)!r}; got "
+                f"{at(composed.config, path)!r}; leave it out, or start a new study with another name=…"
+            )
+    if problems:
+        raise ConfigError(problems)
+    return Composed(
+        config=config,
+        public=masked({**public, **now, **{key: composed.public[key] for key in keys & MAY_CHANGE}}),
+        merge=merger(OmegaConf.create({**config, **_written(cfg)}), config),
+        typed=composed.typed,
+        line=composed.line,
+        changes=changes_of(config, public, config["choices"]),
+        options=options_of(config, config["choices"]),
+    )
+
+
+def _loaded(path: Path) -> DictConfig:
+    try:
+        cfg = OmegaConf.load(path)
+    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: can't be read ({' '.join(str(error).split())})") from None
+    if not isinstance(cfg, DictConfig):
+        raise StudyError(f"{path}: must be a mapping, as a study saves it")
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ("defaults", "hydra")])
+
+
+def _written(cfg: DictConfig) -> dict[str, Any]:
+    """The training part, interpolations as they are written."""
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    return {str(key): value for key, value in raw.items() if key in TRAINING_KEYS}  # type: ignore[union-attr]

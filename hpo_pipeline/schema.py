@@ -1,0 +1,143 @@
+"""The root keys of the configs of studies and trainings, and what is wrong with their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import II
+
+from hpo_pipeline.errors import nearest
+
+
+@dataclass
+class _Shared:
+    """Root keys of every config; anything else at the root is refused. What they mean is told in conf/*.yaml."""
+
+    name: str = "???"
+    folder: str = "???"
+    seed: int = 0
+    trial: int = 0
+    metric: str = "???"
+    mode: str = "min"
+    max_resource: int = 1
+    threads: int = 1
+    choices: Any = None
+    model: Any = None
+    dataset: Any = None
+    optimizer: Any = None
+    lr_schedule: Any = None
+    objective: Any = None
+    tracker: Any = None
+
+
+@dataclass
+class TrainSchema(_Shared):
+    resource: int = II("max_resource")
+    final: bool = False
+
+
+@dataclass
+class TuneSchema(_Shared):
+    resume: bool = False
+    dry_run: bool = False
+    n_trials: int | None = None
+    max_total_resource: int | None = None
+    max_seconds: float | None = None
+    target: float | None = None
+    max_failures: int | None = None
+    points_to_evaluate: list[Any] = field(default_factory=list)
+    search_space: Any = None
+    searcher: Any = None
+    scheduler: Any = None
+    executor: Any = None
+
+
+_TYPES = {
+    "str": (str, "a string"),
+    "int": (int, "an integer"),
+    "int | None": (int, "an integer or null"),
+    "float | None": ((int, float), "a number or null"),
+    "bool": (bool, "true or false"),
+    "list[Any]": (list, "a list"),
+}
+_LONGEST = 255
+"""Bytes in the name of a folder, on every usual file system."""
+
+
+def register() -> None:
+    """Makes the schemas known to Hydra as `tune_schema` and `train_schema`."""
+    store = ConfigStore.instance()
+    store.store("train_schema", TrainSchema, provider=__name__)
+    store.store("tune_schema", TuneSchema, provider=__name__)
+
+
+def schema_of(config: Mapping[str, Any], program: str) -> dict[str, Field[Any]]:
+    """Root key -> field, for a config of `tune` or `train`."""
+    return {key.name: key for key in fields(TuneSchema if program == "tune" else TrainSchema)}
+
+
+def root_problems(config: dict[str, Any], program: str) -> Iterator[str]:
+    """What is wrong with the root keys. Wrong values are replaced by the default, so that all else can be looked at.
+
+    Hydra refuses unknown keys unless they are added with `+`, and wrong types unless they come by an interpolation.
+    """
+    known = schema_of(config, program)
+    for key in [key for key in config if key not in known]:
+        del config[key]
+        yield f"{key}: there is no such key{nearest(key, known)}"
+    for key, declared in known.items():
+        kind, what = _TYPES.get(str(declared.type), (object, ""))
+        default = declared.default_factory() if declared.default_factory is not MISSING else declared.default
+        usable = _usable(key, default)
+        if key not in config:
+            if kind is not object:
+                yield f"{key}: is missing; it was removed, and has no default"
+            config[key] = usable
+            continue
+        value = config[key]
+        if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = config[key] = str(value)  # name: ${seed}
+        is_none = value is None and "None" in str(declared.type)
+        is_bool = isinstance(value, bool) and kind is not bool and kind is not object
+        if not is_none and (is_bool or not isinstance(value, kind)):  # type: ignore[arg-type]
+            config[key] = usable
+            yield f"{key}: must be {what}, got {value!r}"
+    yield from _choices_problems(config)
+
+
+def _usable(key: str, default: Any) -> Any:
+    """A value that the other checks can work with."""
+    stands_in = {"name": "x", "folder": "runs/x", "metric": "x", "resource": 1}
+    return stands_in.get(key, default)
+
+
+def _choices_problems(config: dict[str, Any]) -> Iterator[str]:
+    choices = config["choices"]
+    if choices is None:
+        return
+    if not isinstance(choices, Mapping) or not all(isinstance(option, str) for option in choices.values()):
+        config["choices"] = None
+        yield f"choices: must be a mapping of groups to options, filled in when a config is saved, got {choices!r}"
+
+
+def folder_problems(folder: str) -> Iterator[str]:
+    """Why the folder of a study or training can't be made."""
+    path = Path(folder)
+    if not folder or "\0" in folder:
+        yield f"folder: must be the path of a folder, got {folder!r}"
+        return
+    for part in path.parts:
+        if len(part.encode(errors="surrogateescape")) > _LONGEST:
+            yield f"folder: {part[:20]}… is longer than {_LONGEST} bytes; choose a shorter name"
+            return
+    try:
+        blocking = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), None)
+    except OSError as error:
+        yield f"folder: {folder!r} can't be used ({error.strerror})"
+        return
+    if blocking is not None:
+        yield f"folder: {folder!r} can't be made, {str(blocking)!r} is a file; choose another"
