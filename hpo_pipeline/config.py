@@ -29,18 +29,21 @@ from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.layers import Composition, composition, watched
 from hpo_pipeline.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
+from hpo_pipeline.report.terminal import forgiving_streams
 
 schema.register()
 
 
 def tune() -> None:
     """The command `tune.py` (or `hpo-tune`)."""
-    _command("tune", _tune)
+    with forgiving_streams():
+        _command("tune", _tune)
 
 
 def train() -> None:
     """The command `train.py` (or `hpo-train`)."""
-    _command("train", _train)
+    with forgiving_streams():
+        _command("train", _train)
 
 
 def _tune(cfg: DictConfig, line: CommandLine) -> int:

@@ -11,6 +11,7 @@ it is on the disk. Journals of version 1 have no checksums; where one is gone on
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import threading
@@ -222,6 +223,8 @@ class Journal:
     def _sync(self) -> None:
         try:
             os.fsync(self._file)
+            if os.fstat(self._file).st_nlink == 0:  # the system goes on writing to what nobody will find again
+                raise FileNotFoundError(errno.ENOENT, "it was deleted")
         except OSError as error:
             self._trouble = error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from hpo_pipeline.composed import Composed
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.hydra_keys import name_problems
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.score import MODES
@@ -161,8 +161,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
 
 def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     config = composed.config
-    if not re.fullmatch(r"\w[\w.-]*", config["name"]):
-        flight.problems.append(f"name: must be letters, digits, '.', '_' and '-', got {config['name']!r}")
+    flight.problems += name_problems(config["name"])
     flight.numbers(least=0, keys=("seed", "trial"))
     flight.numbers(least=1, keys=("max_resource", "threads"))
     if config["mode"] not in MODES:

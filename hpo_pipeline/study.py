@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hpo_pipeline.tuner import End, Tuner
 
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
 UNTRACKED = 3
-"""Exit code of what came to its end, and is in its folder, but not all of it in the tracker."""
+"""Exit code of what came to its end, and is in its journal, but not all of it in the tracker or the other files."""
 _PATIENCE_SECONDS = 60.0
 
 
@@ -41,10 +42,10 @@ def run_study(composed: Composed) -> int:
     if not composed.config["dry_run"]:
         start_early(composed.config["executor"], composed.config["objective"])
     parts = check_study(composed)
-    for note in composed.notes:
+    for note in [*composed.notes, *parts.trials.notes]:
         print(note)
     if composed.config["dry_run"]:
-        print("\n".join([parts.scheduler.describe(), *parts.trials.notes]))
+        print(parts.scheduler.describe())
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     with Journal(folder / "journal.jsonl") as journal:
@@ -76,13 +77,13 @@ def run_study(composed: Composed) -> int:
             end = tuner.run()
         finally:
             console.close()
-        _write_views(composed, view, folder, parts)
+        unwritten = _write_views(composed, view, folder, parts)
         summary(view, folder, _closing(composed, view, folder, end), parts.objective.unit)
         with status_line() as show:
             tracked = parts.tracker.close(_PATIENCE_SECONDS, show)
-        if tracked.text:
-            print(tracked.text, flush=True)
-    return EXIT_CODES[end.state] or (0 if tracked.complete else UNTRACKED)
+        for line in [*unwritten, *tracked.text.splitlines()]:
+            print(line, flush=True)
+    return EXIT_CODES[end.state] or (0 if tracked.complete and not unwritten else UNTRACKED)
 
 
 def _refuse_existing(composed: Composed, folder: Path) -> None:
@@ -175,23 +176,34 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
     return (
         f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
         f"{group.get('model', 'model')} on {group.get('dataset', 'data')}, "
-        f"{plural(jobs, 'job')} at a time, in {folder}\n" + "\n".join([parts.scheduler.describe(), *parts.trials.notes])
+        f"{plural(jobs, 'job')} at a time, in {folder}\n{parts.scheduler.describe()}"
     )
 
 
-def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Components) -> None:
+def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Components) -> list[str]:
+    """Writes what is drawn from the journal; returns a line for each file that can't be written."""
     from hpo_pipeline.report.plot import study_picture
 
     group = composed.config["choices"]
-    write_leaderboard(view, folder)
-    write_best(view, folder, composed.training_choices, composed.changes)
-    (folder / "plots").mkdir(exist_ok=True)
-    study_picture(
-        view,
-        folder / "plots" / "study.png",
-        parts.objective.unit,
-        f"{group.get('scheduler', '')}, {group.get('searcher', '')} search",
-    )
+    title = f"{group.get('scheduler', '')}, {group.get('searcher', '')} search"
+
+    def picture() -> None:
+        (folder / "plots").mkdir(exist_ok=True)
+        study_picture(view, folder / "plots" / "study.png", parts.objective.unit, title)
+
+    writers: dict[str, Callable[[], object]] = {
+        "leaderboard.csv": lambda: write_leaderboard(view, folder),
+        "best.yaml": lambda: write_best(view, folder, composed.training_choices, composed.changes),
+        "plots/study.png": picture,
+    }
+    problems = []
+    for name, write in writers.items():
+        try:
+            write()
+        except OSError as error:
+            again = f"make room for it, then: {composed.resume_command()}"
+            problems.append(f"{folder / name} can't be written ({error.strerror or error}); {again}")
+    return problems
 
 
 def _log(folder: Path, trial: int | str) -> Path:

@@ -15,6 +15,7 @@ from commands import CONF, DIGITS, FREE, ROOT, compose, curve, journal, run, run
 from hpo_pipeline import preflight, single
 from hpo_pipeline.composed import flatten
 from hpo_pipeline.preflight import check_study, check_training
+from hpo_pipeline.tracker import Closed
 
 GROUPS = (
     "model", "dataset", "optimizer", "lr_schedule", "objective",
@@ -27,7 +28,7 @@ EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 def _rerun_curve(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[tuple[int, dict[str, float]]]:
     """The curve that train.py hands to its tracker."""
     curves: list[Any] = []
-    monkeypatch.setattr(single, "log_training", lambda *given: curves.append(given[4]) or "")
+    monkeypatch.setattr(single, "log_training", lambda *given: curves.append(given[4]) or Closed(complete=True))
     ended = run(*arguments, program="train")
     assert ended.code == 0, ended.err
     (rerun,) = curves
@@ -60,7 +61,7 @@ def test_every_leaf_of_an_experiment_survives_composing(experiment):
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs(experiment):
-    budget = ("n_trials=2", "max_total_resource=3")
+    budget = ("n_trials=2", "max_total_resource=3", *(["scheduler.population=2"] if experiment == "pbt" else []))
     ended = run(f"experiment={experiment}", "dataset=digits", "executor=serial", "tracker=none", "name=e", *budget)
     assert ended.code == 0, ended.err
     assert journal("e")[-1]["state"] == "completed"

@@ -205,7 +205,8 @@ POOL = "+executor={_target_: hpo_pipeline.executor.pool.Pool, pack: 1, n_workers
         (["~executor", POOL], "executor: hpo_pipeline.executor.pool.Pool can't be made (TypeError: "),
         (
             ATTENTION,
-            "model: torch.nn.MultiheadAttention refuses these values (embed_dim must be divisible by num_heads)",
+            "model: torch.nn.MultiheadAttention refuses these values "
+            "(AssertionError: embed_dim must be divisible by num_heads)",
         ),
     ],
 )

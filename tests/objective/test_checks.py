@@ -140,7 +140,9 @@ def test_what_makes_no_module_is_refused():
         "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 8},
         "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
     }
-    assert Training(device="cpu").problems(trial) == [f"model._target_: {__name__}.NoModule makes no torch.nn.Module"]
+    assert Training(device="cpu").problems(trial) == [
+        f"model._target_: '{__name__}.NoModule' is no model: it is no torch.nn.Module"
+    ]
     assert Training(device="cpu").model_problems(trial) == []
 
 
