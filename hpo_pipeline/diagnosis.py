@@ -47,7 +47,10 @@ def diagnose(
     good = overrides({"hydra.searchpath": [*line.searchpath, *folder]}) if folder or line.searchpath else []
     with _initialized(config_module, line.config_path):
         config_name = line.config_name or config_name
-        problems = list(_problems(config_name, good, typed))
+        try:
+            problems = list(_problems(config_name, good, typed))
+        except Exception:  # the primary config itself is what can't be read
+            return [told(error)]
         if not problems:
             return [told(error)]
         try:

@@ -125,8 +125,11 @@ _apply_unseen = ConfigLoaderImpl._apply_overrides_to_config
 def _load_file(self: FileConfigSource, config_path: str) -> ConfigResult:
     """Refuses a file whose aliases stand for more than memory and patience allow; then reads it."""
     path = Path(self.path, self._normalize_file_name(config_path))
-    with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):  # for whoever reads it next to say
-        text = path.read_text(encoding="utf-8")
+    with contextlib.suppress(OSError, yaml.YAMLError):  # for whoever reads it next to say
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}: is no text in UTF-8") from None
         if "*" in text and "&" in text and _size(yaml.compose(text, Loader=yaml.SafeLoader), {}) > _MOST_NODES:
             raise ConfigError(f"{path}: its aliases stand for more than {_MOST_NODES} values; write out what is needed")
     return _load_file_unseen(self, config_path)

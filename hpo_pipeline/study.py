@@ -141,8 +141,11 @@ _HYDRA = {
 def write_configs(composed: Composed, folder: Path, program: str = "tune") -> None:
     """config.yaml, which runs again by itself, and overrides.yaml, what was typed."""
     config = {key: value for key, value in composed.public.items() if key not in ("resume", "dry_run", "folder")}
-    # An option that is chosen on the command line takes the place of what is written here.
-    groups: list[Any] = [{group: None} for group in (*composed.config["choices"], "experiment")]
+    # An option that is chosen on the command line takes the place of what is written here; those that choose options of
+    # other groups come after them.
+    last = ("model", "experiment")
+    named = [*(group for group in composed.config["choices"] if group not in last), *last]
+    groups: list[Any] = [{group: None} for group in named]
     above = folder.parent
     content = {
         "defaults": [f"{program}_schema", "_self_", *groups, {"override hydra/job_logging": "none"}],

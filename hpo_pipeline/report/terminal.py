@@ -46,6 +46,7 @@ class _Forgiving:
 @contextlib.contextmanager
 def forgiving_streams() -> Iterator[None]:
     """Standard output and error as streams that never raise."""
+    _open_all()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast(TextIO, _Forgiving(stream)) for stream in before)
     try:
@@ -54,3 +55,14 @@ def forgiving_streams() -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = before
+
+
+def _open_all() -> None:
+    """Puts nothing where a standard stream is closed: the next file to be opened, the journal, would take its place."""
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115

@@ -49,12 +49,17 @@ def until_results(executor: Executor, n: int = 1) -> list[Event]:
     return events
 
 
+def results(events: Iterable[Event]) -> list[Result]:
+    """Without reports, and without what people are told."""
+    return [event for event in events if isinstance(event, Result)]
+
+
 def curve_of(events: Iterable[Event]) -> list[tuple[int, float]]:
     return [(event.resource, event.metrics["loss"]) for event in events if isinstance(event, Report)]
 
 
 def outcomes(events: Iterable[Event]) -> dict[int, tuple[Outcome, str]]:
     """Trial -> how its job ended; fails if one ended twice."""
-    results = [event for event in events if isinstance(event, Result)]
-    assert len({result.trial_id for result in results}) == len(results)
-    return {result.trial_id: (result.outcome, result.error) for result in results}
+    ended = results(events)
+    assert len({result.trial_id for result in ended}) == len(ended)
+    return {result.trial_id: (result.outcome, result.error) for result in ended}

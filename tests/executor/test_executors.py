@@ -8,7 +8,7 @@ from pathlib import Path
 
 import filelock
 import pytest
-from pools import curve_of, job, packs, setup, until_results
+from pools import curve_of, job, packs, results, setup, until_results
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor.fused import FusedExecutor
@@ -41,7 +41,7 @@ def test_a_trial_goes_on_where_its_last_job_ended(opened):
 def test_an_objective_that_raises_fails_the_trial_and_its_traceback_is_in_the_log(opened):
     executor = opened()
     executor.submit(job(0, 3, x=-1), 0)
-    (failed,) = until_results(executor)
+    (failed,) = results(until_results(executor))
     assert (failed.outcome, failed.error) == (Outcome.FAILED, "RuntimeError: no")
     assert 'raise RuntimeError("no\\nsuch luck")' in failed.traceback
     assert failed.traceback in Path("trials/0/log.txt").read_text()
@@ -52,7 +52,7 @@ def test_an_objective_that_raises_fails_the_trial_and_its_traceback_is_in_the_lo
 def test_an_objective_without_the_metric_fails_and_names_those_that_it_has(opened):
     executor = opened()
     executor.submit(job(0, 3, x=-2), 0)
-    (failed,) = until_results(executor)
+    (failed,) = results(until_results(executor))
     assert failed.outcome is Outcome.FAILED
     assert "no 'loss'" in failed.error
     assert "other" in failed.error

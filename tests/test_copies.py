@@ -1,0 +1,86 @@
+"""The folder in which a study is found is the study: one that was copied or renamed never acts on another."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import FREE, journal, run
+
+STUDY = (*FREE, "n_trials=2", "name=a")
+
+
+def snapshot(folder: str) -> dict[str, tuple[int, bytes]]:
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def headers(name: str) -> list[dict[str, object]]:
+    return [record for record in journal(name) if record["event"] == "study"]
+
+
+@pytest.mark.parametrize("then", ["name=b", "folder=runs/b"])
+def test_a_copied_study_that_is_resumed_leaves_the_original_alone(then):
+    assert run(*STUDY).code == 0
+    shutil.copytree("runs/a", "runs/b")
+    before = snapshot("runs/a")
+    ended = run(then, "resume=true", "n_trials=4")
+    assert ended.code == 0, ended.err
+    assert "in runs/b" in ended.out
+    assert snapshot("runs/a") == before
+    first, second = headers("b")
+    assert (first["name"], second["name"]) == ("a", "b")
+    assert first["id"] != second["id"]
+    assert len([record for record in journal("b") if record["event"] == "suggested"]) == 4
+    assert "name=b" in run("name=b").err
+
+
+def test_a_renamed_study_stays_the_same_one():
+    assert run(*STUDY).code == 0
+    os.rename("runs/a", "runs/b")
+    assert run("name=b", "resume=true", "n_trials=3").code == 0
+    first, second = headers("b")
+    assert (first["id"], second["name"]) == (second["id"], "b")
+    assert not Path("runs/a").exists()
+    assert run("name=b", "resume=true", "n_trials=4").code == 0
+    assert len(headers("b")) == 2
+
+
+def test_a_copy_made_elsewhere_under_the_same_name_is_a_study_of_its_own():
+    assert run(*STUDY).code == 0
+    shutil.copytree("runs/a", "elsewhere/a")
+    before = snapshot("runs/a")
+    assert run("name=a", "folder=elsewhere/a", "resume=true", "n_trials=3").code == 0
+    assert snapshot("runs/a") == before
+    ids = {r["id"] for r in journal("a", "elsewhere") if r["event"] == "study"}
+    assert len(ids) == 2
+
+
+def test_a_study_that_goes_on_where_it_was_has_one_header():
+    assert run(*STUDY).code == 0
+    assert run("name=a", "resume=true", "n_trials=3").code == 0
+    assert len(headers("a")) == 1
+
+
+@pytest.mark.slow
+def test_a_copy_has_runs_of_its_own_in_mlflow():
+    from mlflow import MlflowClient
+
+    study = ("objective=function", "executor=serial", "tracker.saved_view=false", "n_trials=2", "name=a")
+    assert run(*study).code == 0
+    client = MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
+    (experiment,) = client.search_experiments(filter_string="name = 'hpo'")
+
+    def runs() -> dict[str, object]:
+        return {
+            r.info.run_id: (r.info.end_time, r.data.metrics) for r in client.search_runs([experiment.experiment_id])
+        }
+
+    before = runs()
+    shutil.copytree("runs/a", "runs/b")
+    assert run("name=b", "resume=true", "n_trials=3").code == 0
+    after = runs()
+    assert {run_id: after[run_id] for run_id in before} == before
+    assert len(after) == len(before) + 1 + 3
