@@ -73,7 +73,8 @@ class Fusion:
         if self.size == 1 and self.settled:
             return None
         if (reason := why_not(objective)) is not None:
-            if not self._said_why_not:
+            # One that doesn't claim to train trials together needs no word.
+            if not self._said_why_not and hasattr(objective, "advance_together"):
                 self._said_why_not = True
                 self._say(f"trials go one by one: {reason}")
             return None

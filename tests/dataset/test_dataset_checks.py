@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 import torch
 from commands import DIGITS, compose
 
+from hpo_pipeline import trust
 from hpo_pipeline.dataset import Splits, checks
 from hpo_pipeline.dataset.digits import Digits
 from hpo_pipeline.errors import ConfigError
@@ -130,7 +131,8 @@ class Property(Own):
 
 @pytest.fixture(autouse=True)
 def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HPO_TRUST", f"{__name__}.*")
+    monkeypatch.setenv("HPO_TRUST", __name__)  # for commands
+    trust.trust((__name__,))
 
 
 def config(kind: str = "Own", **arguments: Any) -> dict[str, Any]:

@@ -187,6 +187,12 @@ def test_trials_of_an_objective_whose_stacked_form_belongs_to_its_advance_go_tog
     assert told(fusion) == []
 
 
+def test_an_objective_without_a_stacked_form_needs_no_word():
+    fusion = Fusion(32)
+    assert fusion.key(Plain(), "a") is None
+    assert told(fusion) == []
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -194,7 +200,6 @@ def test_trials_of_an_objective_whose_stacked_form_belongs_to_its_advance_go_tog
         (OtherLossAgain, "OtherLossAgain has an advance of its own, and no advance_together that goes with it"),
         (Mixed, "Mixin has an advance of its own, and no advance_together that goes with it"),
         (patched, "the objective has an advance of its own, and no advance_together that goes with it"),
-        (Plain, "Plain has no fusion_key"),
     ],
 )
 def test_trials_of_an_objective_that_advances_in_another_way_go_one_by_one_and_this_is_said_once(make, reason):

@@ -8,6 +8,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from hpo_pipeline import trust
 from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.executor.serial import SerialExecutor
@@ -85,7 +86,7 @@ def run(make, folder, kind):
     ],
 )
 def test_an_objective_with_another_loss_trains_by_it_in_a_pack(kind, said, tmp_path, monkeypatch):
-    monkeypatch.setenv("HPO_TRUST", f"{__name__}.*")
+    trust.trust((__name__,))
     monkeypatch.setattr(Training, "fusion_gain", lambda *_: 2.0)
     alone, _ = run(SerialExecutor, tmp_path / "alone", kind)
     together, notices = run(lambda setup: FusedExecutor(setup, n_workers=1), tmp_path / "together", kind)
