@@ -1,18 +1,22 @@
 # make tune [ARGS="model=softmax n_trials=50"]   a tuned model, from nothing but Python 3.11+
 # make test [ARGS="-k asha"]                     the whole test suite
+# make torture [ARGS="kills --n 200"]            kills, damaged files, nonsense configs: some ten minutes
 # make lint, make types, make data, make clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: tune test lint types data clean
+.PHONY: tune test torture lint types data clean
 
 tune: .venv/installed data
 	$(BIN)/python tune.py $(ARGS)
 
 test: .venv/developed data
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+torture: .venv/developed
+	cd tests && ../$(BIN)/python -m torture $(ARGS)
 
 lint: .venv/developed
 	$(BIN)/ruff check .
