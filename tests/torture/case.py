@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import faulthandler
 import random
+import re
 import signal
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -18,6 +20,10 @@ from torture.sandbox import Sandbox
 CPU_SECONDS = 10.0
 """Longest that a step in this process may take, in seconds of processor time."""
 _LIMIT_SECONDS = 600.0
+
+
+ERROR_NAME = re.compile(r"^\s*(\w+\.)*[A-Z]\w*(Error|Exception|Exit|Interrupt)\b")
+"""A line that begins with a Python exception."""
 
 
 class FailedError(Exception):
@@ -68,7 +74,7 @@ def run_case(torture: Torture, seed: int, number: int) -> tuple[Counter[str], st
     except FailedError as error:
         return Counter(), str(error)
     except Exception:
-        return Counter(), traceback.format_exc()
+        return Counter(), origin(traceback.format_exc())
     finally:
         faulthandler.cancel_dump_traceback_later()
     counted = outcome if isinstance(outcome, Counter) else Counter([outcome])
@@ -84,7 +90,14 @@ def run_cases(torture: Torture, seed: int, numbers: range, processes: int) -> It
     with ProcessPoolExecutor(processes, get_context("forkserver"), max_tasks_per_child=50) as pool:
         cases = [pool.submit(run_case, torture, seed, number) for number in numbers]
         for number, case in zip(numbers, cases, strict=True):
-            yield number, *case.result()
+            try:
+                yield number, *case.result()
+            except BrokenProcessPool:
+                break
+        else:
+            return
+    yield number, Counter(), "the process that ran it died, or the one beside it"
+    yield from run_cases(torture, seed, numbers[numbers.index(number) + 1 :], processes)
 
 
 @contextmanager
@@ -101,3 +114,11 @@ def limited(seconds: float = CPU_SECONDS) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+
+
+def origin(text: str) -> str:
+    """The last line of a traceback within the project, and what was raised."""
+    lines = [line.strip() for line in text.splitlines()]
+    places = [line for line in lines if line.startswith("File ") and ("hpo_pipeline" in line or "torture" in line)]
+    raised = [line for line in lines if ERROR_NAME.match(line)]
+    return " ".join([*places[-1:], *raised[-1:]])[:600] or text[-600:]

@@ -17,7 +17,7 @@ from torture.strategies import CANARY
 
 ALWAYS = ("dataset=digits", "tracker=none", "dry_run=true")
 """Before what is generated: nothing is downloaded, nothing starts."""
-COMPOSED, STARTED = 50, 10
+COMPOSED, STARTED = 20, 5
 Run = Callable[..., Ended]
 
 
@@ -29,7 +29,8 @@ def check(line: Line, sandbox: Sandbox, run: Run) -> str:
         path.write_text(text.replace(CANARY, str(sandbox.canary)), encoding="utf-8", errors="surrogateescape")
     there = set(sandbox.root.rglob("*"))
     try:
-        ended = run(*ALWAYS, *(argument.replace(CANARY, str(sandbox.canary)) for argument in line.arguments))
+        folder = ["--config-dir", "conf"] if line.files else []
+        ended = run(*folder, *ALWAYS, *(argument.replace(CANARY, str(sandbox.canary)) for argument in line.arguments))
         made = {str(path.relative_to(sandbox.root)) for path in set(sandbox.root.rglob("*")) - there}
         if made:
             raise FailedError(f"a dry run made {sorted(made)}")
@@ -40,7 +41,7 @@ def check(line: Line, sandbox: Sandbox, run: Run) -> str:
     return fuzz.check_ended(ended)
 
 
-def _here(sandbox: Sandbox) -> Run:
+def here(sandbox: Sandbox) -> Run:
     def run(*arguments: str) -> Ended:
         with limited():
             return sandbox.run(*arguments)
@@ -49,7 +50,7 @@ def _here(sandbox: Sandbox) -> Run:
 
 
 def compose_case(number: int, draw: random.Random, sandbox: Sandbox) -> Counter[str]:
-    return fuzz.batch(COMMANDS, lambda line: check(line, sandbox, _here(sandbox)), draw, COMPOSED, small=True)
+    return fuzz.batch(COMMANDS, lambda line: check(line, sandbox, here(sandbox)), draw, COMPOSED, small=True)
 
 
 def command_case(number: int, draw: random.Random, sandbox: Sandbox) -> Counter[str]:
@@ -60,5 +61,5 @@ def command_case(number: int, draw: random.Random, sandbox: Sandbox) -> Counter[
 
 
 _WHAT = "command lines and config files"
-COMPOSE = Torture("compose", f"{_WHAT}, composed and checked, {COMPOSED} a case", 24, 1, compose_case)
-COMMAND = Torture("command", f"{_WHAT}, by processes of their own, {STARTED} a case", 30, 1, command_case)
+COMPOSE = Torture("compose", f"{_WHAT}, composed and checked, {COMPOSED} a case", 40, 1, compose_case)
+COMMAND = Torture("command", f"{_WHAT}, by processes of their own, {STARTED} a case", 40, 1, command_case)

@@ -15,12 +15,11 @@ from commands import Ended
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from torture.case import FailedError
+from torture.case import ERROR_NAME, FailedError, origin
 
 Check = Callable[[Any], str]
 SMALL_SECONDS = 30.0
 """How long an example is made smaller."""
-_ERROR_NAME = re.compile(r"^\s*(\w+\.)*[A-Z]\w*(Error|Exception|Exit|Interrupt)\b")
 
 
 def batch(strategy: SearchStrategy[Any], check: Check, draw: random.Random, size: int, *, small: bool) -> Counter[str]:
@@ -93,7 +92,7 @@ def _examples(strategy: SearchStrategy[Any], number: int, size: int, test: Calla
 def _signature(error: BaseException) -> str:
     """Alike for what fails at the same place."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    message = str(error).partition(":")[0] if isinstance(error, FailedError) else ""
+    message = str(error).partition(" in ")[0][:160] if isinstance(error, FailedError) else ""
     return f"{type(error).__name__} {frame.filename}:{frame.lineno} {message}"
 
 
@@ -114,7 +113,7 @@ def check_problems(problems: Iterable[str]) -> None:
     for problem in problems:
         if "\n" in problem.strip("\n") or ": " not in problem:
             raise FailedError(f"no line 'path: what is wrong': {problem!r}")
-        if _ERROR_NAME.match(problem.split(": ", 1)[1]) or _ERROR_NAME.match(problem):
+        if ERROR_NAME.match(problem.split(": ", 1)[1]) or ERROR_NAME.match(problem):
             raise FailedError(f"names a Python exception: {problem!r}")
 
 
@@ -125,7 +124,7 @@ def check_ended(ended: Ended) -> str:
         FailedError: it didn't.
     """
     if "Traceback" in ended.err or "Traceback" in ended.out:
-        raise FailedError(f"a traceback: {ended.err[-1500:]}")
+        raise FailedError(f"a traceback, {origin(ended.err)}")
     if ended.code == 0:
         return "accepted"
     if ended.code != 2:

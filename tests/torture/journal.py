@@ -13,7 +13,7 @@ from commands import rung_table
 
 from hpo_pipeline.journal import read
 from torture import fuzz
-from torture.case import FailedError, Torture, limited
+from torture.case import FailedError, Torture, limited, origin
 from torture.sandbox import Sandbox
 from torture.studies import NAME, SCHEDULERS, Study, copied, records, undisturbed
 
@@ -22,7 +22,7 @@ NO_RECORDS = (b"", b"{}", b"[]", b"null", b'{"event":1}', b'{"event":"x"}', b"\x
 
 
 @functools.cache
-def _interrupted(study: Study) -> Path:
+def interrupted(study: Study) -> Path:
     """The folder of the study, complete: a crash is a cut of its journal."""
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     with Sandbox() as sandbox:
@@ -83,7 +83,7 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
     study = Study(draw.choice(list(SCHEDULERS)), "serial")
     way = WAYS[number % len(WAYS)]
     expected, _ = undisturbed(study)
-    journal = copied(_interrupted(study), sandbox) / "journal.jsonl"
+    journal = copied(interrupted(study), sandbox) / "journal.jsonl"
     content = journal.read_bytes()
     if draw.random() < 0.7:  # of a study that was killed
         lines = content.splitlines(keepends=True)
@@ -99,7 +99,7 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
             raise FailedError(f"{did}: the journal was changed, and then refused")
         return f"{way}: refused"
     if ended.code or ended.err:
-        raise FailedError(f"{did}: exit code {ended.code}: {ended.err[-800:]}")
+        raise FailedError(f"{did}: exit code {ended.code}: {origin(ended.err)}")
     if rung_table(record for record, _ in read(journal)) != expected:
         raise FailedError(f"{did}: another table, exit code 0; the damaged journal: {_difference(content, broken)}")
     records(sandbox)
@@ -112,4 +112,4 @@ def _difference(content: bytes, broken: bytes) -> str:
     return next((f"line {i + 1}: {a!r} -> {b!r}" for i, (a, b) in enumerate(pairs) if a != b), "the end is cut")
 
 
-TORTURE = Torture("journal", "journals damaged, then the study resumed", 200, 6, case)
+TORTURE = Torture("journal", "journals damaged, then the study resumed", 120, 6, case)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from torture import checkpoints, commands_fuzz, journal, kills, preflight, tracker, trials
+from torture import checkpoints, commands_fuzz, found, journal, kills, preflight, saved, surroundings, tracker, trials
 
 _ALL = (
     kills.TORTURE,
     journal.TORTURE,
     checkpoints.TORTURE,
     trials.TORTURE,
+    saved.TORTURE,
+    surroundings.TORTURE,
     tracker.TORTURE,
+    found.TORTURE,
     preflight.TORTURE,
     commands_fuzz.COMPOSE,
     commands_fuzz.COMMAND,

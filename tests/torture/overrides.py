@@ -204,14 +204,12 @@ COMMANDS: SearchStrategy[Line] = st.one_of(
     st.lists(ARGUMENTS, max_size=4).map(Line),
     st.lists(ARGUMENTS, max_size=4).map(Line),
     st.builds(
-        lambda more, text: Line(["--config-dir", "conf", "experiment=x", *more], {"experiment/x.yaml": text}),
+        lambda more, text: Line(["experiment=x", *more], {"experiment/x.yaml": text}),
         st.lists(ARGUMENTS, max_size=1),
         FILES,
     ),
     st.builds(
-        lambda group, text, more: Line(
-            ["--config-dir", "conf", f"{group}=x", *more], {f"{group}/x.yaml": text.partition("\n")[2]}
-        ),
+        lambda group, text, more: Line([f"{group}=x", *more], {f"{group}/x.yaml": text.partition("\n")[2]}),
         st.sampled_from(list(GROUPS)),
         FILES,
         st.lists(ARGUMENTS, max_size=1),

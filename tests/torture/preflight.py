@@ -149,4 +149,4 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> Counter[str]:
     return found
 
 
-TORTURE = Torture("preflight", f"plain configs through the preflight, {SIZE} a case", 36, 1, case)
+TORTURE = Torture("preflight", f"plain configs through the preflight, {SIZE} a case", 37, 1, case)

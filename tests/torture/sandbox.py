@@ -13,8 +13,9 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 from unittest import mock
 
 from commands import ROOT, Ended, run
@@ -22,7 +23,6 @@ from commands import ROOT, Ended, run
 TESTS = ROOT / "tests"
 TRUST = "torture.objectives.*"
 _FONTS = Path(tempfile.gettempdir(), "torture-matplotlib")  # matplotlib looks for fonts once, not once a case
-_HANG_SECONDS = 60.0
 
 
 class Sandbox:
@@ -40,6 +40,7 @@ class Sandbox:
         self.canary = self.root / "canary"
         self._mark = uuid.uuid4().hex
         self._started: list[Program] = []
+        self.hang_seconds = 60.0
 
     def __enter__(self) -> Sandbox:
         return self
@@ -69,9 +70,17 @@ class Sandbox:
             **more,
         }
 
-    def start(self, *arguments: str, program: str = "tune", **environment: str) -> Program:
-        """`python tune.py …` as a process group of its own."""
-        started = Program(self, [sys.executable, str(ROOT / f"{program}.py"), *arguments], environment)
+    def start(
+        self,
+        *arguments: str,
+        program: str = "tune",
+        stdout: int | IO[str] = subprocess.PIPE,
+        before: Callable[[], None] | None = None,
+        **environment: str,
+    ) -> Program:
+        """`python tune.py …` as a process group of its own; `before` is called in it first."""
+        words = [sys.executable, str(ROOT / f"{program}.py"), *arguments]
+        started = Program(self, words, stdout, before, environment)
         self._started.append(started)
         return started
 
@@ -132,12 +141,20 @@ class Sandbox:
 class Program:
     """A running `tune.py`. What it prints is kept."""
 
-    def __init__(self, sandbox: Sandbox, words: list[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        words: list[str],
+        stdout: int | IO[str],
+        before: Callable[[], None] | None,
+        environment: dict[str, str],
+    ) -> None:
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self.process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
+            preexec_fn=before,
             stderr=self._errors,
             text=True,
             errors="replace",
@@ -146,7 +163,7 @@ class Program:
             env=sandbox.environment(**environment),
         )
         self._out: list[str] = []
-        self._watchdog = threading.Timer(_HANG_SECONDS, self.kill)
+        self._watchdog = threading.Timer(sandbox.hang_seconds, self.kill)
         self._watchdog.daemon = True
         self._watchdog.start()
         self.hung = False
@@ -166,12 +183,12 @@ class Program:
 
     def wait(self) -> Ended:
         """How it ended."""
-        assert self.process.stdout is not None
-        self._out += self.process.stdout.readlines()
+        if self.process.stdout and not self.process.stdout.closed:
+            self._out += self.process.stdout.readlines()
         code = self.process.wait()
         self._watchdog.cancel()
         self._errors.seek(0)
-        hung = f"\nhangs: killed after {_HANG_SECONDS:g} s" if self.hung else ""
+        hung = "\nhangs: it had to be killed" if self.hung else ""
         return Ended(code, "".join(self._out), self._errors.read() + hung)
 
     def kill(self) -> None:

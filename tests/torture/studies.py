@@ -160,15 +160,23 @@ def _check_reports(values: Iterable[tuple[int, int]]) -> None:
 
 
 def _check_closed_form(found: list[Record]) -> None:
-    """Each value follows from what the trial's learning rate was then."""
+    """Each value follows from the trial's learning rate then, and from the resource of the state that it had."""
     rates: dict[int, float] = {}
+    spent: dict[tuple[int, int], int] = {}  # (trial, resource) -> units that its state has behind it
+    now: dict[int, int] = {}
     for record in found:
+        trial = record.get("trial")
+        if trial is None:
+            continue
         if "config" in record:
-            rates[record["trial"]] = record["config"]["optimizer.lr"]
+            rates[trial] = record["config"]["optimizer.lr"]
+        if "source" in record:
+            now[trial] = spent[tuple(record["source"])]
         if record["event"] == "report":
-            value, expected = record["metrics"]["error"], closed_form(rates[record["trial"]], record["resource"])
+            now[trial] = spent[trial, record["resource"]] = now.get(trial, 0) + 1
+            value, expected = record["metrics"]["error"], closed_form(rates[trial], now[trial])
             if value != expected:
-                raise FailedError(f"trial {record['trial']} at {record['resource']}: {value!r}, not {expected!r}")
+                raise FailedError(f"trial {trial} at {record['resource']}: {value!r}, not {expected!r}")
 
 
 def _differences(table: RungTable, expected: RungTable) -> list[str]:

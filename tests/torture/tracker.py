@@ -122,6 +122,7 @@ _ALL = (*FAULTS, *(f"a server: {how}" for how in SERVERS), "a full disk", "nobod
 
 def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
     fault = _ALL[number % len(_ALL)]
+    sandbox.hang_seconds = 240.0  # closing waits for a while for what may come back
     with contextlib.ExitStack() as stack:
         arguments = [*_ARGUMENTS, _SAVED]
         if fault.startswith("a server"):

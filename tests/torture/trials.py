@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from hpo_pipeline.journal import Record
-from torture.case import FailedError, Torture
+from torture.case import FailedError, Torture, origin
 from torture.objectives import DEEDS, REPORTS, closed_form
 from torture.sandbox import Sandbox
 from torture.studies import EXECUTORS, NAME, records, reports
@@ -38,7 +38,7 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
     if gone or stopped:  # a user who debugs in the tuner's process goes on in others
         ended = sandbox.start(f"name={NAME}", "resume=true", *EXECUTORS["process"], **environment).wait()
     if "Traceback" in ended.err or "hangs" in ended.err:
-        raise FailedError(f"{did}: {ended.err[-1500:]}")
+        raise FailedError(f"{did}: exit code {ended.code}: {origin(ended.err)}")
     if ended.code != 0:
         raise FailedError(f"{did}: exit code {ended.code}: {ended.err[-800:]} {ended.out[-300:]}")
     state = _check_others(records(sandbox), bad, did)
@@ -64,4 +64,4 @@ def _check_others(found: list[Record], bad: int, did: str) -> str:
     return str(states[bad]).lower()
 
 
-TORTURE = Torture("trials", "one trial misbehaves", 2 * len(_NAMES), 3, case)
+TORTURE = Torture("trials", "one trial misbehaves", len(_NAMES), 3, case)
