@@ -21,6 +21,8 @@ from unittest import mock
 from commands import ROOT, Ended, run
 
 TESTS = ROOT / "tests"
+TOLERATED = ("tmp/pymp-", "tmp/torchinductor_")
+"""Outside: the folder of a killed forkserver's socket, and the one that torch makes when it is imported."""
 TRUST = "torture.objectives.*"
 _FONTS = Path(tempfile.gettempdir(), "torture-matplotlib")  # matplotlib looks for fonts once, not once a case
 
@@ -130,11 +132,7 @@ class Sandbox:
         """What was left where nothing may be: files beside `work`, processes."""
         there = {str(path.relative_to(self.root)) for path in self.root.rglob("*")}
         outside = {name for name in there if not name.startswith("work/")} - {"work", "home", "tmp"}
-        allowed = (
-            "tmp/pymp-",
-            "tmp/torchinductor_",
-        )  # a killed forkserver leaves its socket; what torch makes on import
-        problems = [f"a file outside the study: {name}" for name in sorted(outside) if not name.startswith(allowed)]
+        problems = [f"a file outside the study: {name}" for name in sorted(outside) if not name.startswith(TOLERATED)]
         return problems + [f"a process is left behind: {line}" for line in self.wait_until_empty()]
 
 
