@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import random
@@ -25,6 +26,7 @@ NO_RECORDS = (b"", b"{}", b"[]", b"null", b'{"event":1}', b'{"event":"x"}', b"\x
 def interrupted(study: Study) -> Path:
     """The folder of the study, complete: a crash is a cut of its journal."""
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with Sandbox() as sandbox:
         ended = sandbox.run(*study.arguments, UNIT_SECONDS="0")
         if ended.code:
