@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,12 +129,16 @@ def _flags_first(words: list[str], parser: ArgumentParser) -> list[str]:
     """The words with overrides behind all flags: Hydra 1.3 understands no flag between overrides."""
     flags: list[str] = []
     others: list[str] = []
-    rest = iter(words)
-    for word in rest:
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
         action = parser._option_string_actions.get(word.partition("=")[0])
         (others if action is None else flags).append(word)
-        if action is not None and "=" not in word and action.nargs != 0:
-            flags += [value for value in [next(rest, None)] if value is not None]
+        # A value that may be left out is one of a few words: no override, no flag.
+        optional = action is not None and action.nargs == "?"
+        has_value = action is not None and action.nargs != 0 and "=" not in word
+        if has_value and rest and not (optional and ("=" in rest[0] or rest[0].startswith(("-", "~")))):
+            flags.append(rest.popleft())
     return [*flags, *others]
 
 

@@ -14,7 +14,7 @@ from hpo_pipeline.preflight import check_training
 from hpo_pipeline.report.files import replacing
 from hpo_pipeline.report.text import metric_text
 from hpo_pipeline.seeding import trial_seed
-from hpo_pipeline.study import UNTRACKED, write_configs
+from hpo_pipeline.study import UNTRACKED, said_of, write_configs
 from hpo_pipeline.tracker.training import log_training
 
 MODEL = "model.ckpt"
@@ -29,13 +29,14 @@ def run_training(composed: Composed) -> int:
     """
     config = composed.config
     folder = Path(config["folder"])
-    if folder.exists() and not composed.problems:
+    if not composed.problems and folder.exists():
         raise StudyError(f"{folder}: this run exists; choose another name=…")
     objective = check_training(composed)
     for note in composed.notes:
         print(note)
-    folder.mkdir(parents=True)
-    write_configs(composed, folder, "train")
+    with said_of(folder):
+        folder.mkdir(parents=True)
+        write_configs(composed, folder, "train")
     unit, resource, whole = objective.unit, config["resource"], config["max_resource"]
     if resource < whole:
         print(f"to {unit} {resource} of {whole}; resource={whole} trains it to the end", flush=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,14 @@ def run_study(composed: Composed) -> int:
     if composed.config["dry_run"]:
         print(parts.scheduler.describe())
         return 0
-    folder.mkdir(parents=True, exist_ok=True)
+    with said_of(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with Journal(folder / "journal.jsonl") as journal:
         records = [record for record, _ in read(journal.path)]
         if records and not composed.config["resume"]:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
-        write_configs(composed, folder)
+        with said_of(folder):
+            write_configs(composed, folder)
         view = StudyView()
         if header := _new_header(composed, parts, journal, records):
             journal.append(header)
@@ -84,6 +87,22 @@ def run_study(composed: Composed) -> int:
         for line in [*unwritten, *tracked.text.splitlines()]:
             print(line, flush=True)
     return EXIT_CODES[end.state] or (0 if tracked.complete and not unwritten else UNTRACKED)
+
+
+@contextlib.contextmanager
+def said_of(folder: Path) -> Iterator[None]:
+    """What keeps a folder from being made, or written to, as a line for people.
+
+    Raises:
+        StudyError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename and error.filename != str(folder) else ""
+        raise StudyError(
+            f"{folder}: can't be used ({what}{error.strerror or error}); choose another folder=…"
+        ) from None
 
 
 def _refuse_existing(composed: Composed, folder: Path) -> None:

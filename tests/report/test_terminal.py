@@ -43,3 +43,19 @@ def test_a_study_that_was_killed_before_its_first_record_can_be_begun():
     Path("runs/s").mkdir(parents=True)
     Path("runs/s/journal.jsonl").touch()
     assert run(*STUDY).code == 0
+
+
+@pytest.mark.parametrize("program", ["tune", "train"])
+def test_a_folder_that_can_not_be_made_is_one_line(program):
+    words = STUDY if program == "tune" else ("objective=function", "tracker=none", "name=s")
+    ended = run(*words, f"folder={'/'.join(['y' * 250] * 20)}", program=program)
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+    assert "too long" in ended.err
+
+
+def test_a_config_that_can_not_be_written_is_one_line():
+    Path("runs/s/config.yaml").mkdir(parents=True)
+    ended = run(*STUDY)
+    assert ended.code == 2
+    assert ended.err.startswith("runs/s: can't be used (")
