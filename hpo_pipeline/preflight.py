@@ -208,9 +208,10 @@ def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace
         return None
     space = flight.attempt(lambda: SearchSpace.parse(tree))
     if space is not None:
+        misplaced = space.check_paths(composed.training, composed.options)
+        flight.problems += [f"search_space.{problem}" for problem in misplaced]
+        space = space.without({problem.partition(":")[0] for problem in misplaced})
         before = len(flight.problems)
-        problems = space.check_paths(composed.training, composed.options)
-        flight.problems += [f"search_space.{problem}" for problem in problems]
         _check_options(flight, composed, space)
         if hasattr(objective, "problems") and len(flight.problems) == before:  # else no config can be made of a sample
             flight.attempt(lambda: _check_values(flight, composed, space, objective.problems))

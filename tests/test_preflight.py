@@ -232,3 +232,30 @@ def test_an_entry_of_the_environment_that_trusts_everything_starts_nothing(monke
     ended = run(*QUIET, "dry_run=true")
     assert (ended.code, ended.out) == (2, "")
     assert "HPO_TRUST: must be modules or names in them, each written out" in ended.err
+
+
+def test_a_path_that_is_not_in_the_config_is_reported_with_all_else():
+    lines = problems(
+        "+search_space.optimizer.lrr={type: float, low: 0, high: 1}",
+        "search_space.optimizer.weight_decay.low=-1",
+        "search_space.optimizer.weight_decay.log=false",
+        "search_space.model.n_units_1.low=0",
+        "scheduler.eta=1",
+    )
+    assert [line.partition(":")[0] for line in lines] == [
+        "search_space.optimizer.lrr",
+        "search_space.optimizer.weight_decay",
+        "search_space.model.n_units_1",
+        "scheduler.eta",
+    ]
+
+
+def test_what_depends_on_a_path_that_is_not_there_is_left_out_of_the_look():
+    width = "{type: int, low: 0, high: 9, when: {model.n_layerss: 6}}"
+    lines = problems(
+        "model=deep_mlp",
+        "~search_space.model.n_units_6",
+        f"+search_space.model.n_units_6={width}",
+        "+search_space.model.n_layerss={type: choice, choices: [6]}",
+    )
+    assert [line.partition(":")[0] for line in lines] == ["search_space.model.n_layerss"]

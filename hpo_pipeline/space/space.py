@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -239,6 +239,19 @@ class SearchSpace:
     ) -> list[str]:
         """Every parameter that has no place in the config that is tuned; see places.py."""
         return place_problems(self.parameters, config, options or {})
+
+    def without(self, paths: Collection[str]) -> SearchSpace:
+        """The rest of the space, to be looked at as well; constraints and what depends on `paths` go, too."""
+        if not paths:
+            return self
+        gone = set(paths)
+        kept: list[Parameter] = []
+        for p in self.parameters:  # parents before children
+            if p.path in gone or any(condition.parent in gone for condition in p.when):
+                gone.add(p.path)
+            else:
+                kept.append(p)
+        return SearchSpace(tuple(kept), tuple(c for c in self.constraints if not c.paths & gone))
 
     def describe(self) -> str:
         """One line for each parameter and constraint, and the number of configurations."""
