@@ -29,7 +29,8 @@ def written_places(config: Mapping[str, Any]) -> dict[str, str]:
     uri = tracker.get("uri") if isinstance(tracker, Mapping) else None
     if isinstance(uri, str) and uri != os.environ.get("MLFLOW_TRACKING_URI"):
         database = database_path(uri)
-        if database is None or leads_elsewhere(database):
+        # A query, or a file: within, may have SQLite open another file than the one that is named.
+        if database is None or leads_elsewhere(database) or "?" in uri or ":" in str(database):
             found["tracker.uri"] = uri
     return found
 

@@ -33,11 +33,11 @@ def _folder(value: Any) -> str | None:
 
 
 def _searchpath(value: Any) -> str | None:
-    own = ("pkg://hpo_pipeline.conf", "file://")
+    own = "pkg://hpo_pipeline.conf"
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(part, str) for part in value):
         return "must be a list of folders, file://… or pkg://hpo_pipeline.conf"
-    imported = [part for part in value if "://" in part and not part.startswith(own)]
-    return f"would import {imported[0]!r}; name a folder, file://…" if imported else None
+    others = [part for part in value if part != own and ("://" in part.removeprefix("file://") or "${" in part)]
+    return f"must be folders, file://…, or {own}; {others[0]!r} may import a package" if others else None
 
 
 def _one_of(*allowed: Any) -> Callable[[Any], str | None]:

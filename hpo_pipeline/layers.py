@@ -123,8 +123,17 @@ _apply_unseen = ConfigLoaderImpl._apply_overrides_to_config
 
 
 def _load_file(self: FileConfigSource, config_path: str) -> ConfigResult:
-    """Refuses a file whose aliases stand for more than memory and patience allow; then reads it."""
-    path = Path(self.path, self._normalize_file_name(config_path))
+    """Reads a file that was looked at first."""
+    refuse_endless(Path(self.path, self._normalize_file_name(config_path)))
+    return _load_file_unseen(self, config_path)
+
+
+def refuse_endless(path: Path) -> None:
+    """Refuses a YAML file whose aliases stand for more than memory and patience allow.
+
+    Raises:
+        ConfigError: they do, or it isn't text.
+    """
     with contextlib.suppress(OSError, yaml.YAMLError):  # for whoever reads it next to say
         try:
             text = path.read_text(encoding="utf-8")
@@ -132,7 +141,6 @@ def _load_file(self: FileConfigSource, config_path: str) -> ConfigResult:
             raise ConfigError(f"{path}: is no text in UTF-8") from None
         if "*" in text and "&" in text and _size(yaml.compose(text, Loader=yaml.SafeLoader), {}) > _MOST_NODES:
             raise ConfigError(f"{path}: its aliases stand for more than {_MOST_NODES} values; write out what is needed")
-    return _load_file_unseen(self, config_path)
 
 
 def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
@@ -159,8 +167,9 @@ def _process_config_searchpath(
     primary = repo.load_config(config_path=config_name) if config_name and not typed else None
     if primary is not None and isinstance(primary.config, DictConfig):
         node = OmegaConf.to_container(primary.config, resolve=False)
-        hydra = node.get("hydra") if isinstance(node, dict) else None
-        if isinstance(hydra, dict) and (found := list(file_problems({"searchpath": hydra.get("searchpath", [])}))):
+        hydra = node.get("hydra", {}) if isinstance(node, dict) else {}
+        looked_at = {"searchpath": hydra.get("searchpath", [])} if isinstance(hydra, dict) else hydra
+        if found := list(file_problems(looked_at)):
             raise ConfigError(f"{config_name}: {problem}" for problem in found)
     _process_searchpath_unseen(self, config_name, parsed_overrides, repo)
 

@@ -13,6 +13,7 @@ from hpo_pipeline.composed import TRAINING_KEYS, Composed, at, flatten
 from hpo_pipeline.composing import changes_of, merger, options_of
 from hpo_pipeline.containment import containment_problems
 from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.layers import refuse_endless
 from hpo_pipeline.public import masked, resolved, shown
 from hpo_pipeline.schema import root_problems
 
@@ -79,6 +80,7 @@ def resumed(composed: Composed) -> Composed:
 
 
 def _loaded(path: Path) -> DictConfig:
+    refuse_endless(path)
     try:
         cfg = OmegaConf.load(path)
     except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:

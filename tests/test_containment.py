@@ -23,6 +23,8 @@ OUTSIDE = {
     "name: /tmp/outside": "name: must be letters",
     "tracker: {uri: 'sqlite:////tmp/outside.db'}": "tracker.uri: 'sqlite:////tmp/outside.db' comes from a file",
     "tracker: {uri: 'sqlite:///../outside.db'}": "tracker.uri: 'sqlite:///../outside.db' comes from a file",
+    "tracker: {uri: 'sqlite:///file:/tmp/outside.db?uri=true'}": "comes from a file and leads out of this folder",
+    "tracker: {uri: 'sqlite:///x.db?vfs=evil'}": "comes from a file and leads out of this folder",
     "tracker: {uri: 'http://127.0.0.1:9'}": "tracker.uri: 'http://127.0.0.1:9' comes from a file",
     "tracker: {uri: '${oc.env:HOME}'}": "tracker.uri: ",
     "tracker: {uri: 'postgresql://u:pw@127.0.0.1/db'}": "comes from a file and leads out of this folder",

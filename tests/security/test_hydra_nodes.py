@@ -55,6 +55,8 @@ HYDRA = {
     "chdir to wherever": {"job": {"chdir": "/tmp"}},
     "a package that is imported": {"searchpath": ["pkg://evil"]},
     "a package that is imported, second": {"searchpath": ["pkg://hpo_pipeline.conf", "pkg://evil.conf"]},
+    "a package of a name that begins like ours": {"searchpath": ["pkg://hpo_pipeline.config"]},
+    "a package by interpolation": {"searchpath": ["${oc.env:EVIL}"]},
     "a source of another kind": {"searchpath": ["s3://evil"]},
     "no list of folders": {"searchpath": "pkg://evil"},
     "a verbose interpolation": {"verbose": "${oc.env:HOME}"},
@@ -143,6 +145,14 @@ def test_a_file_moved_into_hydras_node_gains_nothing():
     Path("mine/model/evil.yaml").write_text("x: {_target_: evil.run}\n")
     Path("mine/experiment/e.yaml").write_text("# @package _global_\ndefaults: [/model@hydra.callbacks: evil]\n")
     refused(run("--config-dir", "mine", "experiment=e", *FREE, "dry_run=true"), "hydra.callbacks")
+
+
+def test_a_primary_config_gives_no_search_path_by_interpolation():
+    Path("theirs").mkdir()
+    Path("theirs/study.yaml").write_text(
+        "defaults: [tune, _self_]\nmodel: {searchpath: ['pkg://evil', 'pkg://hpo_pipeline.conf']}\nhydra: ${model}\n"
+    )
+    refused(run("--config-path", "theirs", "--config-name", "study", *FREE, "dry_run=true"), "hydra")
 
 
 def test_every_job_of_a_multirun_is_looked_at():
