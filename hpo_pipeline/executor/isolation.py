@@ -42,11 +42,13 @@ class _Lent:
 def isolated(output: int | None = None) -> Iterator[None]:
     """For the block, in which a trial's code runs, the working folder and the standard streams are lent.
 
-    Afterwards they are as they were, wherever that code went and whatever it closed.
+    Afterwards they are as they were, wherever that code went and whatever it closed. A copy of this process that it
+    forked ends here, if it comes so far: it must not do this one's work a second time.
 
     Args:
         output: the file descriptor that stands behind both streams from now on; None to leave them where they lead.
     """
+    process = os.getpid()
     home = _opened(lambda: os.open(".", os.O_RDONLY))
     saved = [_opened(lambda n=n: os.dup(n if output is None else output)) for n in (1, 2)]  # type: ignore[misc]
     if output is not None:
@@ -56,6 +58,8 @@ def isolated(output: int | None = None) -> Iterator[None]:
     try:
         yield
     finally:
+        if os.getpid() != process:
+            os._exit(0)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # by now it may be one of the trial's own
                 stream.flush()

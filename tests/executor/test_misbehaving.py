@@ -55,7 +55,7 @@ def test_what_a_trial_raises_or_returns_fails_that_trial_alone(opened, deed):
     assert record["traceback"] == failed.traceback
 
 
-@pytest.mark.parametrize("deed", ["closes streams", "closes descriptors", "goes away"])
+@pytest.mark.parametrize("deed", ["closes streams", "closes descriptors", "goes away", "goes on twice"])
 def test_what_a_trial_does_to_its_process_is_undone(opened, deed):
     executor = opened("Deeds")
     home, streams = os.getcwd(), (sys.stdout, sys.stderr)

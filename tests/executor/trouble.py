@@ -92,6 +92,7 @@ DEEDS: dict[str, Callable[[], object]] = {
     "closes a generator": raises(GeneratorExit()),
     "is cancelled": raises(asyncio.CancelledError()),
     "interrupts": raises(KeyboardInterrupt()),
+    "goes on twice": lambda: [os.fork(), None][1],
     "has a text that UTF-8 can't hold": raises(RuntimeError("caf\udce9")),
     "has no text": raises(UnprintableError()),
     "can't be pickled": raises(RuntimeError(lambda: None)),
