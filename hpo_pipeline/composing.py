@@ -74,7 +74,8 @@ def options_of(config: dict[str, Any], choices: dict[str, str]) -> dict[str, dic
     """What the options compose to of each config group that the search space chooses from: composed once, here."""
     found: dict[str, dict[str, Any]] = {}
     settings = overrides({"name": config["name"], **{key: config[key] for key in TRAINING_SETTINGS}})
-    for group, node in (config.get("search_space") or {}).items():
+    tree = config.get("search_space")
+    for group, node in tree.items() if isinstance(tree, dict) else ():
         if group not in choices or not isinstance(node, dict) or node.get("type") != "choice":
             continue
         there = GlobalHydra.instance().config_loader().get_group_options(group)

@@ -33,15 +33,39 @@ def signals_as_interrupt() -> Iterator[None]:
         yield
         return
     _arrived = False
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heard}
+    before = {number: signal.signal(number, interrupt) for number in _heard()}
     try:
         yield
     finally:
         _arrived = None
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """The same signals wait until the block, which must be short, is done.
+
+    Libraries may turn a KeyboardInterrupt in their midst into an error of another kind.
+    """
+    if not _in_main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in _heard()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if arrived:
+            signal.raise_signal(arrived[0])
+
+
+def _heard() -> list[signal.Signals]:
+    """The signals that ask for the study's end; one that is ignored (`nohup`) stays so."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
 
 
 def ignore_ctrl_c() -> None:

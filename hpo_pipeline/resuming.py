@@ -53,7 +53,7 @@ def resumed(composed: Composed) -> Composed:
     now |= {key: config.get(key, composed.config[key]) for key in ("max_failures",)}
     config |= now
     problems = [*composed.problems, *(f"{saved}: {problem}" for problem in root_problems(config, "tune"))]
-    if not config["choices"]:
+    if not isinstance(config["choices"], dict) or not config["choices"]:
         problems.append(f"{saved}: choices: is missing; a study saves the options of its groups there")
     problems += containment_problems(
         {**config, "folder": ""}, lambda path: path in typed or path.partition(".")[0] in keys

@@ -14,6 +14,7 @@ from hpo_pipeline.composed import Composed
 from hpo_pipeline.containment import leads_elsewhere
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor.processes import start_early
+from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
@@ -54,6 +55,7 @@ def run_study(composed: Composed) -> int:
         records = [record for record, _ in read(journal.path)]
         if records and not composed.config["resume"]:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
+        _refuse_another(composed, folder, records)
         with said_of(folder):
             write_configs(composed, folder)
         view = StudyView()
@@ -80,7 +82,8 @@ def run_study(composed: Composed) -> int:
             end = tuner.run()
         finally:
             console.close()
-        unwritten = _write_views(composed, view, folder, parts)
+        with interrupts_held():
+            unwritten = _write_views(composed, view, folder, parts)
         summary(view, folder, _closing(composed, view, folder, end), parts.objective.unit)
         with status_line() as show:
             tracked = parts.tracker.close(_PATIENCE_SECONDS, show)
@@ -112,6 +115,20 @@ def _refuse_existing(composed: Composed, folder: Path) -> None:
         raise StudyError(
             f"{folder}: this study exists; go on with it: {composed.resume_command()}; or choose another name=…"
         )
+
+
+def _refuse_another(composed: Composed, folder: Path, records: list[Record]) -> None:
+    """Raises StudyError if what the config says isn't the study that the journal holds, or its folder can't be used."""
+    began = next((record for record in records if record["event"] == "study"), {})
+    for key in ("seed", "metric", "mode"):
+        if key in began and began[key] != composed.config[key]:
+            raise StudyError(
+                f"{folder / 'config.yaml'}: {key}: is {composed.config[key]!r}, and the study "
+                f"began with {began[key]!r}; restore it, or start a new study with another name=…"
+            )
+    trials = folder / "trials"
+    if trials.exists() and not trials.is_dir():
+        raise StudyError(f"{trials}: must be a folder; remove it")
 
 
 def _new_header(composed: Composed, parts: Components, journal: Journal, records: list[Record]) -> Record | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,9 @@ BROKEN = {
     "a value that is missing": {"metric": "???"},
     "an unknown key": {"foo": 1},
     "a model of numbers": {"model": 5},
+    "a search space of numbers": {"search_space": 5},
+    "an executor of nothing": {"executor": None},
+    "an objective of nothing": {"objective": None},
 }
 
 
@@ -126,3 +130,22 @@ def test_a_config_that_was_tampered_with_is_told_without_a_traceback(change, wor
     assert ended.code in (0, 2), ended.err
     if ended.code == 2:
         assert Path("runs/first/journal.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(("key", "value"), [("seed", 7), ("metric", "other"), ("mode", "max")])
+def test_a_study_does_not_go_on_as_another_one(key, value):
+    path = Path("runs/first/config.yaml")
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), key: value}))
+    before = Path("runs/first/journal.jsonl").read_bytes()
+    ended = run("name=first", "resume=true", "n_trials=5")
+    assert (ended.code, ended.out) == (2, "")
+    assert key in ended.err
+    assert Path("runs/first/journal.jsonl").read_bytes() == before
+
+
+def test_a_file_in_place_of_the_trials_folder_is_told_before_any_trial_fails():
+    trials = Path("runs/first/trials")
+    shutil.rmtree(trials, ignore_errors=True)
+    trials.touch()
+    ended = run("name=first", "resume=true", "n_trials=5")
+    assert (ended.code, ended.err) == (2, f"{trials}: must be a folder; remove it\n")

@@ -104,6 +104,8 @@ def start_early(executor: Mapping[str, Any], objective: Mapping[str, Any]) -> No
     Args:
         executor, objective: the nodes, which may be wrong. A module that isn't ours is not imported before the check.
     """
+    if not isinstance(executor, Mapping) or not isinstance(objective, Mapping):
+        return
     kind = str(executor.get("_target_")).rpartition(".")[2]
     has_workers = kind == "ProcessExecutor" or (kind == "FusedExecutor" and executor.get("n_workers") != 1)
     ours = str(objective.get("_target_")).startswith("hpo_pipeline.objective.")
