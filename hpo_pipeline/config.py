@@ -6,6 +6,7 @@ trial's config is the composed one with its sample put in.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from argparse import ArgumentParser
@@ -163,6 +164,10 @@ def _guarded(task: Callable[[], int]) -> int:
         from hpo_pipeline.diagnosis import told
 
         return _fail(ConfigError(told(error)))
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        return _fail(StudyError(f"{error.strerror}; allow more (ulimit -n) or take fewer workers, then resume=true"))
 
 
 def _fail(error: ConfigError | StudyError) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -12,7 +13,7 @@ import pytest
 import yaml
 from commands import CONF, DIGITS, FREE, ROOT, compose, curve, journal, run, rung_table, start, wait_for
 
-from hpo_pipeline import preflight, single
+from hpo_pipeline import preflight, single, study
 from hpo_pipeline.composed import flatten
 from hpo_pipeline.preflight import check_study, check_training
 from hpo_pipeline.tracker import Closed
@@ -239,3 +240,17 @@ def test_another_project_builds_on_ours_with_a_primary_config_of_its_own():
 def test_a_multirun_gives_each_study_a_name_of_its_own():
     assert run("-m", *FREE, "name=m", "n_trials=1", "seed=0,1").code == 0
     assert sorted(path.name for path in Path("runs").iterdir()) == ["m-0", "m-1"]
+
+
+def test_too_many_open_files_are_one_line_that_says_what_to_do(monkeypatch):
+    def out_of_files(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(study, "summary", out_of_files)
+        ended = run(*FREE, "name=s", "n_trials=1")
+    assert (ended.code, ended.err.splitlines()) == (
+        2,
+        ["Too many open files; allow more (ulimit -n) or take fewer workers, then resume=true"],
+    )
+    assert run("name=s", "resume=true").code == 0
