@@ -18,6 +18,9 @@ from torture.case import FailedError, Torture, limited, origin
 from torture.sandbox import Sandbox
 from torture.studies import NAME, SCHEDULERS, Study, copied, records, undisturbed
 
+CUT = tuple(name for name in SCHEDULERS if name != "pbt")
+"""Those of which a complete study with a shorter journal is like one that crashed; a member of PBT that goes on takes
+over what others have meanwhile dropped."""
 WAYS = ("flip", "cut", "drop", "double", "swap", "change", "insert", "zeros", "end of line", "reverse")
 NO_RECORDS = (b"", b"{}", b"[]", b"null", b'{"event":1}', b'{"event":"x"}', b"\xff\xfe", b"nonsense", b"[" * 100_000)
 
@@ -82,7 +85,7 @@ def _changed(line: bytes, draw: random.Random) -> bytes:
 
 
 def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
-    study = Study(draw.choice(list(SCHEDULERS)), "serial")
+    study = Study(draw.choice(CUT), "serial")
     way = WAYS[number % len(WAYS)]
     expected, _ = undisturbed(study)
     journal = copied(interrupted(study), sandbox) / "journal.jsonl"

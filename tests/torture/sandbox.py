@@ -62,7 +62,6 @@ class Sandbox:
             "HOME": str(self.root / "home"),
             "TMPDIR": str(self.root / "tmp"),
             "PYTHONPATH": str(TESTS),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "MPLCONFIGDIR": str(_FONTS),
             "MPLBACKEND": "agg",
             "MLFLOW_DISABLE_TELEMETRY": "true",

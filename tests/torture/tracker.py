@@ -16,6 +16,7 @@ from pathlib import Path
 
 from commands import Ended
 
+from torture import fuzz
 from torture.case import FailedError, Torture
 from torture.sandbox import Sandbox
 from torture.studies import NAME, Study, check, records
@@ -117,6 +118,7 @@ def server(how: str) -> Iterator[str]:
 
 
 SERVERS = ("500", "nonsense", "empty", "dies", "hangs")
+_LATER = ("deleted in the middle", "emptied in the middle")
 _ALL = (*FAULTS, *(f"a server: {how}" for how in SERVERS), "a full disk", "nobody there")
 
 
@@ -140,6 +142,11 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
             program.read_until("trial ", draw.randint(5, 20))
             stack.pop_all().close()
         ended = program.wait()
+    if ended.code == 2 and fault not in _LATER:
+        fuzz.check_ended(ended)
+        if records(sandbox):
+            raise FailedError(f"{fault}: refused, and yet the study began")
+        return f"{fault}: refused beforehand"
     _check_session(ended, fault)
     try:
         check(_STUDY, records(sandbox))
@@ -162,7 +169,7 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
 
 
 def _check_session(ended: Ended, did: str) -> None:
-    if ended.code or "Traceback" in ended.err or "hangs" in ended.err:
+    if ended.code not in (0, 3) or "Traceback" in ended.err or "hangs" in ended.err:
         raise FailedError(f"{did}: exit code {ended.code}: {ended.err[-1500:]}")
 
 
