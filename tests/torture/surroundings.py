@@ -96,4 +96,4 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
         raise FailedError(f"{did}: {error}") from None
 
 
-TORTURE = Torture("surroundings", "terminal, disk or folder go away", 2 * len(NAMES), 2, case)
+TORTURE = Torture("surroundings", "terminal, disk or folder go away", 2 * len(NAMES), 1, case)
