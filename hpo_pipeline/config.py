@@ -28,6 +28,7 @@ from hpo_pipeline.composed import Composed, at, flatten
 from hpo_pipeline.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.containment import containment_problems, without_download
 from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.hydra_errors import told
 from hpo_pipeline.layers import Composition, composition, watched
 from hpo_pipeline.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
@@ -161,8 +162,6 @@ def _guarded(task: Callable[[], int]) -> int:
     except (ConfigError, StudyError) as error:
         return _fail(error)
     except YAMLError as error:  # in a file that is read only now: an option that the search space chooses from
-        from hpo_pipeline.diagnosis import told
-
         return _fail(ConfigError(told(error)))
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
@@ -260,12 +259,12 @@ def _pinned(
     """Puts typed values in place of what tunes them, in both configs; returns what people should know of it."""
     overrides = [override for override in now.typed if not override.is_delete() and not override.is_sweep_override()]
     typed = [path for override in overrides for path in flatten({override.key_or_group: override.value()})]
-    # An option that is typed is the group's value here.
-    trees = [{**tree, **{group: choices[group] for group in typed if group in choices}} for tree in (public, config)]
     for tree in (public, config):
         tree["search_space"] = with_group_choices(tree["search_space"], choices)
-    pin(public["search_space"], {path: at(trees[0], path) for path in typed}, typed)
-    found, notes = pin(config["search_space"], {path: at(trees[1], path) for path in typed}, typed)
+    # An option that is typed is the group's value here.
+    values, shown_values = ({path: choices.get(path, at(tree, path)) for path in typed} for tree in (config, public))
+    pin(public["search_space"], shown_values, typed)
+    found, notes = pin(config["search_space"], values, typed)
     problems += found
     files = [(layer.path, layer.group, layer.content) for layer in now.layers if not (layer.is_ours or layer.is_saved)]
     return [*notes, *without_effect(config["search_space"], files, typed)]

@@ -31,6 +31,12 @@ def test_however_it_is_typed(typed):
     assert compose(typed).config["search_space"]["optimizer"]["lr"] == 0.5
 
 
+def test_a_value_beside_the_choice_of_its_group_is_pinned():
+    composed = compose("model=mlp", "model.n_units_1=32")
+    assert composed.config["search_space"]["model"]["n_units_1"] == 32
+    assert composed.notes == ["model.n_units_1=32 was typed, so it is not tuned"]
+
+
 def test_what_is_not_tuned_is_no_matter():
     assert compose("optimizer.eps=0.5").notes == []
 
