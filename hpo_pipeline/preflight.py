@@ -24,6 +24,8 @@ from hpo_pipeline.space.extremes import extreme_samples
 from hpo_pipeline.tracker import Tracker
 from hpo_pipeline.trial import Budget, Config, Value
 
+_MOST_THREADS = 1024
+"""Of one training: where a process can't have as many, the threads' library ends it without a word."""
 _NO_SPACE = SearchSpace(())
 """Stands in for a space that is wrong, so that the rest is checked as well."""
 
@@ -167,7 +169,10 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     if config["mode"] not in MODES:
         near = nearest(str(config["mode"]), MODES)
         flight.problems.append(f"mode: must be one of {', '.join(MODES)}, got {config['mode']!r}{near}")
-    made = flight.build("objective", threads=max(1, config["threads"]), final=config.get("final", False))
+    if config["threads"] > _MOST_THREADS:
+        flight.problems.append(f"threads: must be at most {_MOST_THREADS}, got {config['threads']}")
+    threads = min(max(1, config["threads"]), _MOST_THREADS)
+    made = flight.build("objective", threads=threads, final=config.get("final", False))
     objective: Objective | None = made
     if objective is None:
         return None

@@ -14,6 +14,10 @@ from hpo_pipeline.trial import Config, Trial
 DEFAULT_POINTS = 5
 
 
+MOST_POINTS = 10_000
+"""Of one hyperparameter: they are listed before the first trial."""
+
+
 class GridSearch:
     """Goes through the grid with the last parameter varying fastest; None after its end.
 
@@ -26,7 +30,7 @@ class GridSearch:
             values (`step`, `n`, `base`) are covered exactly, unless a mapping names them.
 
     Raises:
-        ConfigError: a number of points is not a positive integer, or is given for a path outside the space.
+        ConfigError: a number of points is no integer from 1 to 10,000, or is given for a path outside the space.
     """
 
     finite = True
@@ -51,14 +55,18 @@ class GridSearch:
         """Nothing to learn: the grid is fixed."""
 
 
+def _is_wrong(n: Any) -> bool:
+    return not is_integer(n) or not 1 <= n <= MOST_POINTS
+
+
 def _problems(space: SearchSpace, n_points: Any) -> list[str]:
     if not isinstance(n_points, Mapping):
-        wrong = not is_integer(n_points) or n_points < 1
-        return [f"n_points: must be a positive integer, or a mapping path -> such, got {n_points!r}"] if wrong else []
+        what = f"an integer from 1 to {MOST_POINTS}, or a mapping path -> such"
+        return [f"n_points: must be {what}, got {n_points!r}"] if _is_wrong(n_points) else []
     problems = []
     for path, n in n_points.items():
         if path not in space.paths:
             problems.append(f"n_points.{path}: not in the search space{nearest(str(path), space.paths)}")
-        if not is_integer(n) or n < 1:
-            problems.append(f"n_points.{path}: must be a positive integer, got {n!r}")
+        if _is_wrong(n):
+            problems.append(f"n_points.{path}: must be an integer from 1 to {MOST_POINTS}, got {n!r}")
     return problems
