@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hydra
-import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from hpo_pipeline.command_line import CommandLine
 from hpo_pipeline.composed import flatten
 from hpo_pipeline.errors import nearest
+from hpo_pipeline.hydra_errors import told
 from hpo_pipeline.report.command import overrides
 
 
@@ -137,21 +136,3 @@ def _is_in(config: DictConfig, path: str) -> bool:
     parent, _, key = path.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     return isinstance(node, DictConfig) and key in node
-
-
-def told(error: BaseException) -> str:
-    """The part of an error's message that is about what was typed, or about the YAML file that can't be read."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        within = f" ({error.context} that begins at {_place(error.context_mark)})" if error.context_mark else ""
-        return f"{error.problem_mark.name}, {_place(error.problem_mark)}: {error.problem}{within}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if found := re.match(r"In '(.*?)': \w+ raised while composing config:", lines[0] if lines else ""):
-        key = next((line.partition(":")[2].strip() for line in lines if line.startswith("full_key:")), "")
-        lines[:1] = []
-        return f"{found[1]}: {f'{key}: ' if key else ''}{told(ValueError(chr(10).join(lines)))}"
-    noise = ("full_key:", "object_type=", "Set the environment", "See https")
-    return "; ".join([line for line in lines if not line.startswith(noise)][:3]) or type(error).__name__
-
-
-def _place(mark: yaml.Mark) -> str:
-    return f"line {mark.line + 1}, column {mark.column + 1}"

@@ -19,7 +19,8 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
+        lines = [problems] if isinstance(problems, str) else problems
+        self.problems: list[str] = [one_line(line) for line in lines]
         super().__init__("\n".join(self.problems))
 
     def under(self, path: str) -> ConfigError:
@@ -69,6 +70,13 @@ def describe(error: BaseException) -> str:
     except BaseException:  # its own `__str__` raises
         text = "<its text can't be shown>"
     return encodable(f"{type(error).__name__}: {text}".splitlines()[0][:MOST_CHARACTERS])
+
+
+def one_line(text: str) -> str:
+    """The text with escapes for what would end the line, or can't be seen: keys of a config hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.strip())
 
 
 def encodable(text: str) -> str:

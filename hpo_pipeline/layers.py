@@ -20,13 +20,16 @@ from unittest import mock
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.hydra_errors import told
 from hpo_pipeline.hydra_keys import file_problems, name_problems
 from hpo_pipeline.space.tree import merged, replaces
 
@@ -68,11 +71,12 @@ class Layer:
 
 @dataclass(slots=True)
 class Composition:
-    """Layers in the order in which they were put on top of each other, then what was typed."""
+    """Layers in the order in which they were put on top of each other, then what was typed; and the root's schema."""
 
     layers: list[Layer] = field(default_factory=list)
     typed: list[Override] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    schema: DictConfig | None = None
 
     def is_typed(self, path: str) -> bool:
         """Whether the value at `path` was typed (a chosen option was not: what it holds is a file's)."""
@@ -106,6 +110,7 @@ def watched() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for owner, name, ours in (
             (FileConfigSource, "load_config", _load_file),
+            (ConfigRepository, "load_config", _load_config),
             (ConfigLoaderImpl, "_process_config_searchpath", _process_config_searchpath),
             (ConfigLoaderImpl, "_load_single_config", _load_single_config),
             (ConfigLoaderImpl, "_compose_config_from_defaults_list", _compose_config_from_defaults_list),
@@ -116,6 +121,7 @@ def watched() -> Iterator[None]:
 
 
 _load_file_unseen = FileConfigSource.load_config
+_load_config_unseen = ConfigRepository.load_config
 _process_searchpath_unseen = ConfigLoaderImpl._process_config_searchpath
 _load_single_unseen = ConfigLoaderImpl._load_single_config
 _compose_unseen = ConfigLoaderImpl._compose_config_from_defaults_list
@@ -141,6 +147,16 @@ def refuse_endless(path: Path) -> None:
             raise ConfigError(f"{path}: is no text in UTF-8") from None
         if "*" in text and "&" in text and _size(yaml.compose(text, Loader=yaml.SafeLoader), {}) > _MOST_NODES:
             raise ConfigError(f"{path}: its aliases stand for more than {_MOST_NODES} values; write out what is needed")
+
+
+def _load_config(self: ConfigRepository, config_path: str) -> ConfigResult | None:
+    """Says which file can't be read."""
+    try:
+        return _load_config_unseen(self, config_path)
+    except (ConfigError, yaml.YAMLError):
+        raise  # these say it themselves
+    except (AssertionError, OSError, ValueError, OmegaConfBaseException) as error:
+        raise ConfigError(f"{config_path}: {told(error)}") from None
 
 
 def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
@@ -189,6 +205,8 @@ def _look_at(default: ResultDefault, result: ConfigResult) -> None:
         group = path.rpartition("/")[0]
         if not any(override.key_or_group == group for override in now.typed):
             now.problems.append(f"{group}: a file can't choose this; if you want it, type {group}=…")
+    if path in ("tune_schema", "train_schema") and isinstance(result.config, DictConfig):
+        now.schema = result.config
     if source.startswith("structured://") or source == "pkg://hydra.conf":
         return  # code that is installed
     content = OmegaConf.to_container(result.config, resolve=False)
@@ -209,11 +227,31 @@ def _compose_config_from_defaults_list(
     try:
         config: DictConfig = _compose_unseen(self, list(defaults), repo)
     finally:  # what is refused may be what can't be composed
-        if found := [*now.problems, *_name_problems(now)]:
+        if found := [*now.problems, *_root_problems(now), *_name_problems(now)]:
             raise ConfigError(dict.fromkeys(found))
     for key in _replaced(now.layers):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
     return config
+
+
+def _root_problems(now: Composition) -> Iterator[str]:
+    """What the files say at the root that the schema doesn't have, or has of another type; Hydra stops at the first."""
+    schema = now.schema
+    if schema is None:
+        return
+    for layer in now.layers:
+        for key, value in layer.content.items():
+            if key == "hydra" or layer.is_ours:
+                continue
+            if key not in schema and key == layer.group:
+                yield f"{layer.path}: begin the file with the line '# @package _global_': its keys are the config's own"
+            elif key not in schema:
+                yield f"{layer.path}: {key or repr(key)}: there is no such key{nearest(key, map(str, schema))}"
+            else:
+                try:
+                    OmegaConf.merge(schema, {key: value})
+                except OmegaConfBaseException as error:
+                    yield f"{layer.path}: {key}: {told(error)}"
 
 
 def _name_problems(now: Composition) -> list[str]:

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 
 from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.hydra_errors import in_our_words
 
 PASSWORD = "HPO_PASSWORD"
 """The environment variable that stands for a password that was written into a URI, where the URI is shown."""
@@ -151,4 +152,4 @@ def _reason(error: BaseException) -> str:
         return f"the environment variable {unset[1]} is not set; set it, or write a default: ${{oc.env:{unset[1]},…}}"
     if "Missing mandatory value" in first:
         return "is missing; give it a value"
-    return first or type(error).__name__
+    return in_our_words(first) or first or type(error).__name__

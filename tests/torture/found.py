@@ -23,6 +23,15 @@ LINES: tuple[Line, ...] = (
     Line(["lr_schedule=step", "max_resource=1000000"]),
     Line(["lr_schedule=cosine", "max_resource=1000000"]),
     Line(["scheduler._target_=hpo_pipeline.scheduler.Scheduler"]),
+    Line(["model=mlp", "model.n_units_1=7"]),
+    Line(["threads=100000"]),
+    Line(["searcher=grid", "searcher.n_points=10000000000"]),
+    Line(["~resume=0"]),
+    Line(["seed=${oc.decode:'['}"]),
+    Line(["experiment=x"], {"experiment/x.yaml": "# @package _global_\nnull: 1\n"}),
+    Line(["experiment=x"], {"experiment/x.yaml": "# @package a b\nseed: 1\n"}),
+    Line(["experiment=x"], {"experiment/x.yaml": "# @package _global_\nmax_total_resource: abc\n"}),
+    Line(["experiment=x"], {"experiment/x.yaml": "5\n"}),
 )
 CONFIGS: tuple[tuple[int, dict[str, Any]], ...] = (
     (0, {"scheduler.eta": {"_target_": "hpo_pipeline.scheduler.Scheduler", "self": {"url": "file://CANARY"}}}),
