@@ -34,6 +34,10 @@ _WORDS = tuple(
             r"\w+ raised while resolving interpolation: (.*?)(?: expecting \{.*)?",
             r"the interpolation can't be resolved (\1)",
         ),
+        (
+            r"(?:In '.*': )?(?:Multiple values for )?(\S+?)(?: appears more than once .*|\. To override a .*)",
+            r"\1: is chosen twice; on the command line leave out the +, in a file write 'override /\1'",
+        ),
         (r"Invalid loaded object type: (\w+)", r"must be a mapping of keys to values, got \1"),
         (
             r"(?:Expected header format: KEY VALUE, got|Too many components in) '(.*)'",

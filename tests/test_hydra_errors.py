@@ -79,6 +79,14 @@ def test_what_is_typed_wrongly_is_told_with_its_path(typed, line):
     assert problems(typed) == [line]
 
 
+@pytest.mark.parametrize("words", [["+experiment=asha", "experiment=pbt"], ["+scheduler=fifo"]])
+def test_an_option_chosen_twice_is_said(words):
+    group = words[0].strip("+").partition("=")[0]
+    assert problems(*words) == [
+        f"{group}: is chosen twice; on the command line leave out the +, in a file write 'override /{group}'"
+    ]
+
+
 def test_a_key_that_is_no_line_is_escaped():
     with pytest.raises(ConfigError) as caught:
         SearchSpace.parse({"optimizer": {"a\n\u202e": [1]}})

@@ -70,7 +70,8 @@ class Constraint:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             if isinstance(error, ConfigError):
                 raise
-            raise ConfigError(f"{self.source!r} is not an expression ({error}); write e.g. 'a.b <= a.c'") from None
+            reason = error.msg if isinstance(error, SyntaxError) else error
+            raise ConfigError(f"{self.source!r} is not an expression ({reason}); write e.g. 'a.b <= a.c'") from None
         if not paths:
             raise ConfigError(f"{self.source!r} names no hyperparameter")
         object.__setattr__(self, "paths", paths)

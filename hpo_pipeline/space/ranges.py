@@ -31,8 +31,8 @@ def _bounds_problems(low: Any, high: Any, log: Any, integer: bool) -> list[str]:
             problems.append(f"{key}: must be a number, got {value!r}")
         elif integer and not is_integer(value):
             problems.append(f"{key}: must be an integer, got {value!r}; use type float for real numbers")
-        elif abs(value) > (MAX_INT if integer else MAX_FLOAT):
-            problems.append(f"{key}: is too large, {value!r}")
+        elif abs(value) > (limit := MAX_INT if integer else MAX_FLOAT):
+            problems.append(f"{key}: is too large, got {value!r}; the most is {limit:g}")
     if not isinstance(log, bool):
         problems.append(f"log: must be true or false, got {log!r}")
     if problems:

@@ -28,6 +28,7 @@ LINES: tuple[Line, ...] = (
     Line(["searcher=grid", "searcher.n_points=10000000000"]),
     Line(["~resume=0"]),
     Line(["seed=${oc.decode:'['}"]),
+    Line(["+experiment=asha", "experiment=pbt"]),
     Line(["experiment=x"], {"experiment/x.yaml": "# @package _global_\nnull: 1\n"}),
     Line(["experiment=x"], {"experiment/x.yaml": "# @package a b\nseed: 1\n"}),
     Line(["experiment=x"], {"experiment/x.yaml": "# @package _global_\nmax_total_resource: abc\n"}),
@@ -54,4 +55,5 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
         return preflight.check(CONFIGS[number - len(LINES)], str(sandbox.canary))
 
 
-TORTURE = Torture("found", "configs that once failed", len(LINES) + len(CONFIGS), 0, case)
+_ALL = len(LINES) + len(CONFIGS)
+TORTURE = Torture("found", "configs that once failed", _ALL, _ALL, case)

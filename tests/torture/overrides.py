@@ -85,6 +85,11 @@ _LEAF = st.builds(
     st.sampled_from(PATHS),
     LEAVES,
 )
+_PINNED = st.builds(
+    lambda path, value: f"{path}={written(value)}",
+    st.sampled_from(PATHS[:7]),
+    st.one_of(st.integers(1, 99), st.floats(0, 1), SCALARS),
+)
 _SPACE = SPACES.map(lambda tree: f"search_space={written(tree)}")
 _POINTS = POINTS.map(lambda points: f"points_to_evaluate={written(points)}")
 _DELETED = st.one_of(_KEYS.map("~{}".format), st.builds("~{}={}".format, _KEYS, SCALARS))
@@ -118,9 +123,9 @@ _ODD = st.one_of(
     ),
     st.text(max_size=12),
 )
-ARGUMENTS: SearchStrategy[str] = st.one_of(CHOSEN, CHOSEN, _SET, _SET, _LEAF, _SPACE, _POINTS, _DELETED, _ODD).filter(
-    lambda text: _can_be_typed(text) and not text.lstrip("+~").startswith(("dry_run", "hydra.run", "-"))
-)
+ARGUMENTS: SearchStrategy[str] = st.one_of(
+    CHOSEN, CHOSEN, _SET, _SET, _LEAF, _PINNED, _SPACE, _POINTS, _DELETED, _ODD
+).filter(lambda text: _can_be_typed(text) and not text.lstrip("+~").startswith(("dry_run", "hydra.run", "-")))
 
 
 def _can_be_typed(text: str) -> bool:

@@ -219,7 +219,48 @@ def tree_of(leaves: dict[str, Any], constraints: Any) -> dict[str, Any]:
     return tree if constraints is None else tree | {"constraints": constraints}
 
 
+def _leaf_of(
+    kind: str, needed: dict[str, Any], optional: dict[str, Any] | None = None, prior: SearchStrategy[Any] | None = None
+) -> SearchStrategy[dict[str, Any]]:
+    more = {"prior": prior} if prior is not None else {}
+    return st.fixed_dictionaries({"type": st.just(kind), **needed}, optional={**(optional or {}), **more})
+
+
+_PRIOR = st.fixed_dictionaries(
+    {"center": st.floats(1e-4, 0.1)}, optional={"confidence": st.sampled_from(("low", "high"))}
+)
+_WHEN = {"when": st.just({"dataset.batch_size": [16, 32]})}
+_RIGHT = {
+    "optimizer.lr": _leaf_of(
+        "float", {"low": st.just(1e-5), "high": st.floats(0.1, 10)}, {"log": st.booleans()}, _PRIOR
+    ),
+    "optimizer.weight_decay": _leaf_of(
+        "scipy", {"distribution": st.just("loguniform"), "a": st.just(1e-9), "b": st.just(0.1)}
+    ),
+    "dataset.batch_size": _leaf_of(
+        "ordinal", {"choices": st.just([16, 32, 64])}, {"encoding": st.sampled_from(("equal", "nearest"))}
+    ),
+    "model.n_units_1": _leaf_of(
+        "int", {"low": st.integers(1, 9), "high": st.integers(10, 99)}, {"log": st.booleans()} | _WHEN
+    ),
+    "model.dropout_1": _leaf_of("float", {"low": st.just(0), "high": st.floats(0.1, 0.9), "step": st.just(0.1)}, _WHEN),
+}
+"""Leaves that are right in their places."""
+_NEARLY_RIGHT = st.builds(
+    lambda right, wrong: right | wrong,
+    st.fixed_dictionaries(
+        {"optimizer.lr": _RIGHT["optimizer.lr"]}, optional={k: v for k, v in _RIGHT.items() if k != "optimizer.lr"}
+    ),
+    st.one_of(st.just({}), st.just({}), st.dictionaries(st.sampled_from(PATHS), LEAVES, max_size=1)),
+)
 SPACES = st.one_of(
+    st.builds(
+        tree_of,
+        _NEARLY_RIGHT,
+        st.sampled_from(
+            (None, None, ["optimizer.lr < 1"], ["model.n_units_1 <= dataset.batch_size or optimizer.lr < 0.01"])
+        ),
+    ),
     st.builds(
         tree_of,
         st.dictionaries(st.sampled_from(PATHS), LEAVES, min_size=1, max_size=4),
