@@ -66,7 +66,10 @@ def test_a_file_of_another_form_is_named(text, line):
     ("typed", "line"),
     [
         ("optimizer.betas={}", "optimizer.betas: is a list; a mapping can't take its place"),
-        ("optimizer.betas=[]", "optimizer.betas: torch.optim.Adam refuses [] (IndexError: list index out of range)"),
+        (
+            "optimizer.betas=[]",
+            "optimizer: torch.optim.Adam refuses these values (IndexError: list index out of range)",
+        ),
         ("n_trials=abc", "n_trials: must be an integer, got 'abc'"),
         ("model.n_units_1=${model}", "model.n_units_1: refers to a mapping of which it is a part itself"),
         ("model.n_units_1=${model.n_units_1}", "model.n_units_1: refers to itself"),

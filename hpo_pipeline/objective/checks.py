@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,6 @@ from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective import schedule as schedules
 from hpo_pipeline.space.domain import is_integer
 
-_SHORT = reprlib.Repr()
 _MOST_SCHEDULES = 1000
 _MOST_WEIGHTS = 50_000_000
 """A larger model is not made before it is needed: that takes seconds, and memory."""
@@ -150,19 +148,6 @@ def _refusals(
     if unbuildable or (group == "model" and None in supplied.values()):
         return
     make = make or functools.partial(_built, group)
-    error = _error(node, make, supplied)
-    if isinstance(error, ConfigError):
-        yield from error.under(group).problems
-    elif error is not None:  # whatever somebody's own code may raise
-        without = ((key, {k: value for k, value in node.items() if k != key}) for key in node if key != "_target_")
-        alone = (key for key, rest in without if not check(rest, group, group) and not _error(rest, make, supplied))
-        key = next(alone, None)
-        where, what = (group, "these values") if key is None else (f"{group}.{key}", _SHORT.repr(node[key]))
-        yield f"{where}: {node['_target_']} refuses {what} ({reason(error)})"
-
-
-def _error(node: Mapping[str, Any], make: Callable[..., object], supplied: dict[str, Any]) -> Exception | None:
-    """What making it raises."""
     try:
         try:
             with torch.device("meta"):  # weights that take no memory
@@ -172,9 +157,10 @@ def _error(node: Mapping[str, Any], make: Callable[..., object], supplied: dict[
         except Exception:  # which may be because they hold no numbers
             with torch.random.fork_rng(devices=[]):
                 make(node, **supplied)
-    except Exception as error:
-        return error
-    return None
+    except ConfigError as error:
+        yield from error.under(group).problems
+    except Exception as error:  # whatever somebody's own code may raise
+        yield f"{group}: {node['_target_']} refuses these values ({reason(error)})"
 
 
 def _built(group: str, node: Any, **supplied: Any) -> Any:
