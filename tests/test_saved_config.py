@@ -48,6 +48,14 @@ def test_it_takes_other_options(words, told):
     assert saved["seed"] == 5
 
 
+def test_a_search_space_whose_keys_were_sorted_is_not_resumed_with_other_draws():
+    path = Path("runs/first/config.yaml")
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()), sort_keys=True))
+    ended = run("name=first", "resume=true", "n_trials=8")
+    assert ended.code == 2
+    assert "has its keys in another order" in ended.err
+
+
 def test_no_key_of_the_option_before_is_left():
     assert again("scheduler=hyperband").code == 0
     scheduler = yaml.safe_load(Path("runs/again/config.yaml").read_text())["scheduler"]

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpo_pipeline.errors import ComponentError, ConfigError, asked
+from hpo_pipeline.errors import ComponentError, ConfigError, StudyError, asked
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Trial
@@ -69,7 +69,17 @@ class Suggestions:
         self._started = 0
 
     def replay(self, config: Config) -> None:
-        """A recorded trial's configuration, in the order of trial ids, for a `new` to come."""
+        """A recorded trial's configuration, in the order of trial ids, for a `new` to come.
+
+        Raises:
+            StudyError: its hyperparameters are those of the space in another order, which decides what each one draws.
+        """
+        order = [p.path for p in self._space.parameters if p.is_active(config)]
+        if list(config) != order and set(config) == set(order):
+            raise StudyError(
+                "the search space has its keys in another order than when the study began, so that further trials "
+                f"would not be what they were to be; restore the order {', '.join(config)}"
+            )
         self._recorded.append(config)
 
     @property
