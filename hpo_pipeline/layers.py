@@ -21,8 +21,8 @@ from unittest import mock
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.default_element import ResultDefault
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
@@ -109,7 +109,6 @@ def watched() -> Iterator[None]:
     # Methods of the class, not a class of our own: Hydra 1.4 asks for the exact type.
     with contextlib.ExitStack() as stack:
         for owner, name, ours in (
-            (FileConfigSource, "load_config", _load_file),
             (ConfigRepository, "load_config", _load_config),
             (ConfigLoaderImpl, "_process_config_searchpath", _process_config_searchpath),
             (ConfigLoaderImpl, "_load_single_config", _load_single_config),
@@ -120,18 +119,11 @@ def watched() -> Iterator[None]:
         yield
 
 
-_load_file_unseen = FileConfigSource.load_config
 _load_config_unseen = ConfigRepository.load_config
 _process_searchpath_unseen = ConfigLoaderImpl._process_config_searchpath
 _load_single_unseen = ConfigLoaderImpl._load_single_config
 _compose_unseen = ConfigLoaderImpl._compose_config_from_defaults_list
 _apply_unseen = ConfigLoaderImpl._apply_overrides_to_config
-
-
-def _load_file(self: FileConfigSource, config_path: str) -> ConfigResult:
-    """Reads a file that was looked at first."""
-    refuse_endless(Path(self.path, self._normalize_file_name(config_path)))
-    return _load_file_unseen(self, config_path)
 
 
 def refuse_endless(path: Path) -> None:
@@ -150,7 +142,11 @@ def refuse_endless(path: Path) -> None:
 
 
 def _load_config(self: ConfigRepository, config_path: str) -> ConfigResult | None:
-    """Says which file can't be read."""
+    """Looks at a file before it is read, and says which one can't be."""
+    # Not by the class that reads files: Hydra imports its plugins once more, and has another one of that name then.
+    source = self._find_object_source(config_path=config_path, object_type=ObjectType.CONFIG)
+    if source is not None and source.scheme() == "file":
+        refuse_endless(Path(source.path, source._normalize_file_name(config_path)))
     try:
         return _load_config_unseen(self, config_path)
     except (ConfigError, yaml.YAMLError):
