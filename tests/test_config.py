@@ -196,7 +196,7 @@ def test_a_study_of_a_version_without_schedules_can_be_resumed():
     saved = Path("runs/old/config.yaml")
     content = yaml.safe_load(saved.read_text())
     del content["lr_schedule"], content["choices"]["lr_schedule"]
-    saved.write_text(yaml.safe_dump(content))
+    saved.write_text(yaml.safe_dump(content, sort_keys=False))
     ended = run("name=old", "resume=true", "n_trials=2")
     assert ended.code == 0, ended.err
     assert "lr_schedule" not in ended.out

@@ -34,7 +34,7 @@ def test_it_runs_again():
         (("searcher=sobol", "tracker=none"), "asha with sobol"),
         (("executor=process", "executor.n_workers=1"), "1 job at a time"),
         (("model=softmax", "search_space=softmax"), "softmax on fashion_mnist"),
-        (("experiment=grid_search", "max_resource=1"), "fifo with grid"),
+        (("experiment=grid_search", "search_space=softmax", "max_resource=1"), "fifo with grid"),
         (("optimizer=sgd", "optimizer.lr=0.25"), "optimizer=sgd"),
     ],
 )
