@@ -17,7 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     {"errors", "trial", "seeding", "score"},
-    {"trust", "kinds", "build", "space", "report.command", "interrupt", "hydra_keys", "hydra_errors"},
+    {"trust", "kinds", "build", "space", "report.command", "interrupt", "hydra_keys", "hydra_errors", "space_tree"},
     {"command_line"},
     {"searcher"},
     {"journal", "records", "report"},
