@@ -10,6 +10,7 @@ What is shown is what files, MLflow and the terminal get. It can be composed aga
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -104,11 +105,14 @@ def _other_environment() -> Iterator[None]:
     def other(key: str, default: Any = None) -> str:
         return _MARK
 
-    OmegaConf.register_new_resolver("oc.env", other, replace=True)
+    # OmegaConf 2.4 warns of this name; its new one, register_resolver, is something else in 2.3.
+    is_new = "replace" in inspect.signature(OmegaConf.register_resolver).parameters
+    register: Any = OmegaConf.register_resolver if is_new else OmegaConf.register_new_resolver
+    register("oc.env", other, replace=True)
     try:
         yield
     finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+        register("oc.env", oc.env, replace=True)
 
 
 def _leniently(node: Any, instead: Any) -> Any:
