@@ -6,7 +6,7 @@ import hydra
 from omegaconf import OmegaConf
 
 import hpo_pipeline.config  # noqa: F401 (it registers the root schemas)
-from hpo_pipeline.composed import Composed
+from hpo_pipeline.config.composed import Composed
 
 
 def composed(*overrides: str) -> Composed:

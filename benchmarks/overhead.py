@@ -30,9 +30,9 @@ from composing import composed
 from hpo_pipeline.executor.processes import start_method
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.preflight import check_study
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.tuner import Tuner
+from hpo_pipeline.view import StudyView
 
 ROOT = Path(__file__).resolve().parent.parent
 SOFTMAX = ("model=softmax", "dataset.batch_size=32")

@@ -16,12 +16,12 @@ from typing import Any
 
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.records import Record
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.scheduler.checked import CheckedScheduler
 from hpo_pipeline.score import WORST, score
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.trial import Job, State, Verdict
+from hpo_pipeline.view import StudyView
 
 _ANSWERS = ("rung", "decision")
 _CHANGED = "start a new study, or restore the configuration and the program that it began with"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.build import build, check, takes
-from hpo_pipeline.composed import Composed
+from hpo_pipeline.config.composed import Composed
+from hpo_pipeline.config.hydra_keys import name_problems
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.runner import Setup
-from hpo_pipeline.hydra_keys import name_problems
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.score import MODES

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hpo_pipeline.journal import VERSION, Journal, Record, read
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.random import RandomSearch
@@ -23,6 +22,7 @@ from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Budget, Config, Event, Job, Outcome, Report, Result
 from hpo_pipeline.tuner import End, Tuner
+from hpo_pipeline.view import StudyView
 
 Curve = Callable[[int, Config, int], float | None]
 """(trial id, configuration, resource) -> value of the metric; None makes the trial fail there."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.composed import Composed
-from hpo_pipeline.containment import leads_elsewhere
+from hpo_pipeline.config.composed import Composed
+from hpo_pipeline.config.containment import leads_elsewhere
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor.processes import start_early
 from hpo_pipeline.interrupt import interrupts_held
@@ -22,8 +22,8 @@ from hpo_pipeline.report.files import replacing, write_best, write_leaderboard
 from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.summary import summary
 from hpo_pipeline.report.text import plural
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.tuner import End, Tuner
+from hpo_pipeline.view import StudyView
 
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
 UNTRACKED = 3

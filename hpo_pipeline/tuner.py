@@ -23,11 +23,11 @@ from hpo_pipeline.history import History
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.report.text import failures_text
-from hpo_pipeline.report.view import StudyView, TrialView
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.score import score
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.trial import FINAL, Budget, Event, Job, Notice, Outcome, Report, Result, State
+from hpo_pipeline.view import StudyView, TrialView
 
 
 class Listener(Protocol):

@@ -17,10 +17,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 
 from hpo_pipeline import config as command
-from hpo_pipeline.command_line import CommandLine
-from hpo_pipeline.composed import Composed
+from hpo_pipeline.config.command_line import CommandLine
+from hpo_pipeline.config.composed import Composed
+from hpo_pipeline.config.layers import watched
 from hpo_pipeline.journal import Record, read
-from hpo_pipeline.layers import watched
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.journal import VERSION, Journal, Record, read
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.fifo import FIFO
@@ -21,6 +20,7 @@ from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.testing import METRIC, SPACE, Curve, SimulatedExecutor
 from hpo_pipeline.trial import Budget, Job
 from hpo_pipeline.tuner import End, Listener, Tuner
+from hpo_pipeline.view import StudyView
 
 Make = Callable[[Suggestions], Scheduler]
 

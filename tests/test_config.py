@@ -13,8 +13,9 @@ import pytest
 import yaml
 from commands import CONF, DIGITS, FREE, ROOT, compose, curve, journal, run, rung_table, start, wait_for
 
-from hpo_pipeline import preflight, single, study
-from hpo_pipeline.composed import flatten
+from hpo_pipeline import preflight, study
+from hpo_pipeline import training_run as single
+from hpo_pipeline.config.composed import flatten
 from hpo_pipeline.preflight import check_study, check_training
 from hpo_pipeline.tracker import Closed
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import FREE, Ended, compose, run
 
-from hpo_pipeline.public import mask
+from hpo_pipeline.config.public import mask
 
 SECRET = "s3cr3t-value"
 QUICK = (*FREE, "n_trials=1", "name=s")

@@ -11,10 +11,10 @@ import pytest
 from sessions import RecordingExecutor, Session, by_number, fifo, halving, promotion, stopping
 
 from hpo_pipeline.journal import Record
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.testing import random_world
 from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Result, State
 from hpo_pipeline.tuner import End
+from hpo_pipeline.view import StudyView
 
 # -- when it ends --------------------------------------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ from sessions import MAKERS, RecordingExecutor, Session, by_number, fifo, halvin
 
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.journal import Journal, Record
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.testing import Curve, random_world, simulate
 from hpo_pipeline.trial import Budget, State
 from hpo_pipeline.tuner import End
+from hpo_pipeline.view import StudyView
 
 
 @pytest.mark.parametrize("name", MAKERS)

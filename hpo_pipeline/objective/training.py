@@ -16,11 +16,12 @@ from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.objective import Metrics, checkpoint, checks, fused, fusion_cost
+from hpo_pipeline.objective import Metrics, checkpoint, checks
 from hpo_pipeline.objective.checks import grad_clip_problem, without_batch_size
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate
-from hpo_pipeline.objective.fusion_cost import FusionCost
+from hpo_pipeline.objective.packed import fused, fusion_cost
+from hpo_pipeline.objective.packed.fusion_cost import FusionCost
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from hpo_pipeline.records import Record
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.trial import Budget
+from hpo_pipeline.view import StudyView
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.trial import Value
+from hpo_pipeline.view import StudyView
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from hpo_pipeline.records import Record
 from hpo_pipeline.report.text import config_text, metric_text, resource_text, short_names
-from hpo_pipeline.report.view import StudyView, TrialView
+from hpo_pipeline.view import StudyView, TrialView
 
 BURST = 100
 """Lines that may follow one another at once."""

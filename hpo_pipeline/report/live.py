@@ -17,8 +17,8 @@ from hpo_pipeline.report.text import (
     resource_text,
     short_names,
 )
-from hpo_pipeline.report.view import StudyView, TrialView
 from hpo_pipeline.trial import Budget, State
+from hpo_pipeline.view import StudyView, TrialView
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType

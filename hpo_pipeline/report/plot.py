@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hpo_pipeline.report.files import replacing
 from hpo_pipeline.report.text import counts, metric_text
-from hpo_pipeline.report.view import StudyView, TrialView
 from hpo_pipeline.trial import State
+from hpo_pipeline.view import StudyView, TrialView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

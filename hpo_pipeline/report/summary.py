@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from hpo_pipeline.report.text import STATE_STYLE, counts, counts_text, duration, metric_text, plural, short
-from hpo_pipeline.report.view import StudyView, TrialView
+from hpo_pipeline.view import StudyView, TrialView
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from hpo_pipeline.report.view import StudyView, TrialView
 from hpo_pipeline.trial import FINAL, Budget, Config, State, Value
+from hpo_pipeline.view import StudyView, TrialView
 
 STATE_STYLE = {
     State.RUNNING: "cyan",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hpo_pipeline.errors import ComponentError, asked
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.trial import FINAL, Decision, Job, State, Trial, Verdict
+from hpo_pipeline.view import StudyView
 
 _VERDICTS = (State.PAUSED, State.COMPLETED, State.STOPPED)
 

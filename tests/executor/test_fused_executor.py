@@ -10,7 +10,6 @@ from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.journal import Journal
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
@@ -18,6 +17,7 @@ from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Budget, Job, Notice, Outcome, Report, Result, Trial
 from hpo_pipeline.tuner import Tuner
+from hpo_pipeline.view import StudyView
 
 pytest.importorskip("torch")
 

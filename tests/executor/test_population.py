@@ -10,13 +10,13 @@ from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.journal import Journal, read
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Budget, Job, Notice, Report, Trial
 from hpo_pipeline.tuner import Tuner
+from hpo_pipeline.view import StudyView
 
 torch = pytest.importorskip("torch")
 

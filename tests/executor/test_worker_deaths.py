@@ -14,13 +14,13 @@ from pools import curve_of, job, outcomes, packs, until_results
 
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.journal import Journal, read
-from hpo_pipeline.report.view import StudyView
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.suggestions import Suggestions
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Report, Result
 from hpo_pipeline.tuner import Tuner
+from hpo_pipeline.view import StudyView
 
 KILLED = f"by signal {int(signal.SIGKILL)}"
 

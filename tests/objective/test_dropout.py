@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from hpo_pipeline.objective import dropout, fused  # noqa: E402
+from hpo_pipeline.objective.packed import dropout, fused  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
 M = 1 << 64

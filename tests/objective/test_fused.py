@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hpo_pipeline.objective import fused  # noqa: E402
-from hpo_pipeline.objective.perceptron import PerceptronStack  # noqa: E402
+from hpo_pipeline.objective.packed import fused  # noqa: E402
+from hpo_pipeline.objective.packed.perceptron import PerceptronStack  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
 DIGITS = {"_target_": "hpo_pipeline.dataset.digits.Digits"}

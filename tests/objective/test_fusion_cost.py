@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hpo_pipeline.objective.device import free_memory  # noqa: E402
-from hpo_pipeline.objective.fusion_cost import LARGEST, FusionCost, _Watch  # noqa: E402
+from hpo_pipeline.objective.packed.fusion_cost import LARGEST, FusionCost, _Watch  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
 GB = 1e9

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from hpo_pipeline.objective import fused  # noqa: E402
 from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
-from hpo_pipeline.objective.module_stack import module_key  # noqa: E402
+from hpo_pipeline.objective.packed import fused  # noqa: E402
+from hpo_pipeline.objective.packed.module_stack import module_key  # noqa: E402
 
 
 class Residual(nn.Module):

@@ -11,8 +11,8 @@ from torch.nn.modules.module import register_module_forward_hook  # noqa: E402
 from torch.nn.utils import parametrizations, parametrize  # noqa: E402
 from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 
-from hpo_pipeline.objective import fused  # noqa: E402
 from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
+from hpo_pipeline.objective.packed import fused  # noqa: E402
 
 TOGETHER, ALONE = "together", "alone"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hpo_pipeline.report.view import StudyView
+from hpo_pipeline.view import StudyView
 
 METRIC = "validation_error"
 

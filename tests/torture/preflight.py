@@ -13,7 +13,7 @@ from commands import compose
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import strategies as st
 
-from hpo_pipeline.composed import Composed, flatten
+from hpo_pipeline.config.composed import Composed, flatten
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.preflight import check_study
 from torture import fuzz

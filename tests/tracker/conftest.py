@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from studies import MemoryStore, Study
 
-from hpo_pipeline.tracker import writer
+from hpo_pipeline.tracker.mlflow import writer
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 

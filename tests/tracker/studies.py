@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.journal import Journal
-from hpo_pipeline.tracker.schema import Update
-from hpo_pipeline.tracker.store import LostError, RefusedError, RunStore
-from hpo_pipeline.tracker.writer import Writer
+from hpo_pipeline.tracker.mlflow.schema import Update
+from hpo_pipeline.tracker.mlflow.store import LostError, RefusedError, RunStore
+from hpo_pipeline.tracker.mlflow.writer import Writer
 
 CONFIG: dict[str, Any] = {
     "seed": 7,

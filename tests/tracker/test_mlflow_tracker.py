@@ -19,12 +19,12 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.tracker import Closed
 from hpo_pipeline.tracker import mlflow as tracker_module
 from hpo_pipeline.tracker.mlflow import MLflowTracker
-from hpo_pipeline.tracker.mlflow_store import MLflowStore
+from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
+from hpo_pipeline.tracker.mlflow.schema import Update
+from hpo_pipeline.tracker.mlflow.store import StoreDownError
+from hpo_pipeline.tracker.mlflow.training import log_training
+from hpo_pipeline.tracker.mlflow.writer import Writer
 from hpo_pipeline.tracker.none import NoTracker
-from hpo_pipeline.tracker.schema import Update
-from hpo_pipeline.tracker.store import StoreDownError
-from hpo_pipeline.tracker.training import log_training
-from hpo_pipeline.tracker.writer import Writer
 
 slow = pytest.mark.slow
 

@@ -15,9 +15,8 @@ from commands import FREE, compose, run
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.preflight import check_study
-from hpo_pipeline.tracker import mlflow_store, reachable
-from hpo_pipeline.tracker.mlflow import MLflowTracker
-from hpo_pipeline.tracker.store import StoreDownError
+from hpo_pipeline.tracker.mlflow import MLflowTracker, mlflow_store, reachable
+from hpo_pipeline.tracker.mlflow.store import StoreDownError
 
 
 @pytest.fixture(autouse=True)

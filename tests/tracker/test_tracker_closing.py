@@ -15,9 +15,9 @@ from studies import COMMANDS, CONFIG, MemoryStore, Study, carry
 from hpo_pipeline.report.status import status_line
 from hpo_pipeline.tracker import mlflow as tracker_module
 from hpo_pipeline.tracker.mlflow import MLflowTracker
-from hpo_pipeline.tracker.mlflow_store import MLflowStore
-from hpo_pipeline.tracker.store import StoreDownError
-from hpo_pipeline.tracker.writer import Writer
+from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
+from hpo_pipeline.tracker.mlflow.store import StoreDownError
+from hpo_pipeline.tracker.mlflow.writer import Writer
 
 
 class Clock:

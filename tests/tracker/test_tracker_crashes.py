@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from studies import Faulty, Killed, MemoryStore, Study, carry
 
-from hpo_pipeline.tracker.store import RefusedError, StoreDownError, UnusableStoreError
-from hpo_pipeline.tracker.writer import Writer
+from hpo_pipeline.tracker.mlflow.store import RefusedError, StoreDownError, UnusableStoreError
+from hpo_pipeline.tracker.mlflow.writer import Writer
 
 
 def undisturbed(tmp_path: Path) -> tuple[str, int]:

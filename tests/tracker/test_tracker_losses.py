@@ -11,9 +11,9 @@ import pytest
 from studies import COMMANDS, CONFIG, Faulty, MemoryStore, Study, carry, execute
 
 from hpo_pipeline.tracker.mlflow import MLflowTracker
-from hpo_pipeline.tracker.mlflow_store import MLflowStore
-from hpo_pipeline.tracker.store import LostError, UnusableStoreError
-from hpo_pipeline.tracker.writer import Writer
+from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
+from hpo_pipeline.tracker.mlflow.store import LostError, UnusableStoreError
+from hpo_pipeline.tracker.mlflow.writer import Writer
 
 slow = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from studies import CONFIG, MemoryStore, Study, carry
 
-from hpo_pipeline.tracker.naming import Keys, dimensions
+from hpo_pipeline.tracker.mlflow.naming import Keys, dimensions
 
 
 def points(run: dict[str, Any], key: str) -> list[tuple[int, str]]:

@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from hpo_pipeline.report.view import StudyView
-from hpo_pipeline.tracker.naming import dimensions
-from hpo_pipeline.tracker.schema import milliseconds
+from hpo_pipeline.tracker.mlflow.naming import dimensions
+from hpo_pipeline.tracker.mlflow.schema import milliseconds
+from hpo_pipeline.view import StudyView
 
 _SECTION = "study"
 _LINE: dict[str, Any] = {

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.report.view import StudyView
-from hpo_pipeline.tracker.saved_view import saved_view, view_key
-from hpo_pipeline.tracker.store import RefusedError, RunStore, StoreDownError
+from hpo_pipeline.tracker.mlflow.saved_view import saved_view, view_key
+from hpo_pipeline.tracker.mlflow.store import RefusedError, RunStore, StoreDownError
+from hpo_pipeline.view import StudyView
 
 _log = logging.getLogger(__name__)
 JOURNAL = "journal.jsonl"

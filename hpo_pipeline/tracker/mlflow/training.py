@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.tracker import Closed, Tracker
-from hpo_pipeline.tracker import uri as uris
 from hpo_pipeline.tracker.mlflow import MLflowTracker
-from hpo_pipeline.tracker.naming import TAG_LENGTH, Keys, clipped, scalars, text
-from hpo_pipeline.tracker.people import how_to_look, run_link
-from hpo_pipeline.tracker.schema import Point, Update, milliseconds
+from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, Keys, clipped, scalars, text
+from hpo_pipeline.tracker.mlflow.people import how_to_look, run_link
+from hpo_pipeline.tracker.mlflow.schema import Point, Update, milliseconds
 
 _log = logging.getLogger(__name__)
 Curve = Sequence[tuple[int, Mapping[str, float], float]]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.command_line import CommandLine
-from hpo_pipeline.containment import written_places
+from hpo_pipeline.config.command_line import CommandLine
+from hpo_pipeline.config.containment import written_places
 from hpo_pipeline.report.command import command_line, overrides, trial_overrides
 from hpo_pipeline.trial import Config
 

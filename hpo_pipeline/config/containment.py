@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from hpo_pipeline.tracker.uri import database_path
+from hpo_pipeline.tracker.mlflow.uri import database_path
 
 
 def leads_elsewhere(path: str | PurePath) -> bool:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from hpo_pipeline.objective import dropout
 from hpo_pipeline.objective.epoch import EVALUATION_BATCH
-from hpo_pipeline.objective.stack import slopes_of
-from hpo_pipeline.objective.waves import Batch
+from hpo_pipeline.objective.packed import dropout
+from hpo_pipeline.objective.packed.stack import slopes_of
+from hpo_pipeline.objective.packed.waves import Batch
 
 _INTERNAL = frozenset(vars(nn.Module()))
 _DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"

@@ -26,8 +26,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hpo_pipeline.objective.device import free_memory
-from hpo_pipeline.objective.fused import Member, evaluate_together, train_alone, train_together
-from hpo_pipeline.objective.stack import Stack
+from hpo_pipeline.objective.packed.fused import Member, evaluate_together, train_alone, train_together
+from hpo_pipeline.objective.packed.stack import Stack
 
 SIZES = (1, 2, 4)
 NEAR = 0.1

@@ -13,10 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from hpo_pipeline.command_line import CommandLine
-from hpo_pipeline.composed import flatten
+from hpo_pipeline.config.command_line import CommandLine
+from hpo_pipeline.config.composed import flatten
+from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.errors import nearest
-from hpo_pipeline.hydra_errors import told
 from hpo_pipeline.report.command import overrides
 
 

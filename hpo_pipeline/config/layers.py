@@ -27,10 +27,10 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hpo_pipeline.config.hydra_errors import told
+from hpo_pipeline.config.hydra_keys import file_problems, name_problems
+from hpo_pipeline.config.space_tree import merged, replaces
 from hpo_pipeline.errors import ConfigError, nearest
-from hpo_pipeline.hydra_errors import told
-from hpo_pipeline.hydra_keys import file_problems, name_problems
-from hpo_pipeline.space_tree import merged, replaces
 
 _OWN = "pkg://hpo_pipeline.conf"
 _MOST_NODES = 100_000

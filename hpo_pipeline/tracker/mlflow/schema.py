@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from hpo_pipeline.journal import Record
 from hpo_pipeline.report.command import command_line, trial_overrides
-from hpo_pipeline.report.view import StudyView, TrialView
-from hpo_pipeline.tracker.naming import TAG_LENGTH, Keys, clipped, dimensions, domain_text, scalars, text
+from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, Keys, clipped, dimensions, domain_text, scalars, text
 from hpo_pipeline.trial import FINAL, State
+from hpo_pipeline.view import StudyView, TrialView
 
 _CONFIG_PARAMS = 100
 _ERROR_LENGTH = 500

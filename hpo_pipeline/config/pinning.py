@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from hpo_pipeline.composed import flatten
+from hpo_pipeline.config.composed import flatten
+from hpo_pipeline.config.space_tree import domains, is_domain, pinned
 from hpo_pipeline.report.command import hydra_value
-from hpo_pipeline.space_tree import domains, is_domain, pinned
 
 
 def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from hpo_pipeline.tracker import sqlite
-from hpo_pipeline.tracker import uri as uris
-from hpo_pipeline.tracker.people import deleted_experiment
+from hpo_pipeline.tracker.mlflow import sqlite
+from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.people import deleted_experiment
 
 _SECONDS = 5.0
 _DEADLINE = 12.0
@@ -137,8 +137,8 @@ def _json(answer: Any) -> dict[str, Any]:
 
 def _credentials_problem(uri: str) -> str:
     """Asks again as MLflow does, which knows of tokens, credential files and sign-in plug-ins."""
-    from hpo_pipeline.tracker.mlflow_store import MLflowStore
-    from hpo_pipeline.tracker.store import StoreDownError
+    from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
+    from hpo_pipeline.tracker.mlflow.store import StoreDownError
 
     try:
         MLflowStore(uri).answer()

@@ -15,10 +15,11 @@ from typing import Any
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.interrupt import signals_as_interrupt
-from hpo_pipeline.tracker import Closed, reachable
-from hpo_pipeline.tracker import uri as uris
-from hpo_pipeline.tracker.mlflow_store import MLflowStore
-from hpo_pipeline.tracker.writer import Writer
+from hpo_pipeline.tracker import Closed
+from hpo_pipeline.tracker.mlflow import reachable
+from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
+from hpo_pipeline.tracker.mlflow.writer import Writer
 
 _LOOK_SECONDS = 0.2
 _LAST_CALL_SECONDS = 2.0

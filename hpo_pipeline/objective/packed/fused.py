@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from hpo_pipeline.objective.dropout import Alone
 from hpo_pipeline.objective.epoch import train
-from hpo_pipeline.objective.module_stack import ModuleStack, module_key
-from hpo_pipeline.objective.perceptron import PerceptronStack, perceptron
-from hpo_pipeline.objective.stack import Stack
-from hpo_pipeline.objective.stackable import is_plain
-from hpo_pipeline.objective.stacked_optimizer import StackedOptimizer, structure
-from hpo_pipeline.objective.waves import Epoch
+from hpo_pipeline.objective.packed.dropout import Alone
+from hpo_pipeline.objective.packed.module_stack import ModuleStack, module_key
+from hpo_pipeline.objective.packed.perceptron import PerceptronStack, perceptron
+from hpo_pipeline.objective.packed.stack import Stack
+from hpo_pipeline.objective.packed.stackable import is_plain
+from hpo_pipeline.objective.packed.stacked_optimizer import StackedOptimizer, structure
+from hpo_pipeline.objective.packed.waves import Epoch
 
 LARGE = 150_000
 """Weights from which on, on a processor, padding a perceptron costs more than it saves."""

@@ -9,13 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from hpo_pipeline.composed import TRAINING_KEYS, Composed, at, flatten
-from hpo_pipeline.composing import changes_of, merger, options_of
-from hpo_pipeline.containment import containment_problems
+from hpo_pipeline.config.composed import TRAINING_KEYS, Composed, at, flatten
+from hpo_pipeline.config.composing import changes_of, merger, options_of
+from hpo_pipeline.config.containment import containment_problems
+from hpo_pipeline.config.layers import refuse_endless
+from hpo_pipeline.config.public import masked, resolved, shown
+from hpo_pipeline.config.schema import root_problems
 from hpo_pipeline.errors import ConfigError, StudyError
-from hpo_pipeline.layers import refuse_endless
-from hpo_pipeline.public import masked, resolved, shown
-from hpo_pipeline.schema import root_problems
 
 MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "executor", "tracker"}) | {
     *("n_trials", "max_total_resource", "max_seconds", "target")

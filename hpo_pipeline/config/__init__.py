@@ -22,16 +22,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from hpo_pipeline import schema, trust
-from hpo_pipeline.command_line import CommandLine
-from hpo_pipeline.composed import Composed, at, flatten
-from hpo_pipeline.composing import CONF, changes_of, merger, options_of
-from hpo_pipeline.containment import containment_problems, without_download
+from hpo_pipeline import trust
+from hpo_pipeline.config import schema
+from hpo_pipeline.config.command_line import CommandLine
+from hpo_pipeline.config.composed import Composed, at, flatten
+from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
+from hpo_pipeline.config.containment import containment_problems, without_download
+from hpo_pipeline.config.hydra_errors import told
+from hpo_pipeline.config.layers import Composition, composition, watched
+from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
+from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
 from hpo_pipeline.errors import ConfigError, StudyError
-from hpo_pipeline.hydra_errors import told
-from hpo_pipeline.layers import Composition, composition, watched
-from hpo_pipeline.pinning import pin, with_group_choices, without_effect
-from hpo_pipeline.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
 from hpo_pipeline.report.terminal import forgiving_streams
 
 schema.register()
@@ -50,7 +51,7 @@ def train() -> None:
 
 
 def _tune(cfg: DictConfig, line: CommandLine) -> int:
-    from hpo_pipeline.resuming import resumed
+    from hpo_pipeline.config.resuming import resumed
     from hpo_pipeline.study import run_study
 
     composed = compose(cfg, line)
@@ -58,7 +59,7 @@ def _tune(cfg: DictConfig, line: CommandLine) -> int:
 
 
 def _train(cfg: DictConfig, line: CommandLine) -> int:
-    from hpo_pipeline.single import run_training
+    from hpo_pipeline.training_run import run_training
 
     return run_training(compose(cfg, line))
 
@@ -97,7 +98,7 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
         if not composing:
             raise
         _restore("HYDRA_FULL_ERROR", shown_before)
-        from hpo_pipeline.diagnosis import diagnose
+        from hpo_pipeline.config.diagnosis import diagnose
 
         with watched():
             sys.exit(_fail(ConfigError(diagnose(CONF, config_name, line, error, _preflight_problems))))

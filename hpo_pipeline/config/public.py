@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 
+from hpo_pipeline.config.hydra_errors import in_our_words
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.hydra_errors import in_our_words
 
 PASSWORD = "HPO_PASSWORD"
 """The environment variable that stands for a password that was written into a URI, where the URI is shown."""

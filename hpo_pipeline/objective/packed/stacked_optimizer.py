@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW
 
-from hpo_pipeline.objective.stack import Stack
+from hpo_pipeline.objective.packed.stack import Stack
 
 _BUFFERS: dict[type, tuple[str, ...]] = {
     SGD: ("momentum_buffer",),

@@ -12,9 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from hpo_pipeline.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten
+from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten
+from hpo_pipeline.config.public import resolved, without_hydra
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.public import resolved, without_hydra
 from hpo_pipeline.report.command import overrides
 
 CONF = "hpo_pipeline.conf"

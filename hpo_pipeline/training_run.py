@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.build import build
-from hpo_pipeline.composed import Composed
+from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.preflight import check_training
@@ -15,7 +15,7 @@ from hpo_pipeline.report.files import replacing
 from hpo_pipeline.report.text import metric_text
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.study import UNTRACKED, said_of, write_configs
-from hpo_pipeline.tracker.training import log_training
+from hpo_pipeline.tracker.mlflow.training import log_training
 
 MODEL = "model.ckpt"
 

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from hpo_pipeline.report.view import StudyView
-from hpo_pipeline.tracker import uri as uris
-from hpo_pipeline.tracker.naming import TAG_LENGTH, clipped
-from hpo_pipeline.tracker.schema import study_state
+from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, clipped
+from hpo_pipeline.tracker.mlflow.schema import study_state
 from hpo_pipeline.trial import State
+from hpo_pipeline.view import StudyView
 
 _BEST = 5
 # Without it MLflow 3 opens an empty page on generative models.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from hpo_pipeline.tracker.schema import Update
+from hpo_pipeline.tracker.mlflow.schema import Update
 
 
 class StoreDownError(Exception):

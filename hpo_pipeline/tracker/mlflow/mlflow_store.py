@@ -15,11 +15,11 @@ from typing import Any
 
 import filelock
 
-from hpo_pipeline.tracker import sqlite
-from hpo_pipeline.tracker import uri as uris
-from hpo_pipeline.tracker.people import deleted_experiment
-from hpo_pipeline.tracker.schema import Point, Update
-from hpo_pipeline.tracker.store import LostError, RefusedError, StoreDownError, UnusableStoreError
+from hpo_pipeline.tracker.mlflow import sqlite
+from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.people import deleted_experiment
+from hpo_pipeline.tracker.mlflow.schema import Point, Update
+from hpo_pipeline.tracker.mlflow.store import LostError, RefusedError, StoreDownError, UnusableStoreError
 
 _PAGE = 1000
 _ENVIRONMENT = {

@@ -25,14 +25,14 @@ from typing import Any, TypeVar
 
 from hpo_pipeline.journal import Record, read
 from hpo_pipeline.tracker import Closed
-from hpo_pipeline.tracker import uri as uris
-from hpo_pipeline.tracker.naming import clipped
-from hpo_pipeline.tracker.people import how_to_look, missing, note, runs_link
-from hpo_pipeline.tracker.position import Remaining, position, study_record
-from hpo_pipeline.tracker.presentation import JOURNAL, attach_files, keep_view, source_tags
-from hpo_pipeline.tracker.saved_view import view_key
-from hpo_pipeline.tracker.schema import RunKey, Schema, Update
-from hpo_pipeline.tracker.store import LostError, RefusedError, RunStore, StoreDownError, UnusableStoreError
+from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.naming import clipped
+from hpo_pipeline.tracker.mlflow.people import how_to_look, missing, note, runs_link
+from hpo_pipeline.tracker.mlflow.position import Remaining, position, study_record
+from hpo_pipeline.tracker.mlflow.presentation import JOURNAL, attach_files, keep_view, source_tags
+from hpo_pipeline.tracker.mlflow.saved_view import view_key
+from hpo_pipeline.tracker.mlflow.schema import RunKey, Schema, Update
+from hpo_pipeline.tracker.mlflow.store import LostError, RefusedError, RunStore, StoreDownError, UnusableStoreError
 
 _log = logging.getLogger(__name__)
 _RECORDS_AT_ONCE = 5000

@@ -1,0 +1,1 @@
+"""Trials trained together as one program: a pack."""
