@@ -49,7 +49,7 @@ class Executor(Protocol):
         ...
 
     def decide(self, trial_id: int, *, stop: bool) -> None:
-        """The answer to a report at one of the job's `decide_at`: go on, or end there with a STOPPED result."""
+        """The answer to a report at one of the job's `milestones`: go on, or end there with a STOPPED result."""
         ...
 
     def discard(self, trial_id: int) -> None:
