@@ -66,9 +66,17 @@ class SimulatedExecutor:
     _running: dict[int, _Running] = field(default_factory=dict)
     _queue: list[tuple[float, int, Report | Result]] = field(default_factory=list)
     _count: int = 0
+    _at_rest: tuple[int, _Running] | None = None
+    works_in_wait: bool = True
 
     def clock(self) -> float:
         return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wake(self) -> None:
+        """No time passes in `wait`."""
 
     def submit(self, job: Job, recorded: int) -> None:
         if job.trial.id in self._running:
@@ -79,26 +87,31 @@ class SimulatedExecutor:
             raise ContractError(f"trial {job.trial.id} is sent to {job.resource}, and has {recorded} already")
         self.jobs.append(job)
         self._running[job.trial.id] = _Running(job, recorded)
-        self._advance(self._running[job.trial.id])
+        self._advance(self._running[job.trial.id], self._next_number())
 
-    def _advance(self, running: _Running) -> None:
+    def _advance(self, running: _Running, number: int) -> None:
         trial, resource = running.job.trial, running.resource + 1
         at = self.now + self.seconds(trial.id, resource)
         value = self.curve(trial.id, trial.config, resource)
         if value is None:
-            self._push(at, Result(trial.id, Outcome.FAILED, at, "simulated failure", "simulated failure"))
+            failed = Result(trial.id, Outcome.FAILED, at, "simulated failure", "simulated failure")
+            heapq.heappush(self._queue, (at, number, failed))
         else:
-            self._push(at, Report(trial.id, resource, {METRIC: value}, at))
+            heapq.heappush(self._queue, (at, number, Report(trial.id, resource, {METRIC: value}, at)))
 
-    def _push(self, at: float, event: Report | Result) -> None:
+    def _next_number(self) -> int:
         self._count += 1
-        heapq.heappush(self._queue, (at, self._count, event))
+        return self._count
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         if self.dies_after is not None:
             self.dies_after -= 1
             if self.dies_after < 0:
                 raise KeyboardInterrupt
+        if self._at_rest is not None:
+            number, running = self._at_rest
+            self._at_rest = None
+            self._advance(running, number)
         self.now, _, event = heapq.heappop(self._queue)
         if isinstance(event, Result):
             del self._running[event.trial_id]
@@ -108,15 +121,21 @@ class SimulatedExecutor:
         if event.resource == running.job.resource:
             del self._running[event.trial_id]
             return [event, Result(event.trial_id, Outcome.DONE, self.now)]
-        if event.resource not in running.job.milestones:
-            self._advance(running)
+        if event.resource in running.job.milestones:
+            self._at_rest = self._next_number(), running
+        else:
+            self._advance(running, self._next_number())
         return [event]
 
-    def decide(self, trial_id: int, *, stop: bool) -> None:
-        if stop:
-            self._push(self.now, Result(trial_id, Outcome.STOPPED, self.now))
-        elif trial_id in self._running:
-            self._advance(self._running[trial_id])
+    def cancel(self, trial_id: int) -> None:
+        if trial_id not in self._running:
+            return
+        if self._at_rest is not None and self._at_rest[1].job.trial.id == trial_id:
+            self._at_rest = None
+        self._queue = [entry for entry in self._queue if entry[2].trial_id != trial_id]
+        heapq.heapify(self._queue)
+        stopped = Result(trial_id, Outcome.STOPPED, self.now)
+        heapq.heappush(self._queue, (self.now, self._next_number(), stopped))
 
     def discard(self, trial_id: int) -> None:
         """There are no checkpoints."""

@@ -194,8 +194,8 @@ class Tuner:
             record = {"event": "report", "trial": report.trial_id, "resource": report.resource}
             record |= {"metrics": dict(report.metrics), "time": report.time}
             self._record(record, *self._history.consequences(record))
-        if report.resource in job.milestones:
-            self._executor.decide(job.trial.id, stop=job.trial.id not in self._history.jobs)
+        if job.trial.id not in self._history.jobs:
+            self._executor.cancel(job.trial.id)
 
     def _record_result(self, result: Result) -> None:
         record = {"event": "result", "trial": result.trial_id, "outcome": result.outcome.value, "error": result.error}

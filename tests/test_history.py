@@ -189,10 +189,10 @@ class Acts(RecordingExecutor):
         assert not self.closed
         return super().wait(timeout)
 
-    def decide(self, trial_id: int, *, stop: bool) -> None:
+    def cancel(self, trial_id: int) -> None:
         there = [record for record, _ in read(PATH)]
-        assert not stop or any(r.get("state") == "STOPPED" and r["trial"] == trial_id for r in there)
-        super().decide(trial_id, stop=stop)
+        assert any(r.get("state") == "STOPPED" and r["trial"] == trial_id for r in there)
+        super().cancel(trial_id)
 
     def discard(self, trial_id: int) -> None:
         there = [record for record, _ in read(PATH)]

@@ -200,11 +200,12 @@ def test_a_stopped_trial_makes_its_worker_free_for_the_next():
 
 def test_a_stopped_trial_whose_worker_died_before_it_heard_of_it_is_stopped_and_not_failed():
     class Dying(RecordingExecutor):
-        def decide(self, trial_id: int, *, stop: bool) -> None:
-            super().decide(trial_id, stop=stop)
-            if stop:
-                at, n, _ = self._queue.pop()
-                self._queue.append((at, n, Result(trial_id, Outcome.FAILED, at, "the worker process ended")))
+        def wait(self, timeout: float | None = None) -> list[Event]:
+            died = {"outcome": Outcome.FAILED, "error": "the worker process ended"}
+            return [replace(event, **died) if stopped(event) else event for event in super().wait(timeout)]
+
+    def stopped(event: Event) -> bool:
+        return isinstance(event, Result) and event.outcome is Outcome.STOPPED
 
     session = Session(stopping, by_number, Budget(n_trials=2), executor=Dying)
     assert [t.state for t in session.view.trials.values()] == [State.COMPLETED, State.STOPPED]

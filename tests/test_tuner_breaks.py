@@ -188,7 +188,7 @@ class Interrupts:
 
         def executor(*given: Any, **named: Any) -> RecordingExecutor:
             made = RecordingExecutor(*given, **named)
-            self.around(made, "submit", "wait", "decide", "discard")
+            self.around(made, "submit", "wait", "cancel", "discard")
             return made
 
         def journal(path: Path) -> Journal:

@@ -16,7 +16,7 @@ from hpo_pipeline.executor.serial import OwnProcess, check_numbers
 from hpo_pipeline.trial import Event, Job
 
 
-class FusedExecutor:
+class FusedExecutor(Executor):
     """Packs of jobs; those of a pack are advanced together.
 
     Args:
@@ -58,6 +58,7 @@ class FusedExecutor:
         pack = setup.pack(threads, checkpoint_seconds, size, job_timeout, max_retries)
         n = n_workers or n_places(devices)
         self._packs: Executor = OwnProcess(setup, pack) if n == 1 else Pool(setup, pack, n, devices)
+        self.works_in_wait = self._packs.works_in_wait
 
     @property
     def capacity(self) -> int:
@@ -69,8 +70,11 @@ class FusedExecutor:
     def wait(self, timeout: float | None = None) -> list[Event]:
         return self._packs.wait(timeout)
 
-    def decide(self, trial_id: int, *, stop: bool) -> None:
-        self._packs.decide(trial_id, stop=stop)
+    def wake(self) -> None:
+        self._packs.wake()
+
+    def cancel(self, trial_id: int) -> None:
+        self._packs.cancel(trial_id)
 
     def discard(self, trial_id: int) -> None:
         self._packs.discard(trial_id)

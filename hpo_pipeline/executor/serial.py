@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
@@ -16,12 +17,14 @@ from hpo_pipeline.interrupt import TimeUp, requested, time_limit
 from hpo_pipeline.trial import Event, Job
 
 
-class OwnProcess:
+class OwnProcess(Executor):
     """A pack of jobs, here; `wait` is where they train.
 
     A time limit ends Python code only, and in the main thread only (see `interrupt.time_limit`); what a trial starts
     or changes in this process beyond its streams and its working folder is left as it is.
     """
+
+    works_in_wait = True
 
     def __init__(self, setup: Setup, pack: PackSetup) -> None:
         self._setup = setup
@@ -52,9 +55,11 @@ class OwnProcess:
         if requested():  # and the trial has swallowed the exception
             raise KeyboardInterrupt
 
-    def decide(self, trial_id: int, *, stop: bool) -> None:
-        if stop:
-            self._pack.stop(trial_id)
+    def wake(self) -> None:
+        """Nothing can be interrupted."""
+
+    def cancel(self, trial_id: int) -> None:
+        self._pack.stop(trial_id)
 
     def discard(self, trial_id: int) -> None:
         self._pack.forget(trial_id)

@@ -179,7 +179,7 @@ def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_not_tried_a
     executor = packs(n_workers=1, size=1)
     executor.submit(job(0, 2, milestones=[1]), 0)
     (report,) = executor.wait(60)
-    executor.decide(0, stop=True)
+    executor.cancel(0)
     os.kill(int(report.metrics["pid"]), 9)
     executor._workers[0].process.join()
     assert outcomes(until_results(executor)) == {0: (Outcome.STOPPED, "")}

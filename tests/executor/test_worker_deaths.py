@@ -125,12 +125,30 @@ def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_the_others_
     while len(seen) < 2:
         seen += executor.wait(60)
     assert [event.resource for event in seen] == [1, 1]
-    executor.decide(1, stop=True)
+    executor.cancel(1)
     kill_worker_of(executor, seen[0])
     events = until_results(executor, 2)
     executor.close()
     assert outcomes(events) == {0: (Outcome.DONE, ""), 1: (Outcome.STOPPED, "")}
     assert {event.trial_id for event in events if isinstance(event, Report)} == {0}
+
+
+def test_a_job_that_waits_for_another_worker_is_cancelled():
+    executor = packs(n_workers=1, size=3)
+    for trial in range(3):
+        executor.submit(job(trial, 2, milestones=[1]), 0)
+    seen = []
+    while len(seen) < 3:
+        seen += executor.wait(60)
+    kill_worker_of(executor, seen[0])
+    while not isinstance(seen[-1], Notice):
+        seen += executor.wait(60)
+    executor.cancel(2)  # 0 has the new worker
+    executor.cancel(2)
+    assert executor.capacity == 3
+    events = until_results(executor, 3)
+    executor.close()
+    assert outcomes(events) == {0: (Outcome.DONE, ""), 1: (Outcome.DONE, ""), 2: (Outcome.STOPPED, "")}
 
 
 def test_a_job_that_was_given_to_a_dead_worker_is_not_lost():
