@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.build import build, check, takes
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.hydra_keys import name_problems
 from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.evaluation import MODES
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.scheduler import Scheduler
-from hpo_pipeline.score import MODES
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.domain import text
 from hpo_pipeline.space.extremes import extreme_samples
 from hpo_pipeline.tracker import Tracker
-from hpo_pipeline.trial import Budget, Config, Value
+from hpo_pipeline.trial import Config, Value
 
 _MOST_THREADS = 1024
 """Of one training: where a process can't have as many, the threads' library ends it without a word."""
@@ -139,15 +140,14 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     objective = _training_part(flight, composed)
     flight.numbers(least=1, keys=("n_trials", "max_total_resource", "max_seconds"))
     flight.numbers(least=0, keys=("max_failures",))
-    budget = Budget(**{key: config[key] for key in ("n_trials", "max_total_resource", "max_seconds", "target")})
+    budget = Budget(**{limit.name: config[limit.name] for limit in fields(Budget)})
     space = _space(flight, composed, objective)
     searcher = flight.build("searcher", space=space or _NO_SPACE, seed=config["seed"])
     points = config["points_to_evaluate"]
     trials: TrialGenerator | None = None
     if space and searcher:
         trials = flight.attempt(lambda: TrialGenerator(searcher, space, budget.n_trials, points))
-    limits = (budget.n_trials, budget.max_total_resource, budget.max_seconds, budget.target)
-    if all(limit is None for limit in limits) and not getattr(searcher, "finite", False):
+    if not budget.is_limited and not (searcher and searcher.finite):
         flight.problems.append("n_trials: no limit is set; give n_trials, max_total_resource, max_seconds or target")
     scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
     executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))

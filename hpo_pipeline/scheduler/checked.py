@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hpo_pipeline.errors import ComponentError, asked
+from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.trial import FINAL, Decision, Job, State, StateChange, Trial
 from hpo_pipeline.view import StudyView
@@ -70,24 +71,24 @@ class CheckedScheduler:
             return f"gave a job the source {job.source!r}", wanted
         return None
 
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
         """As `Scheduler.on_report`."""
-        answer: object = asked(self._scheduler, "on_report", job, resource, score)
+        answer: object = asked(self._scheduler, "on_report", job, evaluation)
         if not isinstance(answer, Decision) or not _is_decision(answer):
             what = f"answered {answer!r} to a report of trial {job.trial.id}"
             raise self._broken("on_report", what, "a Decision: stop is a bool, rung an integer or None, reason a str")
-        if answer.stop and resource not in job.milestones:
+        if answer.stop and evaluation.resource not in job.milestones:
             raise self._broken(
                 "on_report",
-                f"stopped trial {job.trial.id} at {resource}",
+                f"stopped trial {job.trial.id} at {evaluation.resource}",
                 f"to stop a job only where its milestones says, here {_listed(job.milestones)}; at its end, on_result "
                 "says what becomes of the trial",
             )
         return answer
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
+    def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         """As `Scheduler.on_result`."""
-        answer: object = asked(self._scheduler, "on_result", job, score, failed=failed)
+        answer: object = asked(self._scheduler, "on_result", job, evaluation)
         if not isinstance(answer, Sequence) or not all(map(_is_change, answer)):
             what = f"answered {answer!r} to the result of trial {job.trial.id}"
             raise self._broken("on_result", what, "a sequence of StateChange(trial id, State, str)")
@@ -96,7 +97,7 @@ class CheckedScheduler:
             what = f"says nothing of trial {job.trial.id}, whose job has ended"
             raise self._broken("on_result", what, "a change on each trial whose state changes, this one among them")
         for change in answer:
-            self._check_change(change, job, failed)
+            self._check_change(change, job, evaluation.status is Status.FAILED)
         if len(set(told)) < len(told):
             raise self._broken("on_result", f"gave two changes on one trial: {told}", "one for each")
         return answer

@@ -175,7 +175,9 @@ def copy_of(study: Study, folder: Path) -> Study:
     shutil.copytree(study.folder, folder, ignore=shutil.ignore_patterns("*.lock"))
     copied = Study(folder, "study-2")
     copied.now = study.now
-    copied.record("study", version=1, id="study-2", name="copy", seed=7, unit="epoch", metric="error", mode="min")
+    copied.record(
+        "study", version=1, id="study-2", name="copy", seed=7, unit="epoch", metrics=[{"name": "error", "mode": "min"}]
+    )
     copied.session()
     copied.end()
     return copied
