@@ -16,7 +16,7 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "score"},
+    {"errors", "trial", "seeding", "score", "checks", "atomic"},
     {"trust", "kinds", "build", "space", "report.command", "interrupt"},
     {"config.hydra_keys", "config.hydra_errors", "config.space_tree"},
     {"config.command_line"},

@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hpo_pipeline.errors import ConfigError, integer_problems, nearest
+from hpo_pipeline.checks import integer_problems, option_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
 from hpo_pipeline.scheduler.hyperband import bracket_size
 from hpo_pipeline.scheduler.rungs import Rung, check_geometry, rung_resources
@@ -71,12 +72,11 @@ class ASHA:
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
         resources = () if problems else rung_resources(min_resource, max_resource, eta)
-        if type not in TYPES:
-            problems.append(f"type: must be one of {', '.join(TYPES)}, got {type!r}{nearest(str(type), TYPES)}")
+        problems += option_problems(TYPES, type=type)
         if wrong := integer_problems(brackets=brackets):
             problems += wrong
         elif resources and brackets > len(resources):
-            problems.append(f"brackets: must be at most {len(resources)}, the number of rungs, got {brackets}")
+            problems.append(Problem("brackets", f"must be at most {len(resources)}, the number of rungs", brackets))
         if problems:
             raise ConfigError(problems)
         self._trials = trials

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpo_pipeline.errors import ConfigError, integer_problems
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler import DONE, Done, Wait
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange
