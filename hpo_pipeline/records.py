@@ -25,6 +25,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hpo_pipeline.checks import is_integer
 from hpo_pipeline.evaluation import MODES
 from hpo_pipeline.trial import Outcome, State
 
@@ -80,14 +81,14 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return is_integer(value, 0, 2**63 - 1)
 
 
 def _is_number(value: Any) -> bool:
     """A number that a float can hold, or the text of one that JSON can't."""
     if isinstance(value, str):
         return value in ("nan", "inf", "-inf")
-    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+    return isinstance(value, float) or is_integer(value, 1 - 2**63, 2**63 - 1)
 
 
 def _is_finite(value: Any) -> bool:

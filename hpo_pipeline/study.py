@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.atomic import write_text
 from hpo_pipeline.budget import End
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
@@ -19,7 +20,7 @@ from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
-from hpo_pipeline.report.files import replacing, write_best, write_leaderboard
+from hpo_pipeline.report.files import write_best, write_leaderboard
 from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.summary import summary
 from hpo_pipeline.report.text import plural
@@ -193,9 +194,9 @@ def write_configs(composed: Composed, folder: Path, program: str = "tune") -> No
         "folder": "runs/${name}" if leads_elsewhere(above) else f"{above}/${{name}}",
     }
     head = f"# The composed config. Run it again under another name:\n#   {composed.again_command(program, folder)}\n"
-    _write(folder / "config.yaml", head + _yaml(content))
+    write_text(folder / "config.yaml", head + _yaml(content))
     if not composed.config.get("resume"):
-        _write(folder / "overrides.yaml", _yaml(composed.typed))
+        write_text(folder / "overrides.yaml", _yaml(composed.typed))
 
 
 def _yaml(content: dict[str, Any] | list[str]) -> str:
@@ -203,11 +204,6 @@ def _yaml(content: dict[str, Any] | list[str]) -> str:
 
     # OmegaConf's dumper: it knows which strings OmegaConf would read as numbers.
     return OmegaConf.to_yaml(OmegaConf.create(content))
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _opening(composed: Composed, parts: Components, folder: Path) -> str:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding"},
+    {"errors", "trial", "seeding", "checks", "atomic"},
     {"evaluation"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "report.command", "interrupt"},

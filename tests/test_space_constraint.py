@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from heard import started
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
@@ -123,7 +123,7 @@ def test_searchers_keep_to_the_constraints_until_the_space_is_exhausted(make):
 
 def test_contains_names_the_broken_constraint_and_the_values():
     space = SearchSpace.parse(square(5, "b <= a"))
-    assert space.contains({"a": 2, "b": 3}) == ["constraints: 'b <= a' does not hold for a 2, b 3"]
+    assert space.contains({"a": 2, "b": 3}) == [Problem("constraints", "'b <= a' does not hold for a 2, b 3")]
 
 
 def test_a_constraint_on_inactive_hyperparameters_holds():
@@ -151,7 +151,7 @@ def test_a_constraint_on_inactive_hyperparameters_holds():
 def test_constraints_that_can_not_be_met_or_read_are_refused(tree, expected):
     with pytest.raises(ConfigError) as caught:
         SearchSpace.parse(tree)
-    assert expected in "\n".join(caught.value.problems)
+    assert expected in "\n".join(caught.value.lines)
 
 
 def test_a_constraint_that_1_sample_in_1000_meets_is_accepted():

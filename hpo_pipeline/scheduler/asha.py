@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpo_pipeline.errors import ConfigError, integer_problems, nearest
+from hpo_pipeline.checks import integer_problems, option_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.scheduler import Done, Wait, without_trial
@@ -75,12 +76,11 @@ class ASHA:
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
         resources = () if problems else rung_resources(min_resource, max_resource, eta)
-        if type not in TYPES:
-            problems.append(f"type: must be one of {', '.join(TYPES)}, got {type!r}{nearest(str(type), TYPES)}")
+        problems += option_problems(TYPES, type=type)
         if wrong := integer_problems(brackets=brackets):
             problems += wrong
         elif resources and brackets > len(resources):
-            problems.append(f"brackets: must be at most {len(resources)}, the number of rungs, got {brackets}")
+            problems.append(Problem("brackets", f"must be at most {len(resources)}, the number of rungs", brackets))
         if problems:
             raise ConfigError(problems)
         self._trials = trials

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpo_pipeline.errors import ConfigError, integer_problems
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.evaluation import Evaluation
 from hpo_pipeline.scheduler import Done, Wait, ended, without_trial
 from hpo_pipeline.searcher import NoTrial

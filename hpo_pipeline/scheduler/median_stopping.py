@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError, integer_problems
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.scheduler import Done, Wait, ended, without_trial
 from hpo_pipeline.searcher import NoTrial
@@ -45,7 +46,7 @@ class MedianStopping:
     ) -> None:
         problems = integer_problems(max_resource=max_resource, grace_period=grace_period)
         if not problems and grace_period > max_resource:
-            problems = [f"grace_period: must be at most max_resource ({max_resource}), got {grace_period}"]
+            problems = [Problem("grace_period", f"must be at most max_resource ({max_resource})", grace_period)]
         problems += integer_problems(min_samples=min_samples)
         if problems:
             raise ConfigError(problems)

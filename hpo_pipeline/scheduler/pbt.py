@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpo_pipeline.errors import ConfigError, integer_problems
+from hpo_pipeline.checks import integer_problems, is_number, value_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.scheduler import Done, Wait, without_trial
@@ -76,15 +77,13 @@ class PBT:
     ) -> None:
         problems = integer_problems(max_resource=max_resource, population=population, interval=interval)
         if not problems and trials and trials.n_trials is not None and trials.n_trials < population:
-            problems.append(
-                f"population: must be at most n_trials ({trials.n_trials}), got {population}; a population is complete "
-                "from the beginning: lower population or raise n_trials"
-            )
-        problems += [
-            f"{key}: must be a number from 0 to {most}, got {value!r}"
-            for key, value, most in (("quantile", quantile, 0.5), ("resample", resample, 1))
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= most
-        ]
+            wanted = f"must be at most n_trials ({trials.n_trials}), got {population}"
+            mend = "a population is complete from the beginning: lower population or raise n_trials"
+            problems.append(Problem("population", f"{wanted}; {mend}"))
+        problems += value_problems("a number from 0 to 0.5", lambda value: is_number(value, 0, 0.5), quantile=quantile)
+        if isinstance(keep, str) or not isinstance(keep, Sequence) or not all(isinstance(path, str) for path in keep):
+            problems.append(Problem("keep", "must be a list of patterns of paths", keep))
+        problems += value_problems("a number from 0 to 1", lambda value: is_number(value, 0, 1), resample=resample)
         if problems:
             raise ConfigError(problems)
         self._trials = trials

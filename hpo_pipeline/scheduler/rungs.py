@@ -5,17 +5,18 @@ Symbols: r = min_resource, R = max_resource, eta = reduction factor (Jamieson & 
 
 from __future__ import annotations
 
-from hpo_pipeline.errors import ConfigError, integer_problems
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.trial import Trial
 
 
-def check_geometry(min_resource: int, max_resource: int, eta: int) -> list[str]:
-    """What is wrong with these three, each line named by its key."""
+def check_geometry(min_resource: int, max_resource: int, eta: int) -> list[Problem]:
+    """What is wrong with these three."""
     resources = integer_problems(min_resource=min_resource, max_resource=max_resource)
     if not resources and min_resource > max_resource:
-        resources = [f"min_resource: must be at most max_resource ({max_resource}), got {min_resource}"]
+        resources = [Problem("min_resource", f"must be at most max_resource ({max_resource})", min_resource)]
     return integer_problems(eta=eta, least=2) + resources
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 
-from hpo_pipeline.errors import ConfigError, integer_problems
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes, rung_resources
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.checks import is_integer, value_problems
+from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.space.domain import is_integer
 from hpo_pipeline.trial import Config, Job
 
 DEFAULT_POINTS = 5
@@ -53,18 +53,14 @@ class GridSearch(Searcher):
             self._current = next(self._left, None)
 
 
-def _is_wrong(n: Any) -> bool:
-    return not is_integer(n) or not 1 <= n <= MOST_POINTS
-
-
-def _problems(space: SearchSpace, n_points: Any) -> list[str]:
+def _problems(space: SearchSpace, n_points: Any) -> list[Problem]:
     if not isinstance(n_points, Mapping):
-        what = f"an integer from 1 to {MOST_POINTS}, or a mapping path -> such"
-        return [f"n_points: must be {what}, got {n_points!r}"] if _is_wrong(n_points) else []
+        wanted = f"an integer from 1 to {MOST_POINTS}, or a mapping path -> such"
+        return value_problems(wanted, lambda n: is_integer(n, 1, MOST_POINTS), n_points=n_points)
     problems = []
     for path, n in n_points.items():
         if path not in space.paths:
-            problems.append(f"n_points.{path}: not in the search space{nearest(str(path), space.paths)}")
-        if _is_wrong(n):
-            problems.append(f"n_points.{path}: must be an integer from 1 to {MOST_POINTS}, got {n!r}")
-    return problems
+            problems.append(Problem(str(path), f"not in the search space{nearest(str(path), space.paths)}"))
+        if not is_integer(n, 1, MOST_POINTS):
+            problems.append(Problem(str(path), f"must be an integer from 1 to {MOST_POINTS}", n))
+    return [problem.under("n_points") for problem in problems]

@@ -25,13 +25,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import Constant, Parameter, Prior, SearchSpace
-from hpo_pipeline.space.domain import is_integer, text
+from hpo_pipeline.space.domain import text
 from hpo_pipeline.trial import Config, Job, Value
 
 MUTATION_RATE = 0.5
@@ -150,19 +151,16 @@ class PriorBand(Searcher):
         return self._log_near[key]
 
 
-def _problems(space: SearchSpace, max_resource: Any, eta: Any) -> list[str]:
-    problems = []
-    if not is_integer(max_resource) or max_resource < 1:
-        problems.append(f"max_resource: must be an integer of at least 1, got {max_resource!r}")
-    if not is_integer(eta) or eta < 2:
-        problems.append(f"eta: must be an integer of at least 2, got {eta!r}")
+def _problems(space: SearchSpace, max_resource: Any, eta: Any) -> list[Problem]:
+    problems = [*integer_problems(max_resource=max_resource), *integer_problems(least=2, eta=eta)]
     if space.dim and not any(p.prior for p in space.parameters):
         tuned = next(p for p in space.parameters if not p.when and not isinstance(p.domain, Constant))
-        problems.append(
-            "_target_: PriorBand needs to know where good values are believed to lie, and no hyperparameter has a "
+        what = (
+            "PriorBand needs to know where good values are believed to lie, and no hyperparameter has a "
             f"prior; add some, e.g. '+search_space.{tuned.path}.prior={{center: {text(tuned.domain.midpoint)}}}'"
         )
-    return problems + [f"_target_: PriorBand: {problem}" for problem in space.check_constraints(prior=True)]
+        problems.append(Problem("_target_", what))
+    return problems + [Problem("_target_", f"PriorBand: {found}") for found in space.check_constraints(prior=True)]
 
 
 def _belief(parameter: Parameter, center: Config | None) -> Prior | None:

@@ -6,29 +6,30 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
 from hpo_pipeline.searcher.asking import AskedSearcher
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Trial
 
 
-def check_points(space: SearchSpace, points: Any) -> list[str]:
-    """Every reason why `points` can't be evaluated, to be put after their name: `[2].optimizer.lr: 5 is not in ...`."""
+def check_points(space: SearchSpace, points: Any) -> list[Problem]:
+    """Every reason why `points` can't be evaluated: `[2].optimizer.lr: 5 is not in ...`."""
     if not isinstance(points, Sequence) or isinstance(points, str):
-        return [f": must be a list of configurations, got {points!r}"]
+        return [Problem("", "must be a list of configurations", points)]
     problems = []
     for i, point in enumerate(points):
         if not isinstance(point, Mapping):
-            problems.append(f"[{i}]: must be a mapping path -> value, got {point!r}")
+            problems.append(Problem(f"[{i}]", "must be a mapping path -> value", point))
         elif point:  # the mid-point itself is left out where a constraint excludes it
-            problems += [f"[{i}].{problem}" for problem in space.contains({**space.midpoint(point), **point})]
+            found = space.contains({**space.midpoint(point), **point})
+            problems += [problem.under(f"[{i}]") for problem in found]
     return problems
 
 
 def _midpoint_problems(space: SearchSpace) -> list[str]:
     """Why the mid-point of the space can't be evaluated, in a line; none if it can."""
-    broken = [problem.removeprefix("constraints: ") for problem in space.contains(space.midpoint())]
+    broken = [problem.message for problem in space.contains(space.midpoint())]
     return [f"the mid-point of the space is left out: {'; '.join(broken)}"] if broken else []
 
 
@@ -59,7 +60,7 @@ class TrialGenerator:
         self, searcher: Searcher, space: SearchSpace, n_trials: int | None = None, points: Sequence[Config] = ()
     ) -> None:
         if problems := check_points(space, points):
-            raise ConfigError(f"points_to_evaluate{problem}" for problem in problems)
+            raise ConfigError(problems).under("points_to_evaluate")
         midpoint_problems = [] if all(points) else _midpoint_problems(space)
         self.notes = [f"points_to_evaluate: {problem}" for problem in midpoint_problems]
         self.searcher = AskedSearcher(searcher, space)

@@ -76,4 +76,4 @@ def test_a_grace_period_beyond_the_end_is_refused():
 def test_wrong_keys_are_all_named():
     with pytest.raises(ConfigError) as caught:
         MedianStopping(None, max_resource=0, grace_period=0, min_samples=1.5)
-    assert len(caught.value.problems) == 3
+    assert len(caught.value.lines) == 3

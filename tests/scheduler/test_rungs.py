@@ -28,7 +28,7 @@ def test_rungs_rise_by_eta_and_end_at_the_maximum(r, resource, eta, expected):
 def test_every_wrong_key_is_named_at_once():
     with pytest.raises(ConfigError) as caught:
         rung_resources(0, 0, 1)
-    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["eta", "min_resource", "max_resource"]
+    assert [problem.partition(":")[0] for problem in caught.value.lines] == ["eta", "min_resource", "max_resource"]
 
 
 def test_halving_sizes_are_floors_and_one_trial_always_reaches_the_top():

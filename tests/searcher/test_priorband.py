@@ -209,7 +209,7 @@ def test_asynchronous_hyperband_gives_the_number_of_the_bracket():
 def test_a_space_without_any_prior_is_refused_with_what_to_write():
     with pytest.raises(ConfigError) as caught:
         PriorBand(SearchSpace.parse({"optimizer": {"lr": X}}), 0, max_resource=9)
-    assert caught.value.problems == [
+    assert caught.value.lines == [
         "_target_: PriorBand needs to know where good values are believed to lie, and no hyperparameter has a prior; "
         "add some, e.g. '+search_space.optimizer.lr.prior={center: 0.5}'"
     ]
@@ -218,7 +218,7 @@ def test_a_space_without_any_prior_is_refused_with_what_to_write():
 def test_wrong_arguments_are_refused_all_at_once():
     with pytest.raises(ConfigError) as caught:
         PriorBand(SPACE, 0, max_resource=0, eta=1)
-    assert caught.value.problems == [
+    assert caught.value.lines == [
         "max_resource: must be an integer of at least 1, got 0",
         "eta: must be an integer of at least 2, got 1",
     ]

@@ -115,14 +115,14 @@ def test_a_searcher_that_is_not_ready_uses_up_no_number():
 
 def test_wrong_points_are_refused_all_at_once():
     points = [{"optimizer.lr": 2.0}, {"model.n_unit": 4}, 7]
-    assert check_points(SPACE, points) == [
+    assert list(map(str, check_points(SPACE, points))) == [
         "[0].optimizer.lr: 2.0 is not in the search space (log-uniform [1e-6, 1])",
         "[1].model.n_unit: not in the search space; did you mean 'model.n_units'?",
         "[2]: must be a mapping path -> value, got 7",
     ]
     with pytest.raises(ConfigError) as caught:
         TrialGenerator(Counting(), SPACE, points=points)
-    assert caught.value.problems[0].startswith("points_to_evaluate[0].optimizer.lr: ")
+    assert caught.value.lines[0].startswith("points_to_evaluate[0].optimizer.lr: ")
 
 
 CONSTRAINED = SearchSpace.parse(
@@ -146,7 +146,7 @@ def test_a_mid_point_that_a_constraint_excludes_is_left_out_and_this_is_said():
 def test_a_point_that_a_person_gave_and_a_constraint_excludes_is_an_error():
     with pytest.raises(ConfigError) as caught:
         TrialGenerator(Counting(), CONSTRAINED, points=[{}, {"model.n_units": 600}])
-    assert caught.value.problems == [
+    assert caught.value.lines == [
         "points_to_evaluate[1].constraints: 'model.n_units < model.width' does not hold for "
         "model.n_units 600, model.width 514"
     ]
