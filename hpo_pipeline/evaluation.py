@@ -20,6 +20,9 @@ class Metric:
     name: str
     mode: str = "min"
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.mode})"
+
     def score(self, value: float) -> float:
         """`value` for mode min, `-value` for mode max, +inf for NaN and ±inf (diverged is never good)."""
         if not math.isfinite(value):

@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hpo_pipeline.budget import End
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
 from hpo_pipeline.errors import StudyError
+from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.executor.processes import start_early
 from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
@@ -121,19 +123,17 @@ def _refuse_existing(composed: Composed, folder: Path) -> None:
 def _refuse_another(composed: Composed, folder: Path, records: list[Record]) -> None:
     """Raises StudyError if what the config says isn't the study that the journal holds, or its folder can't be used."""
     began = next((record for record in records if record["event"] == "study"), {})
-    for key, before in {"seed": began.get("seed"), **_first_metric(began)}.items():
-        if before not in (None, composed.config[key]):
+    metrics = ", ".join(map(str, composed.metrics))
+    before = ", ".join(str(Metric(**metric)) for metric in began.get("metrics", []))
+    for key, now, then in (("seed", composed.config["seed"], began.get("seed")), ("metric", metrics, before or None)):
+        if then not in (None, now):
             raise StudyError(
-                f"{folder / 'config.yaml'}: {key}: is {composed.config[key]!r}, and the study "
-                f"began with {before!r}; restore it, or start a new study with another name=…"
+                f"{folder / 'config.yaml'}: {key}: is {now}, and the study began with {then}; restore it, or start a "
+                "new study with another name=…"
             )
     trials = folder / "trials"
     if trials.exists() and not trials.is_dir():
         raise StudyError(f"{trials}: must be a folder; remove it")
-
-
-def _first_metric(header: Record) -> dict[str, str]:
-    return {"metric": one["name"], "mode": one["mode"]} if (one := next(iter(header.get("metrics", ())), None)) else {}
 
 
 def _new_header(composed: Composed, parts: Components, journal: Journal, records: list[Record]) -> Record | None:
@@ -164,7 +164,7 @@ def _new_header(composed: Composed, parts: Components, journal: Journal, records
         "inode": inode,
         "name": config["name"],
         "seed": config["seed"],
-        "metrics": [{"name": config["metric"], "mode": config["mode"]}],
+        "metrics": [asdict(metric) for metric in composed.metrics],
         "unit": parts.objective.unit,
         "time": time.time(),
     }

@@ -10,6 +10,7 @@ from typing import Any
 from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.containment import written_places
 from hpo_pipeline.errors import Problem
+from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.report.command import command_line, overrides, trial_overrides
 from hpo_pipeline.trial import Config
 
@@ -44,6 +45,11 @@ class Composed:
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What the study looks for the best values of."""
+        return (Metric(self.config["metric"], self.config["mode"]),)
 
     @property
     def training(self) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _print_best(terminal: Terminal, view: StudyView, best: list[TrialView], unit
         table.add_column(str(rank), justify="right", style="bold" if rank == 1 else "", overflow="fold")
     table.add_row("trial", *(str(trial.id) for trial in best))
     values = (Text(metric_text(trial.best(view.metric)), style="green") for trial in best)
-    table.add_row(Text(f"{view.metric} ({view.mode})"), *values)
+    table.add_row(Text(str(view.metrics[0])), *values)
     table.add_row(Text(f"at {unit}"), *(str(trial.best_resource) for trial in best))
     table.add_row("state", *(Text(trial.state.value.lower(), style=STATE_STYLE[trial.state]) for trial in best))
     table.add_section()
