@@ -113,7 +113,7 @@ def measure(training: Training, configs: list[dict[str, Any]], fraction: float) 
     alone, together = started(), started()
     sample = range(0, len(configs), 4)
     times: list[tuple[float, float, float]] = []
-    gain = training.fusion_gain(together)
+    gain = training.pack_gain(together)
     for _ in range(3):
         usual = usual_loop(configs[len(configs) // 2], alone[0])
         began = time.perf_counter()
@@ -121,7 +121,7 @@ def measure(training: Training, configs: list[dict[str, Any]], fraction: float) 
             training.advance(alone[i])
         middle = time.perf_counter()
         if gain >= 1:
-            training.advance_together(together)
+            training.advance_pack(together)
         else:
             for i in sample:
                 training.advance(together[i])

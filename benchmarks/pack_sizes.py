@@ -68,9 +68,9 @@ def seconds_together(training: Training, states: list[TrainingState], size: int)
     for some in (states[at : at + size] for at in range(0, len(states), size)):
         packs: dict[Any, list[TrainingState]] = {}
         for state in some:
-            packs.setdefault(training.fusion_key(state), []).append(state)
+            packs.setdefault(training.pack_key(state), []).append(state)
         for pack in packs.values():
-            training.advance_together(pack)
+            training.advance_pack(pack)
     return time.perf_counter() - began
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from hpo_pipeline.build import build
 from hpo_pipeline.executor.checkpoints import Checkpoints
-from hpo_pipeline.executor.fusion import Fusion
+from hpo_pipeline.executor.pack_policy import PackPolicy
 from hpo_pipeline.executor.runner import Held, PackSetup, Task, begin, failure, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
@@ -69,7 +69,7 @@ class Pack:
         self._setup = setup
         self._around = around
         self._checkpoints = Checkpoints(setup.folder)
-        self._fusion = Fusion(setup.size, setup.sharing)
+        self._policy = PackPolicy(setup.size, setup.sharing)
         self._objective: Any = None
         self._new: list[Task] = []
         self._running: dict[int, _Running] = {}
@@ -81,12 +81,12 @@ class Pack:
     @property
     def size(self) -> int:
         """Jobs at once."""
-        return self._fusion.size
+        return self._policy.size
 
     @property
     def measured(self) -> bool:
         """Whether `size` is final."""
-        return self._fusion.settled
+        return self._policy.settled
 
     @property
     def n_jobs(self) -> int:
@@ -123,7 +123,7 @@ class Pack:
         events, self._due = self._due, []
         notices, self._notices = self._notices, []
         self.asked = any(isinstance(event, Report) and self._decides(event) for event in events)
-        return [*self._fusion.notices(), *notices, *events]
+        return [*self._policy.notices(), *notices, *events]
 
     def _decides(self, event: Report) -> bool:
         running = self._running.get(event.trial_id)
@@ -162,7 +162,7 @@ class Pack:
             notices = [*notices, *said]
         if held.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
-        key = self._fusion.key(self._objective, held.state)
+        key = self._policy.key(self._objective, held.state)
         return _Running(task, held, key, time.monotonic()), notices
 
     def _keep(self, n: int) -> None:
@@ -175,15 +175,15 @@ class Pack:
         alike: dict[Hashable, list[_Running]] = {}
         for trial_id, running in self._running.items():
             alike.setdefault((running.key,) if running.key is not None else trial_id, []).append(running)
-        if not self._fusion.settled:
+        if not self._policy.settled:
             with self._around(list(self._running)):
-                self._fusion.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
+                self._policy.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
         group = min(alike.values(), key=lambda group: (min(running.turn for running in group), -len(group)))
         group.sort(key=lambda running: running.turn)
         if len(group) == 1:
             return group
         with self._around(_ids(group)):
-            return group[: self._fusion.together(self._objective, group[0].key, _states(group))]
+            return group[: self._policy.together(self._objective, group[0].key, _states(group))]
 
     def _advance(self, group: list[_Running]) -> None:
         self._turn += 1
@@ -193,7 +193,7 @@ class Pack:
                 if len(group) == 1:
                     metrics = [self._objective.advance(group[0].held.state)]
                 else:
-                    metrics = self._objective.advance_together(_states(group))
+                    metrics = self._objective.advance_pack(_states(group))
             pairs = list(zip(group, metrics, strict=True))
         except BaseException as error:
             self._take_apart(group, error)
@@ -220,7 +220,7 @@ class Pack:
             for running in group
         ]
         pass_on(error)
-        self._fusion.failed(group[0].key, len(group), error)
+        self._policy.failed(group[0].key, len(group), error)
 
     def _take_up(self, running: _Running, metrics: object, seconds: float) -> None:
         """What one trial reports; a failure here is its own."""

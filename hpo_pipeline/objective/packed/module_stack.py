@@ -18,8 +18,8 @@ from torch.func import functional_call, vmap
 
 from hpo_pipeline.objective.epoch import EVALUATION_BATCH
 from hpo_pipeline.objective.packed import dropout
+from hpo_pipeline.objective.packed.batches import Batch
 from hpo_pipeline.objective.packed.stack import slopes_of
-from hpo_pipeline.objective.packed.waves import Batch
 
 _INTERNAL = frozenset(vars(nn.Module()))
 _DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"
@@ -120,17 +120,17 @@ class ModuleStack:
         models: the trials' own.
         seeds: each trial's, of its dropout.
         shared: all trials see the same batches.
-        few_calls: draw the dropout of all trials at once, by functions of their seeds instead of by generators.
+        launch_bound: draw the dropout of all trials at once, by functions of their seeds instead of by generators.
 
     Raises (also later):
         RuntimeError: a model does what can't be done for several at once, e.g. draws random numbers by itself.
     """
 
-    def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, shared: bool, few_calls: bool) -> None:
+    def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, shared: bool, launch_bound: bool) -> None:
         self.evaluation_batch = max(1, EVALUATION_BATCH // len(models))
         self._models = models
         self._shared = shared
-        self._few_calls = few_calls
+        self._few_calls = launch_bound
         self._owned = [dict(model.named_parameters()) for model in models]
         self._names = [name for name, weight in self._owned[0].items() if weight.requires_grad]
         self._others = [
@@ -150,7 +150,7 @@ class ModuleStack:
         self._calls: dict[torch.Size, list[tuple[str, torch.Size]]] = {}
         self._seeds = seeds
         device = self.tensors[0].device
-        self._randoms = [] if few_calls else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+        self._randoms = [] if launch_bound else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
         self._salts: dict[tuple[str, int], Tensor] = {}
         self._rates: dict[tuple[float, ...], dropout.Rates] = {}
 

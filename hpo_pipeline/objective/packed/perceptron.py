@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from hpo_pipeline.objective.packed import dropout
+from hpo_pipeline.objective.packed.batches import Batch, Group
+from hpo_pipeline.objective.packed.plain import overrides_only_its_constructor
 from hpo_pipeline.objective.packed.stack import slopes_of
-from hpo_pipeline.objective.packed.stackable import overrides_only_its_constructor
-from hpo_pipeline.objective.packed.waves import Batch, Group
 
 ACTIVATIONS = (nn.ELU, nn.GELU, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
 

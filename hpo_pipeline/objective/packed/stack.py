@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from hpo_pipeline.objective.packed.waves import Batch
+from hpo_pipeline.objective.packed.batches import Batch
 
 
 class Stack(Protocol):

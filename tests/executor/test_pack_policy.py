@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hpo_pipeline.executor.fusion import FIRST, Fusion, why_not
+from hpo_pipeline.executor.pack_policy import FIRST, PackPolicy, why_not
 
 
 @dataclass
@@ -29,114 +29,114 @@ class Objective:
         self.gain, self.cost = gain, cost
         self.tried = []
 
-    def fusion_key(self, state):
+    def pack_key(self, state):
         return state
 
     def advance(self, state):
         return {}
 
-    def advance_together(self, states):
+    def advance_pack(self, states):
         return [{} for _ in states]
 
-    def fusion_gain(self, states):
+    def pack_gain(self, states):
         self.tried.append(len(states))
         answer = self.gain(len(states)) if callable(self.gain) else self.gain
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def fusion_cost(self, states):
+    def pack_cost(self, states):
         if isinstance(self.cost, Exception):
             raise self.cost
         return self.cost
 
 
-def told(fusion):
-    return [notice.text for notice in fusion.notices()]
+def texts(policy):
+    return [notice.text for notice in policy.notices()]
 
 
 @pytest.mark.parametrize(("sharing", "size"), [(1, 64), (2, 32)])
 def test_the_size_is_what_was_measured_for_its_share_of_the_memory(sharing, size):
-    fusion = Fusion(None, sharing)
-    assert (fusion.size, fusion.settled) == (FIRST, False)
-    fusion.settle(Objective(cost=Cost(64)), [("a", ["a", "a"])])
-    assert (fusion.size, fusion.settled) == (size, True)
-    assert told(fusion) == [f"packs of at most {size}: 1 ms a step for one"]
-    assert told(fusion) == []
+    policy = PackPolicy(None, sharing)
+    assert (policy.size, policy.settled) == (FIRST, False)
+    policy.settle(Objective(cost=Cost(64)), [("a", ["a", "a"])])
+    assert (policy.size, policy.settled) == (size, True)
+    assert texts(policy) == [f"packs of at most {size}: 1 ms a step for one"]
+    assert texts(policy) == []
 
 
 def test_what_is_faster_one_by_one_gets_one_job_at_a_time():
-    fusion = Fusion(None)
-    fusion.settle(Objective(cost=Cost(64, speedup=0.9)), [("a", ["a", "a"])])
-    assert (fusion.size, fusion.settled) == (1, True)
-    assert told(fusion) == ["one by one: 1 ms a step for one"]
-    assert fusion.together(Objective(), "a", ["a", "a"]) == 1
+    policy = PackPolicy(None)
+    policy.settle(Objective(cost=Cost(64, speedup=0.9)), [("a", ["a", "a"])])
+    assert (policy.size, policy.settled) == (1, True)
+    assert texts(policy) == ["one by one: 1 ms a step for one"]
+    assert policy.together(Objective(), "a", ["a", "a"]) == 1
 
 
 def test_where_the_size_can_not_be_measured_it_stays_small():
-    fusion = Fusion(None)
-    fusion.settle(Objective(cost=ValueError("no\nway")), [("a", ["a", "a"])])
-    assert (fusion.size, fusion.settled) == (FIRST, True)
-    assert told(fusion) == [f"packs of at most {FIRST}: measuring a better size failed (ValueError: no)"]
+    policy = PackPolicy(None)
+    policy.settle(Objective(cost=ValueError("no\nway")), [("a", ["a", "a"])])
+    assert (policy.size, policy.settled) == (FIRST, True)
+    assert texts(policy) == [f"packs of at most {FIRST}: measuring a better size failed (ValueError: no)"]
 
 
 def test_one_trial_is_not_enough_to_measure():
-    fusion = Fusion(None)
-    fusion.settle(Objective(cost=Cost(64)), [("a", ["a"])])
-    assert not fusion.settled
+    policy = PackPolicy(None)
+    policy.settle(Objective(cost=Cost(64)), [("a", ["a"])])
+    assert not policy.settled
 
 
 @pytest.mark.parametrize(("kinds", "size"), [("abcd", FIRST), ([None] * 4, 1)])
 def test_four_trials_of_four_kinds_leave_the_size_small_and_four_that_go_alone_one_job_at_a_time(kinds, size):
-    fusion = Fusion(None)
-    fusion.settle(Objective(), [(kind, [kind]) for kind in kinds])
-    assert (fusion.size, fusion.settled) == (size, True)
+    policy = PackPolicy(None)
+    policy.settle(Objective(), [(kind, [kind]) for kind in kinds])
+    assert (policy.size, policy.settled) == (size, True)
     packs = "one by one" if size == 1 else f"packs of at most {size}"
-    assert told(fusion) == [f"{packs}: no two of the first 4 trials can be trained together"]
+    assert texts(policy) == [f"{packs}: no two of the first 4 trials can be trained together"]
 
 
 def test_a_gain_is_measured_once_for_each_doubling():
-    fusion, objective = Fusion(32), Objective()
+    policy, objective = PackPolicy(32), Objective()
     for n in (2, 3, 4, 5, 7, 8):
-        assert fusion.together(objective, "a", ["a"] * n) == n
+        assert policy.together(objective, "a", ["a"] * n) == n
     assert objective.tried == [2, 4, 8]
 
 
 def test_what_is_faster_one_by_one_is_said_once():
-    fusion, objective = Fusion(32), Objective(gain=0.9)
+    policy, objective = PackPolicy(32), Objective(gain=0.9)
     for key, n in (("a", 2), ("a", 3), ("b", 5)):
-        assert fusion.together(objective, key, ["a"] * n) == 1
+        assert policy.together(objective, key, ["a"] * n) == 1
     assert objective.tried == [2, 5]
-    assert told(fusion) == ["2 trials together were slower than one by one when tried: such go one by one"]
+    assert texts(policy) == ["2 trials together were slower than one by one when tried: such go one by one"]
 
 
 def test_a_gain_that_can_not_be_measured_is_none_and_said_once():
-    fusion, objective = Fusion(32), Objective(gain=ValueError("no"))
+    policy, objective = PackPolicy(32), Objective(gain=ValueError("no"))
     for _ in range(2):
-        assert fusion.together(objective, "a", ["a", "a"]) == 1
-    assert told(fusion) == ["trials go on one by one: measuring them together failed (ValueError: no)"]
+        assert policy.together(objective, "a", ["a", "a"]) == 1
+    assert texts(policy) == ["trials go on one by one: measuring them together failed (ValueError: no)"]
 
 
 def test_a_pack_too_large_to_be_measured_in_memory_is_halved_until_it_fits():
-    fusion = Fusion(32)
+    policy = PackPolicy(32)
     objective = Objective(gain=lambda n: RuntimeError("CUDA out of memory") if n > 2 else 2.0)
-    assert fusion.together(objective, "a", ["a"] * 8) == 2
-    assert told(fusion) == [
+    assert policy.together(objective, "a", ["a"] * 8) == 2
+    assert texts(policy) == [
         "not enough memory for 8 trials together: 4 from now on",
         "not enough memory for 4 trials together: 2 from now on",
     ]
 
 
 def test_a_kind_that_could_not_be_trained_together_is_not_tried_again_and_others_are():
-    fusion = Fusion(32)
-    fusion.failed("a", 2, ValueError("no"))
-    assert fusion.together(Objective(), "a", ["a", "a"]) == 1
-    assert fusion.together(Objective(), "b", ["b", "b"]) == 2
-    assert told(fusion) == ["trials go on one by one: training them together failed (ValueError: no)"]
+    policy = PackPolicy(32)
+    policy.failed("a", 2, ValueError("no"))
+    assert policy.together(Objective(), "a", ["a", "a"]) == 1
+    assert policy.together(Objective(), "b", ["b", "b"]) == 2
+    assert texts(policy) == ["trials go on one by one: training them together failed (ValueError: no)"]
 
 
 def test_a_pack_with_one_place_asks_for_no_kinds():
-    assert Fusion(1).key(Objective(), "a") is None
+    assert PackPolicy(1).key(Objective(), "a") is None
 
 
 class OtherLoss(Objective):
@@ -145,12 +145,12 @@ class OtherLoss(Objective):
 
 
 class OtherLossTogether(OtherLoss):
-    def advance_together(self, states):
+    def advance_pack(self, states):
         return [self.advance(state) for state in states]
 
 
 class OtherKey(Objective):
-    def fusion_key(self, state):
+    def pack_key(self, state):
         return 1
 
 
@@ -181,28 +181,28 @@ def patched():
 
 @pytest.mark.parametrize("kind", [Objective, OtherLossTogether, OtherKey])
 def test_trials_of_an_objective_whose_stacked_form_belongs_to_its_advance_go_together(kind):
-    fusion = Fusion(32)
+    policy = PackPolicy(32)
     assert why_not(kind()) is None
-    assert fusion.key(kind(), "a") is not None
-    assert told(fusion) == []
+    assert policy.key(kind(), "a") is not None
+    assert texts(policy) == []
 
 
 def test_an_objective_without_a_stacked_form_needs_no_word():
-    fusion = Fusion(32)
-    assert fusion.key(Plain(), "a") is None
-    assert told(fusion) == []
+    policy = PackPolicy(32)
+    assert policy.key(Plain(), "a") is None
+    assert texts(policy) == []
 
 
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (OtherLoss, "OtherLoss has an advance of its own, and no advance_together that goes with it"),
-        (OtherLossAgain, "OtherLossAgain has an advance of its own, and no advance_together that goes with it"),
-        (Mixed, "Mixin has an advance of its own, and no advance_together that goes with it"),
-        (patched, "the objective has an advance of its own, and no advance_together that goes with it"),
+        (OtherLoss, "OtherLoss has an advance of its own, and no advance_pack that goes with it"),
+        (OtherLossAgain, "OtherLossAgain has an advance of its own, and no advance_pack that goes with it"),
+        (Mixed, "Mixin has an advance of its own, and no advance_pack that goes with it"),
+        (patched, "the objective has an advance of its own, and no advance_pack that goes with it"),
     ],
 )
 def test_trials_of_an_objective_that_advances_in_another_way_go_one_by_one_and_this_is_said_once(make, reason):
-    fusion, objective = Fusion(32), make()
-    assert [fusion.key(objective, state) for state in "ab"] == [None, None]
-    assert told(fusion) == [f"trials go one by one: {reason}"]
+    policy, objective = PackPolicy(32), make()
+    assert [policy.key(objective, state) for state in "ab"] == [None, None]
+    assert texts(policy) == [f"trials go one by one: {reason}"]

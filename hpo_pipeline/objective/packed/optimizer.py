@@ -34,7 +34,7 @@ def structure(optimizer: torch.optim.Optimizer) -> Hashable | None:
     return kind, bool(group.get("decoupled_weight_decay", False))
 
 
-class StackedOptimizer:
+class PackOptimizer:
     """Takes the steps of all trials of a stack.
 
     Args:

@@ -21,24 +21,24 @@ import torch
 from torch import Tensor, nn
 
 from hpo_pipeline.objective.epoch import train
+from hpo_pipeline.objective.packed.batches import Epoch
 from hpo_pipeline.objective.packed.dropout import Alone
 from hpo_pipeline.objective.packed.module_stack import ModuleStack, module_key
+from hpo_pipeline.objective.packed.optimizer import PackOptimizer, structure
 from hpo_pipeline.objective.packed.perceptron import PerceptronStack, perceptron
+from hpo_pipeline.objective.packed.plain import is_plain
 from hpo_pipeline.objective.packed.stack import Stack
-from hpo_pipeline.objective.packed.stackable import is_plain
-from hpo_pipeline.objective.packed.stacked_optimizer import StackedOptimizer, structure
-from hpo_pipeline.objective.packed.waves import Epoch
 
 LARGE = 150_000
 """Weights from which on, on a processor, padding a perceptron costs more than it saves."""
 
 
-def few_calls(device: torch.device) -> bool:
+def launch_bound(device: torch.device) -> bool:
     """Whether calls cost more than memory there, as on a GPU, and padding is cheap."""
     return device.type != "cpu"
 
 
-def fusion_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Hashable | None:
+def pack_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Hashable | None:
     """Equal for trials that can be trained together (on the same data); None for one that can't with any other."""
     kind = structure(optimizer)
     if kind is None or not is_plain(model, optimizer):
@@ -57,7 +57,7 @@ def fusion_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: i
         last.out_features,
         first.weight.dtype,
         first.weight.device,
-        tuple(net.widths) if n_weights > LARGE and not few_calls(first.weight.device) else (),
+        tuple(net.widths) if n_weights > LARGE and not launch_bound(first.weight.device) else (),
     )
 
 
@@ -96,17 +96,17 @@ def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
     torch.manual_seed(member.seed)
     with contextlib.ExitStack() as stack:
         forward: Callable[[Tensor], Tensor] = member.model
-        if few_calls(x.device):
+        if launch_bound(x.device):
             forward = stack.enter_context(Alone(member.model, member.seed).dropout())
         return train(forward, member.optimizer, x, y, member.order, member.batch_size, member.grad_clip)
 
 
-def train_together(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[float], Stack]:
+def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[float], Stack]:
     """One epoch for all members.
 
     Args:
         members: by batch size, the smallest first, those with the same order beside each other; they have one
-            `fusion_key`.
+            `pack_key`.
         x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.
 
     Returns:
@@ -114,7 +114,7 @@ def train_together(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[lis
         whose weights and optimizer states the members have too.
     """
     stack, epoch = _stacked(members, x, y)
-    optimizer = StackedOptimizer(stack, [member.optimizer for member in members], each=not few_calls(x.device))
+    optimizer = PackOptimizer(stack, [member.optimizer for member in members], each=not launch_bound(x.device))
     limits = torch.tensor([member.grad_clip or math.inf for member in members], device=x.device, dtype=x.dtype)
     any_limit = bool(limits.isfinite().any())
     totals = torch.zeros(len(members), dtype=torch.float64, device=x.device)
@@ -140,7 +140,7 @@ def train_together(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[lis
 
 def _stacked(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[Stack, Epoch]:
     """The members' networks and what they see, each in the form that suits them."""
-    few = few_calls(x.device)
+    few = launch_bound(x.device)
     sizes, orders = [member.batch_size for member in members], [member.order for member in members]
     models, seeds = [member.model for member in members], [member.seed for member in members]
     nets = [net for net in map(perceptron, models) if net is not None]
@@ -148,11 +148,11 @@ def _stacked(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[Stack, Ep
         epoch = Epoch(x.flatten(1), y, sizes, orders, stacked=few)
         return PerceptronStack(nets, epoch.groups, seeds, stacked=few), epoch
     epoch = Epoch(x, y, sizes, orders, stacked=True)
-    return ModuleStack(models, seeds, shared=len(epoch.groups) == 1, few_calls=few), epoch
+    return ModuleStack(models, seeds, shared=len(epoch.groups) == 1, launch_bound=few), epoch
 
 
 @torch.inference_mode()
-def evaluate_together(stack: Stack, x: Tensor, y: Tensor) -> list[tuple[float, float]]:
+def evaluate_pack(stack: Stack, x: Tensor, y: Tensor) -> list[tuple[float, float]]:
     """Each trial's error and mean cross-entropy over all examples of `x`."""
     wrong = torch.zeros(len(stack), dtype=torch.int64, device=x.device)
     total = torch.zeros(len(stack), dtype=torch.float64, device=x.device)

@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hpo_pipeline.objective.device import free_memory
-from hpo_pipeline.objective.packed.fused import Member, evaluate_together, train_alone, train_together
+from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
 from hpo_pipeline.objective.packed.stack import Stack
 
 SIZES = (1, 2, 4)
@@ -44,7 +44,7 @@ _TRIED_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class FusionCost:
+class PackCost:
     """What was measured.
 
     Attributes:
@@ -85,11 +85,11 @@ def _line(values: Mapping[int, float]) -> tuple[float, float]:
     return (intercept, slope) if slope > 0 else (sum(values.values()) / len(values), 0.0)
 
 
-def measure(members: Sequence[Member], x: Tensor, y: Tensor) -> FusionCost:
+def measure_cost(members: Sequence[Member], x: Tensor, y: Tensor) -> PackCost:
     """Trains copies of four members in groups of 1, 2 and 4, so that each counts as much in all, and each by itself.
 
     Args:
-        members: as `train_together` takes them.
+        members: as `train_pack` takes them.
         x, y: all training examples.
     """
     members = [member.copied(member.order) for member in members]
@@ -115,14 +115,14 @@ def measure(members: Sequence[Member], x: Tensor, y: Tensor) -> FusionCost:
     seconds = [max(0.0, times[many] - times[few]) / steps for times in fastest]
     together = {k: mean(s for s, group in zip(seconds, groups, strict=False) if len(group) == k) for k in SIZES}
     memory = {len(group): _bytes(group, few, x, y) for group in groups}
-    return FusionCost(mean(seconds[len(groups) :]), together, memory, free_memory(x.device))
+    return PackCost(mean(seconds[len(groups) :]), together, memory, free_memory(x.device))
 
 
-def gain(members: Sequence[Member], x: Tensor, y: Tensor) -> float:
+def measure_gain(members: Sequence[Member], x: Tensor, y: Tensor) -> float:
     """How many times as fast these very trials are together as one by one; alone, a few of them stand for all.
 
     Args:
-        members: as `train_together` takes them; copies are trained, for a few steps.
+        members: as `train_pack` takes them; copies are trained, for a few steps.
         x, y: all training examples.
     """
     members = [member.copied(member.order) for member in members]
@@ -149,7 +149,7 @@ def _clock(x: Tensor) -> Callable[[], float]:
 def _together(group: Sequence[Member], x: Tensor, y: Tensor, n: int) -> Stack:
     """Trains on the first `n` examples. Ends when the device has: the losses are numbers then."""
     orders = {id(member.order): member.order[:n] for member in group}
-    return train_together([replace(member, order=orders[id(member.order)]) for member in group], x, y)[1]
+    return train_pack([replace(member, order=orders[id(member.order)]) for member in group], x, y)[1]
 
 
 def _alone(member: Member, x: Tensor, y: Tensor, n: int) -> float:
@@ -164,7 +164,7 @@ def _bytes(group: Sequence[Member], n: int, x: Tensor, y: Tensor) -> float:
     before = torch.cuda.memory_allocated(x.device) if cuda else 0
     with contextlib.nullcontext() if cuda else _Watch() as watch:
         stack = _together(group, x, y, n)
-        evaluate_together(stack, x[: stack.evaluation_batch], y[: stack.evaluation_batch])
+        evaluate_pack(stack, x[: stack.evaluation_batch], y[: stack.evaluation_batch])
     most = watch.most if watch else torch.cuda.max_memory_allocated(x.device) - before
     return most + 2 * sum(_resident(member) for member in group)
 

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrizations, parametrize  # noqa: E402
 from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 
 from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
-from hpo_pipeline.objective.packed import fused  # noqa: E402
+from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
 
 TOGETHER, ALONE = "together", "alone"
 
@@ -247,49 +247,49 @@ def pack(make):
     for seed in range(2):
         torch.manual_seed(seed)
         model, optimizer = make()
-        made.append(fused.Member(model.train(), optimizer, torch.arange(30), 8, seed, None))
+        made.append(packed_epoch.Member(model.train(), optimizer, torch.arange(30), 8, seed, None))
     return made
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
+@pytest.mark.parametrize("launch_bound", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_a_trial_in_a_pack_is_what_it_is_alone_or_is_not_in_a_pack(examples, case, few_calls, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+def test_a_trial_in_a_pack_is_what_it_is_alone_or_is_not_in_a_pack(examples, case, launch_bound, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     make, expected = CASES[case]
     x, y = examples
     together = pack(make)
-    keys = {fused.fusion_key(member.model, member.optimizer, 8) for member in together}
+    keys = {packed_epoch.pack_key(member.model, member.optimizer, 8) for member in together}
     if expected == ALONE and (len(keys) == 2 or keys == {None}):
         return
     assert len(keys) == 1
     assert keys != {None}
     if expected == ALONE:
         with pytest.raises(RuntimeError, match="random"):
-            fused.train_together(together, x, y)
+            packed_epoch.train_pack(together, x, y)
         return
     alone = pack(make)
-    losses = [fused.train_alone(member, x, y) for member in alone]
-    found, stack = fused.train_together(together, x, y)
+    losses = [packed_epoch.train_alone(member, x, y) for member in alone]
+    found, stack = packed_epoch.train_pack(together, x, y)
     assert found == pytest.approx(losses, rel=1e-12)
     for one, other in zip(alone, together, strict=True):
         for a, b in zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True):
             assert torch.allclose(a, b, rtol=1e-12, atol=1e-14)
     scores = [evaluate(member.model.eval(), x, y) for member in alone]
-    assert fused.evaluate_together(stack, x, y) == [pytest.approx(score, rel=1e-12) for score in scores]
+    assert packed_epoch.evaluate_pack(stack, x, y) == [pytest.approx(score, rel=1e-12) for score in scores]
 
 
 def test_a_pack_of_tied_and_untied_weights_is_none():
     (tied_one, optimizer), (untied, _) = tied_unlayered(), tied_unlayered()
     untied.last.weight = nn.Parameter(untied.first.weight.detach().clone())
-    assert fused.fusion_key(tied_one, optimizer, 8) != fused.fusion_key(untied, sgd(untied), 8)
+    assert packed_epoch.pack_key(tied_one, optimizer, 8) != packed_epoch.pack_key(untied, sgd(untied), 8)
 
 
 @pytest.mark.parametrize("register", [register_module_forward_hook, register_optimizer_step_pre_hook])
 def test_hooks_on_everything_keep_trials_out_of_packs(register):
     model, optimizer = CASES["as it is"][0]()
-    assert fused.fusion_key(model, optimizer, 8) is not None
+    assert packed_epoch.pack_key(model, optimizer, 8) is not None
     handle = register(lambda *_: None)
     try:
-        assert fused.fusion_key(model, optimizer, 8) is None
+        assert packed_epoch.pack_key(model, optimizer, 8) is None
     finally:
         handle.remove()

@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from hpo_pipeline.objective.packed import dropout, fused  # noqa: E402
+from hpo_pipeline.objective.packed import dropout  # noqa: E402
+from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
 M = 1 << 64
@@ -136,11 +137,11 @@ PARTNERS = {
 }
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
+@pytest.mark.parametrize("launch_bound", [False, True])
 @pytest.mark.parametrize("kind", OWN)
-def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(kind, few_calls, monkeypatch):
+def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(kind, launch_bound, monkeypatch):
     """In float32, where another mask for a single unit would show."""
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     objective = Training(device="cpu", threads=1)
     curves = []
     for partners in PARTNERS[kind]:
@@ -150,7 +151,7 @@ def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(
             if len(states) == 1:
                 curves.append([objective.advance(states[0]) for _ in range(2)])
             else:
-                curves.append([objective.advance_together(states)[place] for _ in range(2)])
+                curves.append([objective.advance_pack(states)[place] for _ in range(2)])
     for curve in curves[1:]:
         assert curve == [pytest.approx(metrics, rel=1e-4) for metrics in curves[0]]
     other_seed = objective.start(OWN[kind][0], 8)
@@ -158,9 +159,9 @@ def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(
 
 
 def test_torchs_own_dropout_is_back_after_an_epoch_that_failed(monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: True)
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: True)
     model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
-    member = fused.Member(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.arange(4), 2, 0, None)
+    member = packed_epoch.Member(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.arange(4), 2, 0, None)
     with pytest.raises(RuntimeError):
-        fused.train_alone(member, torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64))
+        packed_epoch.train_alone(member, torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64))
     assert "forward" not in vars(model[1])

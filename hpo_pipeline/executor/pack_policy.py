@@ -1,7 +1,7 @@
 """Which trials a pack trains together, and how many jobs it has: as measured, on copies of the trials.
 
-An objective takes part that has `fusion_key`, `advance_together`, `fusion_gain` and `fusion_cost` (see
-`objective/training.py`), and `advance_together` must belong to its `advance`: a subclass that trains in another way
+An objective takes part that has `pack_key`, `advance_pack`, `pack_gain` and `pack_cost` (see
+`objective/training.py`), and `advance_pack` must belong to its `advance`: a subclass that trains in another way
 does so together only if it says how. For any other, and where measuring fails, trials are trained one by one.
 """
 
@@ -24,23 +24,21 @@ FIRST = 4
 def why_not(objective: Any) -> str | None:
     """Why this objective's trials can't be trained together; None if they can.
 
-    `advance_together` counts where it is defined by the class that defines `advance`, or by a subclass of that one.
+    `advance_pack` counts where it is defined by the class that defines `advance`, or by a subclass of that one.
     """
     kind = type(objective)
-    lacking = [
-        name for name in ("fusion_key", "advance_together", "fusion_gain", "fusion_cost") if not hasattr(kind, name)
-    ]
+    lacking = [name for name in ("pack_key", "advance_pack", "pack_gain", "pack_cost") if not hasattr(kind, name)]
     if lacking:
         return f"{kind.__name__} has no {lacking[0]}"
     for names, where in ((vars(objective), "the objective"), *((vars(cls), cls.__name__) for cls in kind.__mro__)):
-        if "advance_together" in names:
+        if "advance_pack" in names:
             return None
         if "advance" in names:
-            return f"{where} has an advance of its own, and no advance_together that goes with it"
+            return f"{where} has an advance of its own, and no advance_pack that goes with it"
     return f"{kind.__name__} has no advance"
 
 
-class Fusion:
+class PackPolicy:
     """What a pack has found out about training its trials together.
 
     Args:
@@ -74,11 +72,11 @@ class Fusion:
             return None
         if (reason := why_not(objective)) is not None:
             # One that doesn't claim to train trials together needs no word.
-            if not self._said_why_not and hasattr(objective, "advance_together"):
+            if not self._said_why_not and hasattr(objective, "advance_pack"):
                 self._said_why_not = True
                 self._say(f"trials go one by one: {reason}")
             return None
-        key: Hashable | None = objective.fusion_key(state)
+        key: Hashable | None = objective.pack_key(state)
         return key
 
     def together(self, objective: Any, key: Hashable, states: Sequence[Any]) -> int:
@@ -103,7 +101,7 @@ class Fusion:
         """How many times as fast together as one by one; measured once for each kind and size of pack."""
         kind = key, len(states).bit_length()
         if kind not in self._gains:
-            self._gains[kind] = objective.fusion_gain(states)
+            self._gains[kind] = objective.pack_gain(states)
             if self._gains[kind] < WORTHWHILE:
                 self._say_slower(len(states))
         return self._gains[kind]
@@ -123,7 +121,7 @@ class Fusion:
                 self._settle(FIRST if any(key is not None for key, _ in groups) else 1, why)
             return
         try:
-            cost = objective.fusion_cost(states)
+            cost = objective.pack_cost(states)
             size = cost.best_size(self._sharing)
             self._settle(size if cost.gain(size) >= WORTHWHILE else 1, cost.describe())
         except BaseException as error:

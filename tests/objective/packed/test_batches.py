@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hpo_pipeline.objective.packed.waves import Epoch, plan  # noqa: E402
+from hpo_pipeline.objective.packed.batches import Epoch, plan  # noqa: E402
 
 
 def test_trials_with_one_batch_size_step_together():
