@@ -43,6 +43,13 @@ def mask_shape(layer: nn.Module, shape: torch.Size) -> tuple[int, ...]:
     return (*shape[:channels], *[1] * (len(shape) - channels))
 
 
+def drawn(like: Tensor, shape: Sequence[int], p: float, generator: torch.Generator) -> Tensor:
+    """A mask by a trial's own generator, as torch draws it: 1 / (1 - p) for what stays and 0 for what is dropped."""
+    if p == 1:
+        return like.new_zeros(shape)
+    return like.new_empty(shape).bernoulli_(1 - p, generator=generator).div_(1 - p)
+
+
 def salt(seed: int, layer: str, call: int = 0) -> int:
     """Of one trial's epoch, by the seed of it, for the so-and-so-many-th call in a step of the layer of this name."""
     return derived_seed(seed, "dropout", layer, call)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from hpo_pipeline.objective.epoch import train
-from hpo_pipeline.objective.packed.batches import Epoch
+from hpo_pipeline.objective.packed.batches import Batches
 from hpo_pipeline.objective.packed.dropout import Alone
 from hpo_pipeline.objective.packed.module_stack import ModuleStack, module_key
 from hpo_pipeline.objective.packed.optimizer import PackOptimizer, structure
@@ -113,20 +113,20 @@ def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[fl
         Each member's mean cross-entropy over the examples at the time when they were seen, and the trained stack,
         whose weights and optimizer states the members have too.
     """
-    stack, epoch = _stacked(members, x, y)
+    stack, batches = _stacked(members, x, y)
     optimizer = PackOptimizer(stack, [member.optimizer for member in members], each=not launch_bound(x.device))
     limits = torch.tensor([member.grad_clip or math.inf for member in members], device=x.device, dtype=x.dtype)
     any_limit = bool(limits.isfinite().any())
     totals = torch.zeros(len(members), dtype=torch.float64, device=x.device)
     active = len(members)
-    for batch in epoch.batches():
+    for batch in batches:
         if len(batch) != active:
             active = len(batch)
             optimizer.narrow(active)
         losses, gradients = stack.gradients(batch)
         if any_limit:
             factors = (limits[:active] / (stack.squared_norms(gradients, active).sqrt() + 1e-6)).clamp(max=1.0)
-            for gradient, factor in zip(gradients, stack.per_trial(factors, active), strict=True):
+            for gradient, factor in zip(gradients, stack.per_trial(factors), strict=True):
                 gradient.mul_(factor)
         optimizer.step(gradients)
         if batch.counts is None:
@@ -138,17 +138,16 @@ def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[fl
     return (totals / len(members[0].order)).tolist(), stack
 
 
-def _stacked(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[Stack, Epoch]:
+def _stacked(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[Stack, Batches]:
     """The members' networks and what they see, each in the form that suits them."""
-    few = launch_bound(x.device)
+    bound = launch_bound(x.device)
     sizes, orders = [member.batch_size for member in members], [member.order for member in members]
     models, seeds = [member.model for member in members], [member.seed for member in members]
     nets = [net for net in map(perceptron, models) if net is not None]
     if nets:
-        epoch = Epoch(x.flatten(1), y, sizes, orders, stacked=few)
-        return PerceptronStack(nets, epoch.groups, seeds, stacked=few), epoch
-    epoch = Epoch(x, y, sizes, orders, stacked=True)
-    return ModuleStack(models, seeds, shared=len(epoch.groups) == 1, launch_bound=few), epoch
+        batches = Batches(x.flatten(1), y, sizes, orders, stacked=bound)
+        return PerceptronStack(nets, batches.groups, seeds, launch_bound=bound), batches
+    return ModuleStack(models, seeds, launch_bound=bound), Batches(x, y, sizes, orders, stacked=True)
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 from hpo_pipeline.objective.epoch import EVALUATION_BATCH
 from hpo_pipeline.objective.packed import dropout
 from hpo_pipeline.objective.packed.batches import Batch
-from hpo_pipeline.objective.packed.stack import slopes_of
+from hpo_pipeline.objective.packed.stack import Stack, slopes_of
 
 _INTERNAL = frozenset(vars(nn.Module()))
 _DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"
@@ -113,31 +113,27 @@ class _Masks:
         return next(self.given)
 
 
-class ModuleStack:
+class ModuleStack(Stack):
     """The weights and buffers of K models with the same `module_key`, each as one tensor `(K, ...)`.
 
     Args:
         models: the trials' own.
         seeds: each trial's, of its dropout.
-        shared: all trials see the same batches.
         launch_bound: draw the dropout of all trials at once, by functions of their seeds instead of by generators.
 
     Raises (also later):
         RuntimeError: a model does what can't be done for several at once, e.g. draws random numbers by itself.
     """
 
-    def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, shared: bool, launch_bound: bool) -> None:
+    def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, launch_bound: bool) -> None:
+        self._names = [name for name, weight in models[0].named_parameters() if weight.requires_grad]
+        super().__init__([[weight for weight in model.parameters() if weight.requires_grad] for model in models])
         self.evaluation_batch = max(1, EVALUATION_BATCH // len(models))
         self._models = models
-        self._shared = shared
-        self._few_calls = launch_bound
-        self._owned = [dict(model.named_parameters()) for model in models]
-        self._names = [name for name, weight in self._owned[0].items() if weight.requires_grad]
+        self._launch_bound = launch_bound
         self._others = [
             {name: tensor for name, tensor in _tensors(model).items() if name not in self._names} for model in models
         ]
-        # One trial's part behind the other, as its gradient: stacking alone keeps the order of e.g. channels last.
-        self.tensors = [torch.stack([own[name].detach() for own in self._owned]).contiguous() for name in self._names]
         self._buffers = {name: torch.stack([own[name] for own in self._others]) for name in self._others[0]}
         self._masks = _Masks()
         self._template = copy.deepcopy(models[0])
@@ -154,28 +150,13 @@ class ModuleStack:
         self._salts: dict[tuple[str, int], Tensor] = {}
         self._rates: dict[tuple[float, ...], dropout.Rates] = {}
 
-    def __len__(self) -> int:
-        return len(self._models)
-
-    def narrowed(self, tensors: Sequence[Tensor], active: int) -> list[Tensor]:
-        return [tensor[:active] for tensor in tensors]
-
-    def parts(self, k: int, tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        return [(self._owned[k][name], tensor[k]) for name, tensor in zip(self._names, tensors, strict=True)]
-
-    def of_trials(self, tensors: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-        return list(zip(*(tensor.unbind() for tensor in tensors), strict=True))
-
-    def per_trial(self, values: Tensor, active: int) -> list[Tensor]:
-        return [values[:active].view(-1, *[1] * (tensor.dim() - 1)) for tensor in self.tensors]
-
-    def squared_norms(self, tensors: Sequence[Tensor], active: int) -> Tensor:
-        return torch.stack([tensor.reshape(active, -1).square().sum(1) for tensor in tensors]).sum(0)
-
     def gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         leaves = [tensor.detach().requires_grad_() for tensor in self.tensors]
         self._template.train()
-        scores = self._forward(leaves, batch.inputs[0], shared=self._shared, masks=self._dropout(batch))
+        [x] = [batch.inputs] if isinstance(batch.inputs, Tensor) else batch.inputs
+        shared = x is not batch.inputs
+        masks = self._dropout(x if shared else x[0], batch.starts)
+        scores = self._forward(leaves, x, shared=shared, masks=masks)
         losses, slopes = slopes_of(scores.detach().mT.contiguous(), batch)
         gradients = {i: g.contiguous() for i, g in enumerate(torch.autograd.grad(scores, leaves, slopes.mT))}
         # Weights that are added up have one gradient, in the same memory.
@@ -211,10 +192,14 @@ class ModuleStack:
         return scores
 
     @torch.no_grad()
-    def _dropout(self, batch: Batch) -> list[Tensor | None]:
-        """For each call of a dropout layer the masks `(K, ...)`, each trial's as drawn alone; None where none drops."""
-        x = batch.inputs[0]
-        calls = self._calls_on(x if self._shared else x[0])
+    def _dropout(self, x: Tensor, starts: Tensor) -> list[Tensor | None]:
+        """For each call of a dropout layer the masks `(K, ...)`, each trial's as drawn alone; None where none drops.
+
+        Args:
+            x: one trial's batch.
+            starts: as in `Batch`.
+        """
+        calls = self._calls_on(x)
         layers: list[list[Any]] = [[model.get_submodule(name) for name, _ in calls] for model in self._models]
         masks: list[Tensor | None] = [None] * len(calls)
         for i, (name, shape) in enumerate(calls):
@@ -222,18 +207,16 @@ class ModuleStack:
             if not any(rates):
                 continue
             size = dropout.mask_shape(layers[0][i], shape)
-            if self._few_calls:
+            if self._launch_bound:
                 salts = self._salts_of(name, sum(earlier == name for earlier, _ in calls[:i]))
-                keys = dropout.keys_of(salts, batch.starts, size)
+                keys = dropout.keys_of(salts, starts, size)
                 masks[i] = self._rates_of(tuple(rates), x).masks(keys).view(len(self), *size)
             else:
                 masks[i] = x.new_ones(len(self), *size)
         for k, generator in enumerate(self._randoms):
             for mask, layer in zip(masks, layers[k], strict=True):
-                if mask is not None and layer.p == 1:
-                    mask[k].zero_()
-                elif mask is not None and layer.p > 0:
-                    mask[k].bernoulli_(1 - layer.p, generator=generator).div_(1 - layer.p)
+                if mask is not None and layer.p > 0:
+                    mask[k] = dropout.drawn(mask, mask[k].shape, layer.p, generator)
         return masks
 
     def _calls_on(self, example: Tensor) -> list[tuple[str, torch.Size]]:
@@ -267,11 +250,10 @@ class ModuleStack:
     def write_back(self) -> None:
         if self._kept_beside() != self._beside:
             raise RuntimeError("the model changes what it keeps besides weights and buffers")
-        for k in range(len(self)):
-            for parameter, part in self.parts(k, self.tensors):
-                parameter.copy_(part)
-            for name, stacked in self._buffers.items():
-                self._others[k][name].copy_(stacked[k])
+        super().write_back()
+        for name, stacked in self._buffers.items():
+            for own, buffer in zip(self._others, stacked, strict=True):
+                own[name].copy_(buffer)
 
 
 def _global_random_states() -> tuple[Any, ...]:

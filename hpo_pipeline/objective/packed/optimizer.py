@@ -92,7 +92,7 @@ class PackOptimizer:
             moments = (self._stack.of_trials(buffers) for buffers in self._narrowed.values())
             self._own = list(zip(self._stack.of_trials(self._tensors), *moments, strict=True))
         else:
-            self._shaped = {key: self._stack.per_trial(value, active) for key, value in self._values.items()}
+            self._shaped = {key: self._stack.per_trial(value[:active]) for key, value in self._values.items()}
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
@@ -154,7 +154,7 @@ class PackOptimizer:
             "kept": 1 - values["lr"] * values["weight_decay"],
         }
         dtype = self._tensors[0].dtype
-        shaped = {key: self._stack.per_trial(value.to(dtype), self._active) for key, value in factors.items()}
+        shaped = {key: self._stack.per_trial(value[: self._active].to(dtype)) for key, value in factors.items()}
         for i, (weight, gradient) in enumerate(zip(self._tensors, gradients, strict=True)):
             if self._any_decay and self._decoupled:
                 weight.mul_(shaped["kept"][i])

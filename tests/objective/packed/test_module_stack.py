@@ -150,9 +150,9 @@ def test_each_trial_drops_its_own_share(examples, launch_bound, monkeypatch):
         packed_epoch.Member(model, OPTIMIZERS["SGD"](model.parameters()), torch.arange(50), 50, seed, None)
         for seed, model in enumerate(pack)
     ]
-    stack, epoch = packed_epoch._stacked(members, torch.ones(50, 1, 6, 6), examples[1])
-    (batch,) = epoch.batches()
-    (masks,) = stack._dropout(batch)
+    stack, batches = packed_epoch._stacked(members, torch.ones(50, 1, 6, 6), examples[1])
+    (batch,) = batches
+    (masks,) = stack._dropout(batch.inputs[0], batch.starts)
     for mask, p in zip(masks, (0.0, 0.5, 0.75), strict=True):
         assert set(mask.unique().tolist()) == ({1.0} if p == 0 else {0.0, 1 / (1 - p)})
         assert float((mask == 0).double().mean()) == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / mask.numel()))

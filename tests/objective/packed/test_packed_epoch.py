@@ -238,9 +238,9 @@ def test_each_trial_drops_its_own_share_of_its_units(launch_bound, monkeypatch):
     drawn = []
     rest = PerceptronStack._rest
 
-    def seen(stack, tensors, z, dropout=None):
+    def seen(stack, z, later, dropout=None):
         drawn.extend([] if dropout is None else [dropout[0].clone()])
-        return rest(stack, tensors, z, dropout)
+        return rest(stack, z, later, dropout)
 
     monkeypatch.setattr(PerceptronStack, "_rest", seen)
     objective = Training(device="cpu", threads=1)
