@@ -183,7 +183,7 @@ class Pack:
         if len(group) == 1:
             return group
         with self._around(_ids(group)):
-            return group[: self._policy.together(self._objective, group[0].key, _states(group))]
+            return group[: self._policy.n_packed(self._objective, group[0].key, _states(group))]
 
     def _advance(self, group: list[_Running]) -> None:
         self._turn += 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hpo_pipeline.executor.pack_policy import FIRST, PackPolicy, why_not
+from hpo_pipeline.executor.pack_policy import FIRST, PackPolicy, own_advance
 
 
 @dataclass
@@ -70,7 +70,7 @@ def test_what_is_faster_one_by_one_gets_one_job_at_a_time():
     policy.settle(Objective(cost=Cost(64, speedup=0.9)), [("a", ["a", "a"])])
     assert (policy.size, policy.settled) == (1, True)
     assert texts(policy) == ["one by one: 1 ms a step for one"]
-    assert policy.together(Objective(), "a", ["a", "a"]) == 1
+    assert policy.n_packed(Objective(), "a", ["a", "a"]) == 1
 
 
 def test_where_the_size_can_not_be_measured_it_stays_small():
@@ -92,47 +92,47 @@ def test_four_trials_of_four_kinds_leave_the_size_small_and_four_that_go_alone_o
     policy.settle(Objective(), [(kind, [kind]) for kind in kinds])
     assert (policy.size, policy.settled) == (size, True)
     packs = "one by one" if size == 1 else f"packs of at most {size}"
-    assert texts(policy) == [f"{packs}: no two of the first 4 trials can be trained together"]
+    assert texts(policy) == [f"{packs}: no two of the first 4 trials can be in one pack"]
 
 
 def test_a_gain_is_measured_once_for_each_doubling():
     policy, objective = PackPolicy(32), Objective()
     for n in (2, 3, 4, 5, 7, 8):
-        assert policy.together(objective, "a", ["a"] * n) == n
+        assert policy.n_packed(objective, "a", ["a"] * n) == n
     assert objective.tried == [2, 4, 8]
 
 
 def test_what_is_faster_one_by_one_is_said_once():
     policy, objective = PackPolicy(32), Objective(gain=0.9)
     for key, n in (("a", 2), ("a", 3), ("b", 5)):
-        assert policy.together(objective, key, ["a"] * n) == 1
+        assert policy.n_packed(objective, key, ["a"] * n) == 1
     assert objective.tried == [2, 5]
-    assert texts(policy) == ["2 trials together were slower than one by one when tried: such go one by one"]
+    assert texts(policy) == ["a pack of 2 trials was slower than one by one when tried: such trials go one by one"]
 
 
 def test_a_gain_that_can_not_be_measured_is_none_and_said_once():
     policy, objective = PackPolicy(32), Objective(gain=ValueError("no"))
     for _ in range(2):
-        assert policy.together(objective, "a", ["a", "a"]) == 1
-    assert texts(policy) == ["trials go on one by one: measuring them together failed (ValueError: no)"]
+        assert policy.n_packed(objective, "a", ["a", "a"]) == 1
+    assert texts(policy) == ["trials go on one by one: measuring a pack of them failed (ValueError: no)"]
 
 
 def test_a_pack_too_large_to_be_measured_in_memory_is_halved_until_it_fits():
     policy = PackPolicy(32)
     objective = Objective(gain=lambda n: RuntimeError("CUDA out of memory") if n > 2 else 2.0)
-    assert policy.together(objective, "a", ["a"] * 8) == 2
+    assert policy.n_packed(objective, "a", ["a"] * 8) == 2
     assert texts(policy) == [
-        "not enough memory for 8 trials together: 4 from now on",
-        "not enough memory for 4 trials together: 2 from now on",
+        "not enough memory for a pack of 8 trials: at most 4 from now on",
+        "not enough memory for a pack of 4 trials: at most 2 from now on",
     ]
 
 
-def test_a_kind_that_could_not_be_trained_together_is_not_tried_again_and_others_are():
+def test_a_kind_of_which_no_pack_could_be_trained_is_not_tried_again_and_others_are():
     policy = PackPolicy(32)
     policy.failed("a", 2, ValueError("no"))
-    assert policy.together(Objective(), "a", ["a", "a"]) == 1
-    assert policy.together(Objective(), "b", ["b", "b"]) == 2
-    assert texts(policy) == ["trials go on one by one: training them together failed (ValueError: no)"]
+    assert policy.n_packed(Objective(), "a", ["a", "a"]) == 1
+    assert policy.n_packed(Objective(), "b", ["b", "b"]) == 2
+    assert texts(policy) == ["trials go on one by one: training a pack of them failed (ValueError: no)"]
 
 
 def test_a_pack_with_one_place_asks_for_no_kinds():
@@ -144,7 +144,7 @@ class OtherLoss(Objective):
         return {"loss": 1.0}
 
 
-class OtherLossTogether(OtherLoss):
+class OtherLossInPacks(OtherLoss):
     def advance_pack(self, states):
         return [self.advance(state) for state in states]
 
@@ -154,7 +154,7 @@ class OtherKey(Objective):
         return 1
 
 
-class OtherLossAgain(OtherLossTogether):
+class OtherLossAgain(OtherLossInPacks):
     def advance(self, state):
         return {"loss": 2.0}
 
@@ -179,15 +179,15 @@ def patched():
     return objective
 
 
-@pytest.mark.parametrize("kind", [Objective, OtherLossTogether, OtherKey])
-def test_trials_of_an_objective_whose_stacked_form_belongs_to_its_advance_go_together(kind):
+@pytest.mark.parametrize("kind", [Objective, OtherLossInPacks, OtherKey])
+def test_trials_of_an_objective_whose_advance_pack_belongs_to_its_advance_go_in_packs(kind):
     policy = PackPolicy(32)
-    assert why_not(kind()) is None
+    assert own_advance(kind()) is None
     assert policy.key(kind(), "a") is not None
     assert texts(policy) == []
 
 
-def test_an_objective_without_a_stacked_form_needs_no_word():
+def test_of_an_objective_without_packs_nothing_is_said():
     policy = PackPolicy(32)
     assert policy.key(Plain(), "a") is None
     assert texts(policy) == []

@@ -214,8 +214,8 @@ class Sum:
         return [config["x"], float(path.read_text())]
 
 
-class HangsTogether(Sum):
-    """Trials hang when they are trained together."""
+class HangsInAPack(Sum):
+    """Trials hang when they are trained as a pack."""
 
     def pack_key(self, state: list[float]) -> int:
         return 0
