@@ -22,7 +22,7 @@ from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.packed.cost import PackCost, measure_cost, measure_gain
 from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
-from hpo_pipeline.objective.packed.epoch import pack_key as key_of
+from hpo_pipeline.objective.packed.key import pack_key
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
 
@@ -135,7 +135,7 @@ class Training:
         """Equal for trials that `advance_pack` can take; None for one that can only be trained alone."""
         if type(state) is not TrainingState:
             return None  # its epochs may begin in another way
-        key = key_of(state.model, state.optimizer, state.batch_size)
+        key = pack_key(state.model, state.optimizer, state.batch_size)
         return None if key is None else (id(state.data), key)
 
     def advance_pack(self, states: Sequence[TrainingState]) -> list[Metrics]:

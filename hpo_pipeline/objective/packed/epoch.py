@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,42 +23,10 @@ from torch import Tensor, nn
 from hpo_pipeline.objective.epoch import train
 from hpo_pipeline.objective.packed.batches import Batches
 from hpo_pipeline.objective.packed.dropout import Alone
-from hpo_pipeline.objective.packed.module_stack import ModuleStack, module_key
-from hpo_pipeline.objective.packed.optimizer import PackOptimizer, structure
+from hpo_pipeline.objective.packed.module_stack import ModuleStack
+from hpo_pipeline.objective.packed.optimizer import PackOptimizer
 from hpo_pipeline.objective.packed.perceptron import PerceptronStack, perceptron
-from hpo_pipeline.objective.packed.plain import is_plain
-from hpo_pipeline.objective.packed.stack import Stack
-
-LARGE = 150_000
-"""Weights from which on, on a processor, padding a perceptron costs more than it saves."""
-
-
-def launch_bound(device: torch.device) -> bool:
-    """Whether calls cost more than memory there, as on a GPU, and padding is cheap."""
-    return device.type != "cpu"
-
-
-def pack_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Hashable | None:
-    """Equal for trials that can be trained together (on the same data); None for one that can't with any other."""
-    kind = structure(optimizer)
-    if kind is None or not is_plain(model, optimizer):
-        return None
-    net = perceptron(model)
-    if net is None:
-        key = module_key(model)
-        return None if key is None else (kind, key, batch_size)
-    first, last = net.linears[0], net.linears[-1]
-    n_weights = sum(weight.numel() for weight in model.parameters())
-    return (
-        kind,
-        len(net.linears),
-        repr(net.activation),
-        first.in_features,
-        last.out_features,
-        first.weight.dtype,
-        first.weight.device,
-        tuple(net.widths) if n_weights > LARGE and not launch_bound(first.weight.device) else (),
-    )
+from hpo_pipeline.objective.packed.stack import Stack, launch_bound
 
 
 @dataclass(slots=True)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import copy
 import random
-import types
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,62 +18,10 @@ from torch.func import functional_call, vmap
 from hpo_pipeline.objective.epoch import EVALUATION_BATCH
 from hpo_pipeline.objective.packed import dropout
 from hpo_pipeline.objective.packed.batches import Batch
+from hpo_pipeline.objective.packed.key import layer_key
 from hpo_pipeline.objective.packed.stack import Stack, slopes_of
 
-_INTERNAL = frozenset(vars(nn.Module()))
 _DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"
-
-
-def module_key(model: nn.Module) -> Hashable | None:
-    """Equal for models that compute the same but for weights, buffers and rates of dropout; None if that can't be told.
-
-    What a module keeps besides is compared if it is plain data, a function or a class.
-    """
-    first: dict[int, int] = {}  # which tensors are the same
-    places = [id(module) for _, module in model.named_modules(remove_duplicate=False) if _own_tensors(module)]
-    if len(set(places)) < len(places):
-        return None  # torch.func can't do with a layer that is there twice
-    try:
-        return tuple(
-            (
-                name,
-                *_layer_key(module),
-                tuple(first.setdefault(id(t), len(first)) for t in _own_tensors(module).values()),
-            )
-            for name, module in model.named_modules()
-        )
-    except TypeError:
-        return None
-
-
-def _layer_key(module: nn.Module) -> tuple[Any, ...]:
-    own = {name: value for name, value in vars(module).items() if name not in _INTERNAL}
-    if type(module) in dropout.LAYERS:
-        del own["p"]
-    tensors = _own_tensors(module)
-    shapes = tuple(
-        (name, None if t is None else (tuple(t.shape), t.dtype, t.device, t.requires_grad))
-        for name, t in tensors.items()
-    )
-    return type(module), shapes, _plain(own)
-
-
-def _own_tensors(module: nn.Module) -> dict[str, Tensor | None]:
-    return {**module._parameters, **module._buffers}
-
-
-def _plain(value: Any) -> Hashable:
-    match value:
-        case None | bool() | int() | float() | str() | torch.dtype() | type():
-            return type(value), value
-        case types.FunctionType() | types.BuiltinFunctionType():
-            return value
-        case list() | tuple():
-            return type(value), tuple(_plain(item) for item in value)
-        case dict():
-            return tuple((_plain(key), _plain(item)) for key, item in value.items())
-        case _:
-            raise TypeError(f"{type(value).__name__} can't be compared")
 
 
 class _Masked(nn.Module):
@@ -244,7 +191,7 @@ class ModuleStack(Stack):
 
     def _kept_beside(self) -> list[tuple[Any, ...]]:
         """What the layers keep besides weights and buffers: the trials have it apart, so that it must not change."""
-        return [_layer_key(module) for module in self._template.modules() if not isinstance(module, _Masked)]
+        return [layer_key(module) for module in self._template.modules() if not isinstance(module, _Masked)]
 
     @torch.no_grad()
     def write_back(self) -> None:

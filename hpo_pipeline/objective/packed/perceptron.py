@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from hpo_pipeline.objective.packed import dropout
 from hpo_pipeline.objective.packed.batches import Batch
-from hpo_pipeline.objective.packed.plain import overrides_only_its_constructor
 from hpo_pipeline.objective.packed.stack import Stack, slopes_of
 
 ACTIVATIONS = (nn.ELU, nn.GELU, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
@@ -51,7 +50,7 @@ class Perceptron:
 
 def perceptron(model: nn.Module) -> Perceptron | None:
     """`model` as a perceptron, or None if it is, or may be, anything else."""
-    if not isinstance(model, nn.Sequential) or not overrides_only_its_constructor(type(model), nn.Sequential):
+    if not isinstance(model, nn.Sequential) or not _overrides_only_its_constructor(type(model), nn.Sequential):
         return None
     layers = list(model)
     if not layers or not _flattens(layers[0]):
@@ -83,6 +82,17 @@ def perceptron(model: nn.Module) -> Perceptron | None:
     if len({(weight.dtype, weight.device) for weight in weights}) > 1:
         return None
     return net
+
+
+def _overrides_only_its_constructor(kind: type[nn.Module], base: type[nn.Module]) -> bool:
+    """Whether `kind` is `base` with another `__init__`; methods that `base` doesn't have may have been added."""
+    added = kind.__mro__[: kind.__mro__.index(base)] if issubclass(kind, base) else [kind]
+    names = {name for cls in added for name in vars(cls)} - {"__init__", *vars(type("Empty", (), {})), *_ABOUT}
+    return issubclass(kind, base) and not any(hasattr(base, name) for name in names)
+
+
+_ABOUT = ("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__parameters__")
+"""What Python itself may put into a class, besides what every class has."""
 
 
 def _flattens(layer: nn.Module) -> bool:

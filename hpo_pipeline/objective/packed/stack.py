@@ -15,6 +15,11 @@ from torch.nn.functional import log_softmax
 from hpo_pipeline.objective.packed.batches import Batch
 
 
+def launch_bound(device: torch.device) -> bool:
+    """Whether calls cost more than memory there, as on a GPU, and padding is cheap."""
+    return device.type != "cpu"
+
+
 class Stack(ABC):
     """K networks as one. A list of tensors that lie like its weights holds their gradients or optimizer states.
 

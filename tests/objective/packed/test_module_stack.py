@@ -11,7 +11,7 @@ from torch.nn import functional  # noqa: E402
 
 from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
 from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
-from hpo_pipeline.objective.packed.module_stack import module_key  # noqa: E402
+from hpo_pipeline.objective.packed.key import module_key  # noqa: E402
 
 
 class Residual(nn.Module):

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
+from hpo_pipeline.objective.packed.key import pack_key  # noqa: E402
 from hpo_pipeline.objective.packed.perceptron import PerceptronStack  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
@@ -277,7 +278,7 @@ def test_what_can_not_be_stacked_has_another_key(training, odd):
 )
 def test_an_optimizer_that_is_not_known_to_stack_is_trained_alone(kind, keys):
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
-    assert packed_epoch.pack_key(model, getattr(torch.optim, kind)(model.parameters(), lr=0.1, **keys), 32) is None
+    assert pack_key(model, getattr(torch.optim, kind)(model.parameters(), lr=0.1, **keys), 32) is None
 
 
 def test_measuring_the_gain_changes_no_trial(training):

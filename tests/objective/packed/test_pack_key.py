@@ -13,6 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 
 from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
 from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
+from hpo_pipeline.objective.packed.key import pack_key  # noqa: E402
 
 TOGETHER, ALONE = "together", "alone"
 
@@ -258,7 +259,7 @@ def test_a_trial_in_a_pack_is_what_it_is_alone_or_is_not_in_a_pack(examples, cas
     make, expected = CASES[case]
     x, y = examples
     together = pack(make)
-    keys = {packed_epoch.pack_key(member.model, member.optimizer, 8) for member in together}
+    keys = {pack_key(member.model, member.optimizer, 8) for member in together}
     if expected == ALONE and (len(keys) == 2 or keys == {None}):
         return
     assert len(keys) == 1
@@ -281,15 +282,15 @@ def test_a_trial_in_a_pack_is_what_it_is_alone_or_is_not_in_a_pack(examples, cas
 def test_a_pack_of_tied_and_untied_weights_is_none():
     (tied_one, optimizer), (untied, _) = tied_unlayered(), tied_unlayered()
     untied.last.weight = nn.Parameter(untied.first.weight.detach().clone())
-    assert packed_epoch.pack_key(tied_one, optimizer, 8) != packed_epoch.pack_key(untied, sgd(untied), 8)
+    assert pack_key(tied_one, optimizer, 8) != pack_key(untied, sgd(untied), 8)
 
 
 @pytest.mark.parametrize("register", [register_module_forward_hook, register_optimizer_step_pre_hook])
 def test_hooks_on_everything_keep_trials_out_of_packs(register):
     model, optimizer = CASES["as it is"][0]()
-    assert packed_epoch.pack_key(model, optimizer, 8) is not None
+    assert pack_key(model, optimizer, 8) is not None
     handle = register(lambda *_: None)
     try:
-        assert packed_epoch.pack_key(model, optimizer, 8) is None
+        assert pack_key(model, optimizer, 8) is None
     finally:
         handle.remove()
