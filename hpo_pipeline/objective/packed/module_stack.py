@@ -171,7 +171,7 @@ class ModuleStack(Stack):
         if example.shape not in self._calls:
             self._masks.given, self._masks.calls = None, []
             before = _global_random_states()
-            self._template(example)
+            self._template(example.clone())  # it may change its input
             if _global_random_states() != before:
                 raise RuntimeError(_DRAWS)
             self._calls[example.shape] = self._masks.calls

@@ -28,7 +28,7 @@ def structure(optimizer: torch.optim.Optimizer) -> Hashable | None:
         return None
     group = optimizer.param_groups[0]
     unusual = ("amsgrad", "maximize", "dampening", "capturable", "differentiable")
-    if any(group.get(key) for key in unusual):
+    if any(group.get(key) for key in unusual) or group.get("eps") == 0:  # then Adam would divide padding by zero
         return None
     # Adam(decoupled_weight_decay=True) is AdamW.
     return kind, bool(group.get("decoupled_weight_decay", False))

@@ -8,6 +8,7 @@ where products and softmax over few classes are fastest.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,7 +66,7 @@ def perceptron(model: nn.Module) -> Perceptron | None:
         if type(layer) is nn.Linear and layer.bias is not None and not hidden_without_activation:
             linears.append(layer)
         elif type(layer) in ACTIVATIONS and hidden_without_activation:
-            activations.append(layer)
+            activations.append(_not_in_place(layer))
             dropouts.append(0.0)
             calls.append(("", 0))
         elif type(layer) is nn.Dropout and dropouts and dropouts[-1] == 0.0 and not hidden_without_activation:
@@ -82,6 +83,13 @@ def perceptron(model: nn.Module) -> Perceptron | None:
     if len({(weight.dtype, weight.device) for weight in weights}) > 1:
         return None
     return net
+
+
+def _not_in_place(activation: nn.Module) -> nn.Module:
+    """The same, leaving its input as it is: a stack still needs that."""
+    copied = copy.copy(activation)
+    vars(copied).update(inplace=False)
+    return copied
 
 
 def _overrides_only_its_constructor(kind: type[nn.Module], base: type[nn.Module]) -> bool:

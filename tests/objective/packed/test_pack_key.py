@@ -80,6 +80,32 @@ class InPlace(nn.Module):
         return self.last(x)
 
 
+class ActivationInPlace(nn.Module):
+    """Keeps nothing of what comes before the activation, as layers that follow a convolution often do."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.relu, self.last = nn.Linear(4, 6), nn.ReLU(inplace=True), nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = self.first(x)
+        self.relu(x)
+        return self.last(x)
+
+
+class InputInPlace(nn.Module):
+    """Changes the batch that it is given, in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.last = nn.Dropout(0.3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        if self.training:
+            x.mul_(2).add_(1)
+        return self.last(self.drop(x))
+
+
 class WholeExamples(nn.Module):
     """`Dropout1d` of what looks like an example without a batch: each row is a channel."""
 
@@ -197,6 +223,24 @@ CASES = {
         TOGETHER,
     ),
     "dropout in place": (lambda: (model := InPlace(), sgd(model)), TOGETHER),
+    "an activation in place": (
+        layers(nn.Flatten, lambda: nn.Linear(4, 6), lambda: nn.ReLU(inplace=True), lambda: nn.Linear(6, 3)),
+        TOGETHER,
+    ),
+    "activations in place before dropout": (
+        layers(
+            nn.Flatten,
+            lambda: nn.Linear(4, 6),
+            lambda: nn.ELU(inplace=True),
+            lambda: nn.Dropout(0.3),
+            lambda: nn.Linear(6, 5),
+            lambda: nn.ELU(inplace=True),
+            lambda: nn.Linear(5, 3),
+        ),
+        TOGETHER,
+    ),
+    "an activation in place in a module": (changed(lambda m, o: None, ActivationInPlace), TOGETHER),
+    "an input changed in place": (changed(lambda m, o: None, InputInPlace), TOGETHER),
     "channels without a batch": (lambda: (model := WholeExamples(), sgd(model)), TOGETHER),
     "one dropout layer under two names": (lambda: (model := Twice(), sgd(model)), TOGETHER),
     "one layer twice": (tied, ALONE),

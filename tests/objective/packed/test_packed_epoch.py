@@ -261,7 +261,7 @@ def test_each_trial_drops_its_own_share_of_its_units(launch_bound, monkeypatch):
         config(mlp(activation="tanh"), optimizer("SGD", lr=0.1)),  # another activation
     ],
 )
-def test_what_can_not_be_stacked_has_another_key(training, odd):
+def test_what_can_not_be_in_one_pack_has_another_key(training, odd):
     usual = [config(SOFTMAX, optimizer("SGD", lr=0.1)), config(mlp(), optimizer("SGD", lr=0.1))]
     keys = {training.pack_key(state) for state in started(training, [*usual, odd])}
     assert len(keys) == 3
@@ -272,11 +272,12 @@ def test_what_can_not_be_stacked_has_another_key(training, odd):
     [
         ("SGD", {"momentum": 0.9, "dampening": 0.5}),
         ("Adam", {"amsgrad": True}),
+        ("Adam", {"eps": 0.0}),
         ("SGD", {"maximize": True}),
         ("RMSprop", {}),
     ],
 )
-def test_an_optimizer_that_is_not_known_to_stack_is_trained_alone(kind, keys):
+def test_an_optimizer_that_is_not_known_in_packs_is_trained_alone(kind, keys):
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
     assert pack_key(model, getattr(torch.optim, kind)(model.parameters(), lr=0.1, **keys), 32) is None
 
