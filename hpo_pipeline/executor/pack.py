@@ -1,7 +1,7 @@
 """Trains jobs in this process: one, or several as one program. Every executor on this machine is made of packs.
 
-Up to `size` jobs are in hand. Those that can be stacked are advanced together, one unit of resource at a time; at its
-end each reports, and whoever is done, stopped or failed makes room for the scheduler's next job. What can't be stacked
+Up to `size` jobs are in hand. Those with one key are advanced as a pack, one unit of resource at a time; at its end
+each reports, and a job that is done, stopped or failed makes room for the scheduler's next one. What can't be in a pack
 (another depth, optimizer or kind of network), or is faster alone, is trained one by one.
 """
 
@@ -28,7 +28,7 @@ Around = Callable[..., AbstractContextManager[None]]
 """
 
 FEW = 3
-"""Notices about trials that begin together; of more, people are told how many there are."""
+"""Notices about trials that begin at one time; of more, there is one that counts them."""
 
 
 def _nothing(_trial_ids: Sequence[int], *, breakable: bool = True) -> AbstractContextManager[None]:
@@ -109,12 +109,12 @@ class Pack:
         self._new, self._running, self._due, self._paused = [], {}, [], {}
 
     def advance(self) -> list[Event]:
-        """Brings those who have waited longest one unit further; oldest events first.
+        """Brings the jobs that have waited longest one unit further; oldest events first.
 
         What is known without training, stopped and failed jobs, comes at once, so that their places are filled again.
 
         Raises:
-            TimeUp, KeyboardInterrupt: the study's end. Those who were at work go on from their checkpoints.
+            TimeUp, KeyboardInterrupt: the study's end. What was at work goes on from its checkpoints.
         """
         if not self._due:
             self._begin_new()
@@ -149,7 +149,7 @@ class Pack:
         self._notices += said if more <= 0 else [*said[:FEW], Notice(f"{more} more such lines are in the trials' logs")]
 
     def _begun(self, task: Task) -> tuple[_Running, list[str]]:
-        """The job in hand, and what people should know of how it begins."""
+        """The job in hand, and notices of how it begins."""
         self._checkpoints.folder(task.trial_id)
         if self._objective is None:
             self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
@@ -166,12 +166,12 @@ class Pack:
         return _Running(task, held, key, time.monotonic()), notices
 
     def _keep(self, n: int) -> None:
-        """Lets go of paused trials but `n`; who waited longest is loaded from disk when it goes on."""
+        """Lets go of paused trials but `n`; the one that waited longest is loaded from disk when it goes on."""
         while len(self._paused) > n:
             del self._paused[next(iter(self._paused))]
 
     def _next(self) -> list[_Running]:
-        """Those who have waited longest, and can be trained together; of several such, the most."""
+        """The jobs that have waited longest, and can be in one pack; of several such packs, the largest."""
         alike: dict[Hashable, list[_Running]] = {}
         for trial_id, running in self._running.items():
             alike.setdefault((running.key,) if running.key is not None else trial_id, []).append(running)
@@ -203,7 +203,7 @@ class Pack:
             self._take_up(running, found, seconds)
 
     def _take_apart(self, group: list[_Running], error: BaseException) -> None:
-        """Trials that failed together go on from their checkpoints, fewer together or one by one."""
+        """The trials of a pack that failed go on from their checkpoints, in smaller packs or one by one."""
         for running in group:
             del self._running[running.task.trial_id]
         if len(group) == 1 and not isinstance(error, TimeUp):

@@ -158,11 +158,11 @@ class Training:
         return [metrics[places.index(i)] for i in range(len(states))]
 
     def pack_gain(self, states: Sequence[TrainingState]) -> float:
-        """How many times as fast these trials train together as one by one: measured on copies, for a few steps."""
+        """How many times as fast a pack of these trials is as one by one: measured on copies, for a few steps."""
         return measure_gain(self._sorted(states), states[0].data.x_train, states[0].data.y_train)
 
     def pack_cost(self, states: Sequence[TrainingState]) -> PackCost:
-        """What it costs to train trials like these together, measured on four copies."""
+        """What packs of trials like these cost, measured on four copies."""
         four = self._sorted(list(itertools.islice(itertools.cycle(states), 4)))
         return measure_cost(four, states[0].data.x_train, states[0].data.y_train)
 

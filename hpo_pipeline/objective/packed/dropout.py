@@ -94,6 +94,32 @@ class Rates:
         return (keys <= self._most[: len(keys)]).to(self._factors.dtype).mul_(self._factors[: len(keys)])
 
 
+def keys_of(salts: Tensor, starts: Tensor, shape: Sequence[int]) -> Tensor:
+    """What to draw masks of this shape by, `(K, examples, units of one)`; `salts` `(K,)`, `starts` `(K,)` or `(1,)`."""
+    n = shape[0] if shape else 1
+    own = units(math.prod(shape[1:]), salts.device)
+    return (salts.unsqueeze(1) + examples(starts, n)).unsqueeze(2) + own
+
+
+class MaskFunction:
+    """The masks of one call of a layer, of K trials at once.
+
+    Args:
+        seeds: of the trials' epochs.
+        layer, call: the name of the layer, and the number of its earlier calls in a step.
+        rates: the trials' probabilities of being dropped.
+        like: has the dtype and device of the masks.
+    """
+
+    def __init__(self, seeds: Sequence[int], layer: str, call: int, rates: Sequence[float], like: Tensor) -> None:
+        self._salts = torch.tensor([salt(seed, layer, call) for seed in seeds], device=like.device)
+        self._rates = Rates([[p] for p in rates], [1], like)
+
+    def __call__(self, starts: Tensor, shape: Sequence[int]) -> Tensor:
+        """`(K, *shape)`; `starts` as in `examples`, or `(1,)` for all the same."""
+        return self._rates.masks(keys_of(self._salts, starts, shape)).view(len(self._salts), *shape)
+
+
 class Alone:
     """A model in training whose dropout layers have the masks that they would have in a stack on a GPU.
 
@@ -110,7 +136,7 @@ class Alone:
         self._seed = seed
         self._start = torch.zeros(1, dtype=torch.int64)
         self._calls: dict[str, int] = {}
-        self._known: dict[tuple[str, int, float], tuple[Tensor, Rates]] = {}
+        self._functions: dict[tuple[str, int, float], MaskFunction] = {}
 
     @contextmanager
     def dropout(self) -> Iterator[Alone]:
@@ -135,22 +161,12 @@ class Alone:
     def _mask(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
         call = self._calls[name] = self._calls.get(name, -1) + 1
         rate: Any = layer.p
-        if (name, call, rate) not in self._known:  # waiting for the device once, not in every step
-            salts = torch.tensor([salt(self._seed, name, call)], device=x.device)
-            self._known[name, call, rate] = salts, Rates([[rate]], [1], x)
-        salts, rates = self._known[name, call, rate]
-        shape = mask_shape(layer, x.shape)
-        return rates.masks(keys_of(salts, self._start, shape)).view(shape)
+        if (name, call, rate) not in self._functions:  # waiting for the device once, not in every step
+            self._functions[name, call, rate] = MaskFunction([self._seed], name, call, [rate], x)
+        return self._functions[name, call, rate](self._start, mask_shape(layer, x.shape))[0]
 
     def _dropped(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
         if not layer.training or not layer.p:
             return x
         mask = self._mask(name, layer, x)
         return x.mul_(mask) if layer.inplace else x * mask
-
-
-def keys_of(salts: Tensor, starts: Tensor, shape: Sequence[int]) -> Tensor:
-    """What to draw masks of this shape by, `(K, examples, units of one)`; `salts` `(K,)`, `starts` `(K,)` or `(1,)`."""
-    n = shape[0] if shape else 1
-    own = units(math.prod(shape[1:]), salts.device)
-    return (salts.unsqueeze(1) + examples(starts, n)).unsqueeze(2) + own

@@ -1,12 +1,9 @@
-"""Trains several trials as one program: an epoch of all of them takes few more calls than an epoch of one.
+"""One epoch of several trials as one program: it takes few more calls than an epoch of one.
 
-A small network leaves a processor idle: most of a step is the overhead of its calls. Here the weights of K trials are
-stacked, one step is taken for all of them, and each sees just what it would see alone: its own batches, learning rate,
-momentum, dropout, and gradient. Cf. Wang et al. 2021, "HFTA", whose trials have to have equal shapes; here batch sizes
-may differ, and the widths of perceptrons.
-
-Nothing is kept between epochs: weights and optimizer states are taken from the trials' own models and optimizers
-and put back, so a trial can go on alone, elsewhere, or with others.
+A small network leaves a processor idle: most of a step is the overhead of its calls. Here one step is taken for all
+trials, and each sees just what it would see alone: its own batches, learning rate, momentum, dropout, and gradient.
+Cf. Wang et al. 2021, "HFTA", whose trials have to have equal shapes; here batch sizes may differ, and the widths of
+perceptrons.
 """
 
 from __future__ import annotations
@@ -53,7 +50,7 @@ class Member:
 
 
 def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
-    """One epoch for one member by itself, with the random numbers that it would have among others.
+    """One epoch for one member by itself, with the random numbers that it would have in a pack.
 
     Args:
         x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.

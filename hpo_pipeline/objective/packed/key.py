@@ -24,13 +24,12 @@ from hpo_pipeline.objective.packed.stack import launch_bound
 LARGE = 150_000
 """Weights from which on, on a processor, padding a perceptron costs more than it saves."""
 
-
 _TENSORS = (nn.Parameter, getattr(nn, "Buffer", Tensor), Tensor)  # torch 2.4 has no Buffer
 _INTERNAL = frozenset(vars(nn.Module()))
 
 
 def pack_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Hashable | None:
-    """Equal for trials that can be trained together (on the same data); None for one that can't with any other."""
+    """Equal for trials that can be in one pack (on the same data); None for one that can only be trained alone."""
     kind = structure(optimizer)
     if kind is None or not is_plain(model, optimizer):
         return None
@@ -57,9 +56,9 @@ def module_key(model: nn.Module) -> Hashable | None:
 
     What a module keeps besides is compared if it is plain data, a function or a class.
     """
-    first: dict[int, int] = {}  # which tensors are the same
-    places = [id(module) for _, module in model.named_modules(remove_duplicate=False) if _own_tensors(module)]
-    if len(set(places)) < len(places):
+    first: dict[int, int] = {}  # shows which tensors are the same
+    modules = [id(module) for _, module in model.named_modules(remove_duplicate=False) if _own_tensors(module)]
+    if len(set(modules)) < len(modules):
         return None  # torch.func can't do with a layer that is there twice
     try:
         return tuple(
@@ -75,6 +74,11 @@ def module_key(model: nn.Module) -> Hashable | None:
 
 
 def layer_key(module: nn.Module) -> tuple[Any, ...]:
+    """The part of `module_key` of one module without its submodules.
+
+    Raises:
+        TypeError: it keeps what can't be compared.
+    """
     own = {name: value for name, value in vars(module).items() if name not in _INTERNAL}
     if type(module) in dropout.LAYERS:
         del own["p"]

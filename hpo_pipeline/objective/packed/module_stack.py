@@ -1,4 +1,4 @@
-"""Networks of any architecture side by side, all with the same layers: one program by `torch.func`.
+"""K networks of any architecture, all with the same layers, as one: by `torch.func`.
 
 K trials    B examples a batch    C classes
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from hpo_pipeline.objective.packed.batches import Batch
 from hpo_pipeline.objective.packed.key import layer_key
 from hpo_pipeline.objective.packed.stack import Stack, slopes_of
 
-_DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"
+_DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be in a pack"
 
 
 class _Masked(nn.Module):
@@ -60,6 +61,21 @@ class _Masks:
         return next(self.given)
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of a dropout layer in a forward pass.
+
+    Attributes:
+        shape: of one trial's mask.
+        rates: the trials' probabilities.
+        function: what draws all trials' masks at once; None where generators do, or nothing is dropped.
+    """
+
+    shape: tuple[int, ...]
+    rates: list[float]
+    function: dropout.MaskFunction | None
+
+
 class ModuleStack(Stack):
     """The weights and buffers of K models with the same `module_key`, each as one tensor `(K, ...)`.
 
@@ -69,7 +85,7 @@ class ModuleStack(Stack):
         launch_bound: draw the dropout of all trials at once, by functions of their seeds instead of by generators.
 
     Raises (also later):
-        RuntimeError: a model does what can't be done for several at once, e.g. draws random numbers by itself.
+        RuntimeError: a model does what can't be done for several at once, such as drawing random numbers by itself.
     """
 
     def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, launch_bound: bool) -> None:
@@ -90,12 +106,10 @@ class ModuleStack(Stack):
                 masked = _Masked(first_names[id(module)], self._masks, inplace=bool(module.inplace))
                 self._template.set_submodule(name, masked)
         self._beside = self._kept_beside()
-        self._calls: dict[torch.Size, list[tuple[str, torch.Size]]] = {}
+        self._calls: dict[torch.Size, list[_Call]] = {}
         self._seeds = seeds
         device = self.tensors[0].device
         self._randoms = [] if launch_bound else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
-        self._salts: dict[tuple[str, int], Tensor] = {}
-        self._rates: dict[tuple[float, ...], dropout.Rates] = {}
 
     def gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         leaves = [tensor.detach().requires_grad_() for tensor in self.tensors]
@@ -147,47 +161,37 @@ class ModuleStack(Stack):
             starts: as in `Batch`.
         """
         calls = self._calls_on(x)
-        layers: list[list[Any]] = [[model.get_submodule(name) for name, _ in calls] for model in self._models]
-        masks: list[Tensor | None] = [None] * len(calls)
-        for i, (name, shape) in enumerate(calls):
-            rates = [own[i].p for own in layers]
-            if not any(rates):
-                continue
-            size = dropout.mask_shape(layers[0][i], shape)
-            if self._launch_bound:
-                salts = self._salts_of(name, sum(earlier == name for earlier, _ in calls[:i]))
-                keys = dropout.keys_of(salts, starts, size)
-                masks[i] = self._rates_of(tuple(rates), x).masks(keys).view(len(self), *size)
+        masks: list[Tensor | None] = []
+        for call in calls:
+            if call.function is not None:
+                masks.append(call.function(starts, call.shape))
             else:
-                masks[i] = x.new_ones(len(self), *size)
+                masks.append(x.new_ones(len(self), *call.shape) if any(call.rates) else None)
         for k, generator in enumerate(self._randoms):
-            for mask, layer in zip(masks, layers[k], strict=True):
-                if mask is not None and layer.p > 0:
-                    mask[k] = dropout.drawn(mask, mask[k].shape, layer.p, generator)
+            for mask, call in zip(masks, calls, strict=True):
+                if mask is not None and call.rates[k] > 0:
+                    mask[k] = dropout.drawn(mask, call.shape, call.rates[k], generator)
         return masks
 
-    def _calls_on(self, example: Tensor) -> list[tuple[str, torch.Size]]:
-        """The calls of dropout layers in a pass of such a batch: names, and shapes of the inputs."""
+    def _calls_on(self, example: Tensor) -> list[_Call]:
+        """The calls of dropout layers in a pass of such a batch."""
         if example.shape not in self._calls:
             self._masks.given, self._masks.calls = None, []
             before = _global_random_states()
             self._template(example.clone())  # it may change its input
             if _global_random_states() != before:
                 raise RuntimeError(_DRAWS)
-            self._calls[example.shape] = self._masks.calls
+            names = [name for name, _ in self._masks.calls]
+            calls: list[_Call] = []
+            for i, (name, shape) in enumerate(self._masks.calls):
+                layers: list[Any] = [model.get_submodule(name) for model in self._models]
+                rates = [layer.p for layer in layers]
+                function = None
+                if self._launch_bound and any(rates):
+                    function = dropout.MaskFunction(self._seeds, name, names[:i].count(name), rates, example)
+                calls.append(_Call(dropout.mask_shape(layers[0], shape), rates, function))
+            self._calls[example.shape] = calls
         return self._calls[example.shape]
-
-    def _rates_of(self, rates: tuple[float, ...], like: Tensor) -> dropout.Rates:
-        if rates not in self._rates:
-            self._rates[rates] = dropout.Rates([[p] for p in rates], [1], like)
-        return self._rates[rates]
-
-    def _salts_of(self, name: str, call: int) -> Tensor:
-        """All trials', `(K,)`, for the so-and-so-many-th call of a layer in a pass."""
-        if (name, call) not in self._salts:
-            salts = [dropout.salt(seed, name, call) for seed in self._seeds]
-            self._salts[name, call] = torch.tensor(salts, device=self.tensors[0].device)
-        return self._salts[name, call]
 
     def _kept_beside(self) -> list[tuple[Any, ...]]:
         """What the layers keep besides weights and buffers: the trials have it apart, so that it must not change."""

@@ -1,4 +1,4 @@
-"""SGD, Adam and AdamW for a stack of trials, each with its own hyperparameters and its own count of steps.
+"""SGD, Adam and AdamW for a pack of trials, each with its own hyperparameters and its own count of steps.
 
 The formulas are torch.optim's; Kingma & Ba 2015 (Adam) and Loshchilov & Hutter 2019 (AdamW).
 """
@@ -22,7 +22,7 @@ _BUFFERS: dict[type, tuple[str, ...]] = {
 
 
 def structure(optimizer: torch.optim.Optimizer) -> Hashable | None:
-    """The kind of optimizer, if it is one of those here in a form that can be stacked; else None."""
+    """The kind of optimizer, if it is one of those here; None for any other, and for options that aren't here."""
     kind = type(optimizer)
     if kind not in _BUFFERS or len(optimizer.param_groups) != 1:
         return None

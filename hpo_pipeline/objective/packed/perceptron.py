@@ -9,6 +9,7 @@ where products and softmax over few classes are fastest.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class Perceptron:
         linears: the layers that have weights.
         activation: the one of all hidden layers.
         dropouts: each hidden layer's probability.
-        calls: each hidden layer's dropout by the name of the module and the number of its earlier calls in a pass.
+        calls: each hidden layer's dropout: the name of the module, and the number of its earlier calls in a pass.
     """
 
     linears: list[nn.Linear]
@@ -54,35 +55,33 @@ def perceptron(model: nn.Module) -> Perceptron | None:
     if not isinstance(model, nn.Sequential) or not _overrides_only_its_constructor(type(model), nn.Sequential):
         return None
     layers = list(model)
-    if not layers or not _flattens(layers[0]):
+    kinds = "".join(map(_kind, layers))
+    if not re.fullmatch("F(LAD?)*L", kinds):
         return None
-    linears: list[nn.Linear] = []
-    activations: list[nn.Module] = []
-    dropouts: list[float] = []
-    calls: list[tuple[str, int]] = []
+    linears = [layer for layer in layers if type(layer) is nn.Linear]
+    activations = [_not_in_place(layer) for layer in layers if type(layer) in ACTIVATIONS]
+    net = Perceptron(linears, activations[0] if activations else None, [], [])
     names = {id(layer): name for name, layer in model.named_modules()}
-    for place, layer in enumerate(layers[1:], start=1):
-        hidden_without_activation = len(linears) > len(activations)
-        if type(layer) is nn.Linear and layer.bias is not None and not hidden_without_activation:
-            linears.append(layer)
-        elif type(layer) in ACTIVATIONS and hidden_without_activation:
-            activations.append(_not_in_place(layer))
-            dropouts.append(0.0)
-            calls.append(("", 0))
-        elif type(layer) is nn.Dropout and dropouts and dropouts[-1] == 0.0 and not hidden_without_activation:
-            dropouts[-1] = layer.p
-            calls[-1] = names[id(layer)], sum(earlier is layer for earlier in layers[:place])
-        else:
-            return None
-    if len(linears) != len(activations) + 1 or len({repr(activation) for activation in activations}) > 1:
-        return None
-    net = Perceptron(linears, activations[0] if activations else None, dropouts, calls)
+    for place in (match.end() for match in re.finditer("A", kinds)):
+        layer = layers[place]
+        net.dropouts.append(layer.p if isinstance(layer, nn.Dropout) else 0.0)
+        net.calls.append((names[id(layer)], sum(earlier is layer for earlier in layers[:place])))
     weights = net.weights
-    if len({id(weight) for weight in weights}) < len(weights) or not all(weight.requires_grad for weight in weights):
+    if len({repr(activation) for activation in activations}) > 1 or not all(weight.requires_grad for weight in weights):
         return None
-    if len({(weight.dtype, weight.device) for weight in weights}) > 1:
+    # A layer that is there twice; kinds of weights that can't be in one tensor.
+    if len({id(weight) for weight in weights}) < len(weights) or len({(w.dtype, w.device) for w in weights}) > 1:
         return None
     return net
+
+
+def _kind(layer: nn.Module) -> str:
+    """Flatten, Linear, Activation or Dropout, by its first letter; "-" for anything else."""
+    if type(layer) is nn.Flatten:
+        return "F" if (layer.start_dim, layer.end_dim) == (1, -1) else "-"
+    if type(layer) is nn.Linear:
+        return "L" if layer.bias is not None else "-"
+    return "A" if type(layer) in ACTIVATIONS else "D" if type(layer) is nn.Dropout else "-"
 
 
 def _not_in_place(activation: nn.Module) -> nn.Module:
@@ -101,10 +100,6 @@ def _overrides_only_its_constructor(kind: type[nn.Module], base: type[nn.Module]
 
 _ABOUT = ("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__parameters__")
 """What Python itself may put into a class, besides what every class has."""
-
-
-def _flattens(layer: nn.Module) -> bool:
-    return type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
 
 
 class PerceptronStack(Stack):

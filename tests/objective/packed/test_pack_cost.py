@@ -58,8 +58,8 @@ def test_a_pack_takes_at_most_four_fifths_of_its_share_of_the_memory(free, shari
     assert cost(1.0, 0.0, each=5.0, free=free).best_size(sharing) == size
 
 
-def test_what_was_measured_is_told_in_milliseconds():
-    assert cost(1e-3, 25e-6, alone=0.8e-3).describe() == "0.8 ms a step for one, 1.1 ms for four together"
+def test_what_was_measured_is_described_in_milliseconds():
+    assert cost(1e-3, 25e-6, alone=0.8e-3).describe() == "0.8 ms a step for one, 1.1 ms for a pack of four"
 
 
 def config(lr, batch_size=32):
