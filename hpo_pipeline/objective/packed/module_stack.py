@@ -6,6 +6,7 @@ K trials    B examples a batch    C classes
 from __future__ import annotations
 
 import copy
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -164,7 +165,8 @@ class ModuleStack(Stack):
         masks: list[Tensor | None] = []
         for call in calls:
             if call.function is not None:
-                masks.append(call.function(starts, call.shape))
+                n = call.shape[0] if call.shape else 1
+                masks.append(call.function(starts, n, len(self)).view(len(self), *call.shape))
             else:
                 masks.append(x.new_ones(len(self), *call.shape) if any(call.rates) else None)
         for k, generator in enumerate(self._randoms):
@@ -186,10 +188,12 @@ class ModuleStack(Stack):
             for i, (name, shape) in enumerate(self._masks.calls):
                 layers: list[Any] = [model.get_submodule(name) for model in self._models]
                 rates = [layer.p for layer in layers]
+                size = dropout.mask_shape(layers[0], shape)
                 function = None
                 if self._launch_bound and any(rates):
-                    function = dropout.MaskFunction(self._seeds, name, names[:i].count(name), rates, example)
-                calls.append(_Call(dropout.mask_shape(layers[0], shape), rates, function))
+                    salts = [[dropout.salt(seed, name, names[:i].count(name))] for seed in self._seeds]
+                    function = dropout.MaskFunction(salts, [[p] for p in rates], [math.prod(size[1:])], example)
+                calls.append(_Call(size, rates, function))
             self._calls[example.shape] = calls
         return self._calls[example.shape]
 

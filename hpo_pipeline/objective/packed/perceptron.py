@@ -133,8 +133,14 @@ class PerceptronStack(Stack):
         self._dropping = [layer for layer in range(self._n_layers - 1) if any(net.dropouts[layer] for net in nets)]
         device = self.tensors[0].device
         self._randoms = [] if launch_bound else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+        self._dropping_widths = [self.tensors[self._n_layers + layer].shape[1] for layer in self._dropping]
         if launch_bound and self._dropping:
-            self._prepare_dropout(seeds)
+            rates = [[net.dropouts[layer] for layer in self._dropping] for net in nets]
+            salts = [
+                [dropout.salt(seed, *net.calls[layer]) for layer in self._dropping]
+                for net, seed in zip(nets, seeds, strict=True)
+            ]
+            self._mask_function = dropout.MaskFunction(salts, rates, self._dropping_widths, self.tensors[0])
 
     def _products_of(self, groups: Sequence[range]) -> list[tuple[slice, slice | Tensor]]:
         """Each group's rows of the first layer's weights, and their places among the padded units, `(K h)`."""
@@ -214,20 +220,6 @@ class PerceptronStack(Stack):
             z = torch.baddbmm(later[n + layer].unsqueeze(2), later[layer], z)
         return z
 
-    def _prepare_dropout(self, seeds: Sequence[int]) -> None:
-        """What one call draws all masks by: the dropping layers' units below each other, `(K, sum of h, 1)`."""
-        device = self.tensors[0].device
-        self._dropping_widths = [self.tensors[self._n_layers + layer].shape[1] for layer in self._dropping]
-        salts = [
-            [dropout.salt(seed, *net.calls[layer]) for layer in self._dropping]
-            for net, seed in zip(self._nets, seeds, strict=True)
-        ]
-        widths = torch.tensor(self._dropping_widths, device=device)
-        of_units = torch.cat([dropout.units(width, device) for width in self._dropping_widths])
-        self._keys = torch.tensor(salts, device=device).repeat_interleave(widths, dim=1).add_(of_units)
-        rates = [[net.dropouts[layer] for layer in self._dropping] for net in self._nets]
-        self._rates = dropout.Rates(rates, self._dropping_widths, self.tensors[0])
-
     @torch.no_grad()
     def _dropout(self, batch: Batch) -> list[Tensor | None] | None:
         """Each hidden layer's mask `(K, h, B)`, divided by the probability of staying; each trial's as drawn alone."""
@@ -236,13 +228,12 @@ class PerceptronStack(Stack):
         active, longest = len(batch), batch.classes.shape[1]
         masks: list[Tensor | None] = [None] * (self._n_layers - 1)
         if self._launch_bound:
-            keys = self._keys[:active].unsqueeze(2) + dropout.examples(batch.starts, longest).unsqueeze(1)
-            drawn = torch.split(self._rates.masks(keys), self._dropping_widths, dim=1)
-            for layer, mask in zip(self._dropping, drawn, strict=True):
+            drawn = self._mask_function(batch.starts, longest, active, units_first=True)
+            for layer, mask in zip(self._dropping, torch.split(drawn, self._dropping_widths, dim=1), strict=True):
                 masks[layer] = mask
             return masks
-        for layer in self._dropping:
-            masks[layer] = self.tensors[0].new_ones(active, self.tensors[self._n_layers + layer].shape[1], longest)
+        for layer, width in zip(self._dropping, self._dropping_widths, strict=True):
+            masks[layer] = self.tensors[0].new_ones(active, width, longest)
         for k, length in enumerate(batch.lengths):
             for drawn_for, p, width in zip(masks, self._nets[k].dropouts, self._nets[k].widths, strict=True):
                 if drawn_for is not None and p > 0:

@@ -37,8 +37,10 @@ def test_the_mixing_is_that_of_splitmix64():
 
 def test_a_mask_is_the_function_of_seed_step_example_and_unit_that_is_documented():
     salts, starts = [3, (1 << 62) + 5], [0, 96]
-    keys = dropout.keys_of(torch.tensor(salts), torch.tensor(starts), (4, 5))
-    masks = dropout.Rates([[0.3], [0.75]], [1], torch.zeros((), dtype=torch.float64)).masks(keys)
+    like = torch.zeros((), dtype=torch.float64)
+    function = dropout.MaskFunction([[salt] for salt in salts], [[0.3], [0.75]], [5], like)
+    masks = function(torch.tensor(starts), 4, 2)
+    assert torch.equal(function(torch.tensor(starts), 4, 2, units_first=True), masks.mT)
     for k, p in enumerate((0.3, 0.75)):
         for b in range(4):
             for u in range(5):
@@ -55,14 +57,8 @@ def _signed(number):
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_every_unit_example_and_step_drops_its_share(p):
     n = 256
-    keys = dropout.keys_of(torch.tensor([11]), torch.tensor([0]), (n, n))
-    kept = dropout.Rates([[p]], [1], torch.zeros(())).masks(keys)[0] > 0
-    later = (
-        dropout.Rates([[p]], [1], torch.zeros(())).masks(
-            dropout.keys_of(torch.tensor([11]), torch.tensor([n]), (n, n))
-        )[0]
-        > 0
-    )
+    function = dropout.MaskFunction([[11]], [[p]], [n], torch.zeros(()))
+    kept, later = (function(torch.tensor([start]), n, 1)[0] > 0 for start in (0, n))
     deviation = math.sqrt(p * (1 - p) / n)
     for share in (kept.float().mean(0), kept.float().mean(1), later.float().mean(0)):
         assert (share - (1 - p)).abs().max() < 5 * deviation
@@ -74,8 +70,7 @@ def test_every_unit_example_and_step_drops_its_share(p):
 
 
 def test_a_rate_of_one_drops_everything_and_a_rate_of_zero_nothing():
-    keys = dropout.keys_of(torch.tensor([1, 2]), torch.tensor([0]), (50, 50))
-    masks = dropout.Rates([[0.0], [1.0]], [1], torch.zeros(())).masks(keys)
+    masks = dropout.MaskFunction([[1], [2]], [[0.0], [1.0]], [50], torch.zeros(()))(torch.tensor([0]), 50, 2)
     assert (masks[0] == 1).all()
     assert (masks[1] == 0).all()
 
