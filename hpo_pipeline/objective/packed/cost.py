@@ -97,19 +97,14 @@ def measure_cost(members: Sequence[Member], x: Tensor, y: Tensor) -> PackCost:
     runs: list[Callable[[int], object]] = [partial(_packed, group, x, y) for group in groups]
     runs += [partial(_alone, member, x, y) for member in members]
     few = max(1, min(members[-1].batch_size, len(members[0].order) // 2))
-    clock = _clock(x)
     _packed(members, x, y, few)  # the first time includes what is done once
-    began = clock()
-    _packed(members, x, y, few)
-    affordable = int(_SECONDS / len(runs) / _REPEATS / (clock() - began))
+    affordable = int(_SECONDS / len(runs) / _REPEATS / _seconds(lambda: _packed(members, x, y, few), x))
     many = min(len(members[0].order), few * (1 + max(1, min(_STEPS, affordable))))
     fastest = [{few: math.inf, many: math.inf} for _ in runs]
     for _ in range(_REPEATS):  # in turn, so that what slows the machine down for a while slows down all
         for run, times in zip(runs, fastest, strict=True):
             for n in (few, many):
-                began = clock()
-                run(n)
-                times[n] = min(times[n], clock() - began)
+                times[n] = min(times[n], _seconds(partial(run, n), x))
     # The difference leaves out what is done once an epoch: stacking the weights, and putting them back.
     steps = (many - few) / members[0].batch_size
     seconds = [max(0.0, times[many] - times[few]) / steps for times in fastest]
@@ -128,22 +123,21 @@ def measure_gain(members: Sequence[Member], x: Tensor, y: Tensor) -> float:
     members = [member.copied(member.order) for member in members]
     n = min(len(members[0].order), _TRIED_STEPS * members[-1].batch_size)
     sample = [members[i] for i in sorted({0, len(members) // 2, len(members) - 1})]
-    clock = _clock(x)
     alone = packed = math.inf
     for _ in range(2):  # the first time includes what is done once
-        began = clock()
-        for member in sample:
-            _alone(member, x, y, n)
-        middle = clock()
-        _packed(members, x, y, n)
-        alone = min(alone, (middle - began) * len(members) / len(sample))
-        packed = min(packed, clock() - middle)
+        some = sum(_seconds(partial(_alone, member, x, y, n), x) for member in sample)
+        alone = min(alone, some * len(members) / len(sample))
+        packed = min(packed, _seconds(lambda: _packed(members, x, y, n), x))
     return alone / packed
 
 
-def _clock(x: Tensor) -> Callable[[], float]:
-    """On one core, its own time: what else runs on the machine does not count."""
-    return time.thread_time if x.device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+def _seconds(run: Callable[[], object], x: Tensor) -> float:
+    """What `run` takes; on one core, its own time: what else runs on the machine does not count."""
+    one_core = x.device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.thread_time if one_core else time.perf_counter
+    began = clock()
+    run()
+    return clock() - began
 
 
 def _packed(group: Sequence[Member], x: Tensor, y: Tensor, n: int) -> Stack:
