@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher import Searcher
@@ -20,8 +21,8 @@ from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Config, Event, Job, Outcome, Report, Result
-from hpo_pipeline.tuner import End, Tuner
+from hpo_pipeline.trial import Config, Event, Job, Outcome, Report, Result
+from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
 Curve = Callable[[int, Config, int], float | None]
@@ -66,9 +67,17 @@ class SimulatedExecutor:
     _running: dict[int, _Running] = field(default_factory=dict)
     _queue: list[tuple[float, int, Report | Result]] = field(default_factory=list)
     _count: int = 0
+    _at_rest: tuple[int, _Running] | None = None
+    works_in_wait: bool = True
 
     def clock(self) -> float:
         return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wake(self) -> None:
+        """No time passes in `wait`."""
 
     def submit(self, job: Job, recorded: int) -> None:
         if job.trial.id in self._running:
@@ -79,26 +88,31 @@ class SimulatedExecutor:
             raise ContractError(f"trial {job.trial.id} is sent to {job.resource}, and has {recorded} already")
         self.jobs.append(job)
         self._running[job.trial.id] = _Running(job, recorded)
-        self._advance(self._running[job.trial.id])
+        self._advance(self._running[job.trial.id], self._next_number())
 
-    def _advance(self, running: _Running) -> None:
+    def _advance(self, running: _Running, number: int) -> None:
         trial, resource = running.job.trial, running.resource + 1
         at = self.now + self.seconds(trial.id, resource)
         value = self.curve(trial.id, trial.config, resource)
         if value is None:
-            self._push(at, Result(trial.id, Outcome.FAILED, at, "simulated failure", "simulated failure"))
+            failed = Result(trial.id, Outcome.FAILED, at, "simulated failure", "simulated failure")
+            heapq.heappush(self._queue, (at, number, failed))
         else:
-            self._push(at, Report(trial.id, resource, {METRIC: value}, at))
+            heapq.heappush(self._queue, (at, number, Report(trial.id, resource, {METRIC: value}, at)))
 
-    def _push(self, at: float, event: Report | Result) -> None:
+    def _next_number(self) -> int:
         self._count += 1
-        heapq.heappush(self._queue, (at, self._count, event))
+        return self._count
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         if self.dies_after is not None:
             self.dies_after -= 1
             if self.dies_after < 0:
                 raise KeyboardInterrupt
+        if self._at_rest is not None:
+            number, running = self._at_rest
+            self._at_rest = None
+            self._advance(running, number)
         self.now, _, event = heapq.heappop(self._queue)
         if isinstance(event, Result):
             del self._running[event.trial_id]
@@ -108,15 +122,21 @@ class SimulatedExecutor:
         if event.resource == running.job.resource:
             del self._running[event.trial_id]
             return [event, Result(event.trial_id, Outcome.DONE, self.now)]
-        if event.resource not in running.job.milestones:
-            self._advance(running)
+        if event.resource in running.job.milestones:
+            self._at_rest = self._next_number(), running
+        else:
+            self._advance(running, self._next_number())
         return [event]
 
-    def decide(self, trial_id: int, *, stop: bool) -> None:
-        if stop:
-            self._push(self.now, Result(trial_id, Outcome.STOPPED, self.now))
-        elif trial_id in self._running:
-            self._advance(self._running[trial_id])
+    def cancel(self, trial_id: int) -> None:
+        if trial_id not in self._running:
+            return
+        if self._at_rest is not None and self._at_rest[1].job.trial.id == trial_id:
+            self._at_rest = None
+        self._queue = [entry for entry in self._queue if entry[2].trial_id != trial_id]
+        heapq.heapify(self._queue)
+        stopped = Result(trial_id, Outcome.STOPPED, self.now)
+        heapq.heappush(self._queue, (self.now, self._next_number(), stopped))
 
     def discard(self, trial_id: int) -> None:
         """There are no checkpoints."""
@@ -142,12 +162,12 @@ class Outcomes:
     def rung_table(self) -> dict[tuple[int, int], dict[int, str]]:
         """(bracket, rung) -> trial -> value to the last digit, as text: NaN is equal to itself there."""
         table: dict[tuple[int, int], dict[int, str]] = {}
-        for record in self.records:
-            if record["event"] == "rung":
-                rung = table.setdefault((record["bracket"], record["rung"]), {})
-                if record["trial"] in rung:
-                    raise ContractError(f"trial {record['trial']} was evaluated twice on a rung: {record}")
-                rung[record["trial"]] = repr(record["value"])
+        for trial in self.view.trials.values():
+            for reached in trial.rungs:
+                rung = table.setdefault((reached.bracket, reached.rung), {})
+                if trial.id in rung:
+                    raise ContractError(f"trial {trial.id} was evaluated twice on a rung: {reached}")
+                rung[trial.id] = repr(reached.metrics[self.view.metric])
         return table
 
 
@@ -165,7 +185,6 @@ def simulate(
     seconds: Callable[[int, int], float] = lambda _trial_id, _resource: 1.0,
     interrupt_after: Sequence[int] = (),
     n_trials: Sequence[int] = (),
-    max_failures: int = 10**9,
 ) -> Outcomes:
     """Runs a study with `make`'s scheduler, through the real tuner and a real journal, in no time.
 
@@ -176,7 +195,7 @@ def simulate(
         interrupt_after: cut the study off after so many events, resume it from its journal, and so on.
         n_trials: of each session, if they differ; else the budget's.
     """
-    budget = budget or Budget(n_trials=10)
+    budget = replace(budget or Budget(n_trials=10), max_failures=10**9)
     cuts: list[int | None] = [*interrupt_after, None]
     now = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -189,12 +208,12 @@ def simulate(
             with Journal(path) as journal:
                 records = [record for record, _ in read(path)]
                 if not records:
-                    header = {"event": "study", "version": VERSION, "name": "simulated", "metric": METRIC}
-                    records = [{**header, "mode": mode, "time": 0.0}]
+                    metrics = [{"name": METRIC, "mode": mode}]
+                    header = {"event": "study", "version": VERSION, "name": "simulated", "metrics": metrics}
+                    records = [{**header, "time": 0.0}]
                     journal.append(*records)
                 view = StudyView()
-                clock = executor.clock
-                tuner = Tuner(make(trials), trials, executor, journal, view, budget, max_failures, (), clock, clock)
+                tuner = Tuner(make(trials), trials, executor, journal, view, budget)
                 tuner.replay(records)
                 end = tuner.run()
             now = executor.now

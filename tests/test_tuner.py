@@ -10,10 +10,10 @@ from typing import ClassVar
 import pytest
 from sessions import RecordingExecutor, Session, by_number, fifo, halving, promotion, stopping
 
+from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.journal import Record
 from hpo_pipeline.testing import random_world
-from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Result, State
-from hpo_pipeline.tuner import End
+from hpo_pipeline.trial import Event, Notice, Outcome, Result, State
 from hpo_pipeline.view import StudyView
 
 # -- when it ends --------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def test_seconds_are_those_of_the_tuner_whatever_times_workers_and_the_system_te
 def test_the_seconds_of_a_journal_of_version_1_are_not_those_of_its_workers_added_up():
     # By hand: two workers; their reports come at 3, 1, 4, 2 seconds, and after ten seconds' rest at 1 and 2 more.
     view = StudyView()
-    view.apply({"event": "study", "name": "s", "metric": "loss", "mode": "min", "time": 0.0})
+    view.apply({"event": "study", "name": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0})
     for began, times in ((0.0, [3.0, 1.0, 4.0, 2.0]), (14.0, [15.0, 16.0])):
         view.apply({"event": "session", "time": began})
         for time in times:
@@ -200,11 +200,12 @@ def test_a_stopped_trial_makes_its_worker_free_for_the_next():
 
 def test_a_stopped_trial_whose_worker_died_before_it_heard_of_it_is_stopped_and_not_failed():
     class Dying(RecordingExecutor):
-        def decide(self, trial_id: int, *, stop: bool) -> None:
-            super().decide(trial_id, stop=stop)
-            if stop:
-                at, n, _ = self._queue.pop()
-                self._queue.append((at, n, Result(trial_id, Outcome.FAILED, at, "the worker process ended")))
+        def wait(self, timeout: float | None = None) -> list[Event]:
+            died = {"outcome": Outcome.FAILED, "error": "the worker process ended"}
+            return [replace(event, **died) if stopped(event) else event for event in super().wait(timeout)]
+
+    def stopped(event: Event) -> bool:
+        return isinstance(event, Result) and event.outcome is Outcome.STOPPED
 
     session = Session(stopping, by_number, Budget(n_trials=2), executor=Dying)
     assert [t.state for t in session.view.trials.values()] == [State.COMPLETED, State.STOPPED]

@@ -9,6 +9,7 @@ Serial, Process, Fused   what a config chooses: where, and how many jobs a pack 
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from hpo_pipeline.trial import Event, Job
@@ -17,17 +18,28 @@ from hpo_pipeline.trial import Event, Job
 class Executor(Protocol):
     """Where jobs run.
 
-        submit(job) ...; wait() -> [Report, ...]; decide(trial, stop=False); ...; wait() -> [Report, Result]
+        submit(job) ...; wait() -> [Report, ...]; cancel(trial) ...; wait() -> [Report, Result]
 
     A job's last Report and its Result come in one answer of `wait`, after its checkpoint was written.
 
     Attributes:
         capacity: jobs that can run at once. It may change while `wait` is at work: a pack finds out what it can
             take, a worker dies. If it shrinks, nothing is taken away that runs already.
+        works_in_wait: whether `wait` itself does the work, in the tuner's own process: nothing runs beside it.
     """
+
+    works_in_wait: bool = False
 
     @property
     def capacity(self) -> int: ...
+
+    def clock(self) -> float:
+        """Seconds since the epoch; simulated time where nothing takes real time."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that no change of the system's clock moves, to count durations with."""
+        return time.monotonic()
 
     def submit(self, job: Job, recorded: int) -> None:
         """Starts a job. At most `capacity` run at once; a trial has at most one.
@@ -44,12 +56,23 @@ class Executor(Protocol):
         """Blocks until something is reported (at most `timeout` seconds) and returns it, oldest first.
 
         Whatever a trial does, its job has a Result in the end, and nothing is raised but the study's own interrupt.
-        All that is to be decided, and all new jobs, are handed over before the next call: packs wait for that.
+        A job that reported at one of its `milestones` is at rest until the next call. So whatever the events lead to,
+        cancelled and new jobs, is handed over before it.
         """
         ...
 
-    def decide(self, trial_id: int, *, stop: bool) -> None:
-        """The answer to a report at one of the job's `milestones`: go on, or end there with a STOPPED result."""
+    def wake(self) -> None:
+        """Makes the `wait` that is under way answer early, if need be with no event, or else the next one.
+
+        The one method that another thread may call. Of no effect where `wait` itself does the work.
+        """
+        ...
+
+    def cancel(self, trial_id: int) -> None:
+        """Ends the trial's job at any time, after the unit of resource that it is at, if it has one.
+
+        Nothing more is reported of it, and its result is STOPPED, whatever became of it meanwhile.
+        """
         ...
 
     def discard(self, trial_id: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hpo_pipeline.checks import is_integer, value_problems
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.pool import Pool, n_places
@@ -16,7 +17,7 @@ from hpo_pipeline.executor.serial import OwnProcess, check_numbers
 from hpo_pipeline.trial import Event, Job
 
 
-class FusedExecutor:
+class FusedExecutor(Executor):
     """Packs of jobs.
 
     Args:
@@ -28,8 +29,8 @@ class FusedExecutor:
             there, and as the memory holds.
         threads: threads that the training of one pack may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
-        job_timeout: seconds that a pack may take to its next report; None for no limit. Which trial of
-            a pack hangs isn't known: they go on one by one.
+        job_timeout: seconds that a pack may take to its next report; None for no limit. Which trial of a
+            pack hangs isn't known: they go on one by one.
         max_retries: how often a job goes on from its checkpoint after its worker process died.
 
     Raises:
@@ -50,14 +51,15 @@ class FusedExecutor:
         counts = {"n_workers": n_workers, "threads": threads}
         problems = check_numbers(counts, checkpoint_seconds, job_timeout, max_retries)
         size = None if pack_size == "auto" else pack_size
-        if isinstance(size, bool) or not (size is None or (isinstance(size, int) and size >= 1)):
-            problems.append(f"pack_size: must be 'auto' or an integer of at least 1, got {pack_size!r}")
+        if size is not None:
+            problems += value_problems("'auto' or an integer of at least 1", lambda n: is_integer(n, 1), pack_size=size)
         if problems:
             raise ConfigError(problems)
         assert not isinstance(size, str)  # refused above
         pack = setup.pack(threads, checkpoint_seconds, size, job_timeout, max_retries)
         n = n_workers or n_places(devices)
         self._packs: Executor = OwnProcess(setup, pack) if n == 1 else Pool(setup, pack, n, devices)
+        self.works_in_wait = self._packs.works_in_wait
 
     @property
     def capacity(self) -> int:
@@ -69,8 +71,11 @@ class FusedExecutor:
     def wait(self, timeout: float | None = None) -> list[Event]:
         return self._packs.wait(timeout)
 
-    def decide(self, trial_id: int, *, stop: bool) -> None:
-        self._packs.decide(trial_id, stop=stop)
+    def wake(self) -> None:
+        self._packs.wake()
+
+    def cancel(self, trial_id: int) -> None:
+        self._packs.cancel(trial_id)
 
     def discard(self, trial_id: int) -> None:
         self._packs.discard(trial_id)

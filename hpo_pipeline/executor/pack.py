@@ -97,8 +97,10 @@ class Pack:
         self._new.append(task)
 
     def stop(self, trial_id: int) -> None:
-        """The scheduler's decision about a running job."""
-        if self._running.pop(trial_id, None):
+        """Ends a job, if it is here."""
+        new = [task for task in self._new if task.trial_id == trial_id]
+        if self._running.pop(trial_id, None) or new:
+            self._new = [task for task in self._new if task not in new]
             self._due.append(Result(trial_id, Outcome.STOPPED, time.time()))
 
     def forget(self, trial_id: int) -> None:

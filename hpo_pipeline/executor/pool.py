@@ -18,6 +18,7 @@ from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import FIRST
 from hpo_pipeline.executor.processes import Processes
@@ -53,7 +54,7 @@ class _Worker:
     since: float = math.inf
 
 
-class Pool:
+class Pool(Executor):
     """Worker processes, each with a pack of jobs, and its share of the cores or one of the GPUs.
 
     Args:
@@ -72,12 +73,14 @@ class Pool:
         self._processes = Processes(setup.objective)
         self._workers: list[_Worker] = []
         self._again: list[Task] = []  # jobs that have lost a worker
+        self._stopped: list[int] = []  # trials of such jobs that were cancelled meanwhile
+        self._wakes, self._waker = connection.Pipe(duplex=False)
 
     @property
     def capacity(self) -> int:
         """All that have lost a worker, and a pack in every other worker."""
         alone = sum(worker.alone for worker in self._workers)
-        return len(self._again) + alone + (self._most - alone) * (self._pack.size or FIRST)
+        return len(self._again) + len(self._stopped) + alone + (self._most - alone) * (self._pack.size or FIRST)
 
     @property
     def _most(self) -> int:
@@ -142,8 +145,11 @@ class Pool:
                 worker.since = time.monotonic()
         # A pipe alone doesn't tell that its worker died: what a trial has started may hold it open.
         sources = [worker.pipe for worker in busy], [worker.process.sentinel for worker in self._workers]
-        ready = connection.wait([*sources[0], *sources[1]], self._seconds(busy, timeout))
-        events: list[Event] = []
+        ready = connection.wait([*sources[0], *sources[1], self._wakes], self._seconds(busy, timeout))
+        if self._wakes in ready:
+            self._wakes.recv_bytes()
+        events: list[Event] = [Result(trial_id, Outcome.STOPPED, time.time()) for trial_id in self._stopped]
+        self._stopped.clear()
         for worker in list(self._workers):
             if ended := worker.process.sentinel in ready:
                 self._processes.end(worker.process)  # what trials have started, too
@@ -159,6 +165,8 @@ class Pool:
 
     def _seconds(self, busy: Sequence[_Worker], timeout: float | None) -> float | None:
         """How long to wait for the next answer, before the first worker is overdue."""
+        if self._stopped:
+            return 0.0
         limit = min((worker.since + self._timeout - time.monotonic() for worker in busy), default=math.inf)
         limit = min(limit, math.inf if timeout is None else timeout)
         return None if limit == math.inf else max(0.0, limit)
@@ -175,16 +183,21 @@ class Pool:
         worker.since = time.monotonic()
         if self._pack.size is None and answer.size is not None:
             self._pack = replace(self._pack, size=answer.size)
+        events: list[Event] = []
         for event in answer.events:
-            if isinstance(event, Report) and (task := worker.jobs[event.trial_id]):
+            if isinstance(event, Report):
+                if not (task := worker.jobs[event.trial_id]):
+                    continue
                 worker.jobs[event.trial_id] = replace(task, recorded=max(task.recorded, event.resource))
             elif isinstance(event, Result):
-                del worker.jobs[event.trial_id]
                 if event.outcome is Outcome.DONE:
                     worker.held.append(event.trial_id)
+                if not worker.jobs.pop(event.trial_id):
+                    event = Result(event.trial_id, Outcome.STOPPED, event.time)
+            events.append(event)
         del worker.held[: -(self._pack.size or FIRST)]
         worker.alone = worker.alone and bool(worker.jobs)
-        return answer.events
+        return events
 
     def _died(self, worker: _Worker) -> list[Event]:
         worker.process.join(ENDING_SECONDS)
@@ -232,9 +245,16 @@ class Pool:
                 return
             self._hand_over(self._again.pop(0), worker).alone = True
 
-    def decide(self, trial_id: int, *, stop: bool) -> None:
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            if not self._wakes.poll():
+                self._waker.send_bytes(b"")
+
+    def cancel(self, trial_id: int) -> None:
+        self._stopped += [trial_id for task in self._again if task.trial_id == trial_id]
+        self._again = [task for task in self._again if task.trial_id != trial_id]
         for worker in self._workers:
-            if stop and trial_id in worker.jobs:  # to go on needs no word of its own
+            if worker.jobs.get(trial_id):
                 worker.jobs[trial_id] = None
                 _sent(worker, ("stop", trial_id))
 
@@ -251,6 +271,9 @@ class Pool:
             worker.pipe.close()
         self._workers.clear()
         self._again.clear()
+        self._stopped.clear()
+        self._wakes.close()
+        self._waker.close()
         self._processes.close()
         atexit.unregister(self.close)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -64,7 +66,7 @@ def test_a_trial_that_is_stopped_reports_nothing_more_and_frees_its_place(opened
     seen = []
     while not seen or seen[-1].resource < 2:
         seen += executor.wait(60)
-    executor.decide(0, stop=True)
+    executor.cancel(0)
     (stopped,) = until_results(executor)
     assert (stopped.trial_id, stopped.outcome) == (0, Outcome.STOPPED)
     executor.submit(job(1, 1), 0)
@@ -77,9 +79,69 @@ def test_a_trial_that_may_go_on_goes_on(opened):
     events = []
     while not events or isinstance(events[-1], Report):
         events += executor.wait(60)
-        if isinstance(events[-1], Report):
-            executor.decide(0, stop=False)
     assert [at for at, _ in curve_of(events)] == [1, 2, 3]
+
+
+def test_a_job_is_cancelled_between_any_two_units_and_reports_nothing_more(opened):
+    executor = opened()
+    executor.submit(job(0, 10**9), 0)
+    assert executor.wait(60)
+    executor.cancel(0)
+    executor.cancel(0)
+    (stopped,) = until_results(executor)
+    assert (stopped.trial_id, stopped.outcome, stopped.error) == (0, Outcome.STOPPED, "")
+    executor.submit(job(1, 2), 0)
+    assert curve_of(until_results(executor)) == [(1, 0.5), (2, 0.25)]
+
+
+def test_a_job_is_cancelled_before_it_has_begun(opened):
+    executor = opened()
+    executor.submit(job(0, 3), 0)
+    executor.cancel(0)
+    assert [result.outcome for result in until_results(executor)] == [Outcome.STOPPED]
+
+
+def test_of_a_trial_without_a_job_nothing_is_cancelled(opened):
+    executor = opened()
+    executor.cancel(0)
+    executor.submit(job(0, 1), 0)
+    until_results(executor)
+    executor.cancel(0)
+    executor.submit(job(0, 2), 1)
+    assert curve_of(until_results(executor)) == [(2, 0.25)]
+
+
+def test_the_clocks_of_executors_that_train_are_the_system_s(opened):
+    executor = opened()
+    assert time.time() <= executor.clock() <= time.time()
+    assert time.monotonic() <= executor.monotonic() <= time.monotonic()
+
+
+def test_what_works_beside_the_tuner_can_be_woken(opened):
+    executor = opened("endless")
+    if executor.works_in_wait:
+        executor.wake()
+        return
+    executor.submit(job(0, 2), 0)
+    assert curve_of(executor.wait(60)) == [(1, 0.0)]
+    executor.wake()
+    assert executor.wait() == []
+    thread = threading.Thread(target=executor.wake)
+    thread.start()
+    assert executor.wait() == []
+    thread.join()
+    executor.close()
+    executor.wake()
+
+
+def test_a_job_that_has_ended_when_it_is_cancelled_is_cancelled(pool):
+    pool.submit(job(0, 1), 0)
+    pool.wait(0)  # which lets the worker begin
+    assert pool._workers[0].pipe.poll(60)
+    pool.cancel(0)
+    assert [(type(event), event.outcome) for event in until_results(pool)] == [(Result, Outcome.STOPPED)]
+    pool.submit(job(0, 2), 1)
+    assert curve_of(until_results(pool)) == [(2, 0.25)]
 
 
 def test_a_discarded_trial_leaves_no_checkpoint(opened):
@@ -127,7 +189,7 @@ def test_a_stopped_trial_of_a_pack_is_not_advanced_again():
         for event in executor.wait(60):
             seen.append(event)
             if isinstance(event, Report) and (event.trial_id, event.resource) == (0, 1):
-                executor.decide(0, stop=True)
+                executor.cancel(0)
     executor.close()
     reports = [(event.trial_id, event.resource) for event in seen if isinstance(event, Report)]
     assert reports == [(0, 1), (1, 1), (1, 2), (1, 3)]
@@ -179,7 +241,7 @@ def test_there_are_as_many_packs_as_gpus_and_as_cores_where_there_are_none():
 def test_wrong_numbers_are_all_told_at_once():
     with pytest.raises(ConfigError) as error:
         ProcessExecutor(setup(), n_workers=0, threads_per_worker=-1, checkpoint_seconds=0)
-    assert [problem.partition(":")[0] for problem in error.value.problems] == [
+    assert [problem.partition(":")[0] for problem in error.value.lines] == [
         "n_workers",
         "threads_per_worker",
         "checkpoint_seconds",

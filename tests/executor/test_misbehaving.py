@@ -48,7 +48,9 @@ def test_what_a_trial_raises_or_returns_fails_that_trial_alone(opened, deed):
     assert failed.traceback in Path("trials/0/log.txt").read_text(encoding="utf-8")
     assert [at for at, _ in curve_of(events)] == [1, 2, 3]
     with Journal(Path("journal.jsonl")) as opened_journal:
-        opened_journal.append({"event": "study", "name": "s", "metric": "loss", "mode": "min", "time": 0.0})
+        opened_journal.append(
+            {"event": "study", "name": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0}
+        )
         ended = {"event": "result", "trial": 0, "outcome": "failed", "time": 0.0}
         opened_journal.append({**ended, "error": failed.error, "traceback": failed.traceback})
     _, (record, _) = read(Path("journal.jsonl"))
@@ -179,7 +181,7 @@ def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_not_tried_a
     executor = packs(n_workers=1, size=1)
     executor.submit(job(0, 2, milestones=[1]), 0)
     (report,) = executor.wait(60)
-    executor.decide(0, stop=True)
+    executor.cancel(0)
     os.kill(int(report.metrics["pid"]), 9)
     executor._workers[0].process.join()
     assert outcomes(until_results(executor)) == {0: (Outcome.STOPPED, "")}

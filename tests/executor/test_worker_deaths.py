@@ -10,15 +10,17 @@ from pathlib import Path
 
 import filelock
 import pytest
+from heard import rung_values
 from pools import curve_of, job, outcomes, packs, until_results
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.journal import Journal, read
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Report, Result
+from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
@@ -125,12 +127,30 @@ def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_the_others_
     while len(seen) < 2:
         seen += executor.wait(60)
     assert [event.resource for event in seen] == [1, 1]
-    executor.decide(1, stop=True)
+    executor.cancel(1)
     kill_worker_of(executor, seen[0])
     events = until_results(executor, 2)
     executor.close()
     assert outcomes(events) == {0: (Outcome.DONE, ""), 1: (Outcome.STOPPED, "")}
     assert {event.trial_id for event in events if isinstance(event, Report)} == {0}
+
+
+def test_a_job_that_waits_for_another_worker_is_cancelled():
+    executor = packs(n_workers=1, size=3)
+    for trial in range(3):
+        executor.submit(job(trial, 2, milestones=[1]), 0)
+    seen = []
+    while len(seen) < 3:
+        seen += executor.wait(60)
+    kill_worker_of(executor, seen[0])
+    while not isinstance(seen[-1], Notice):
+        seen += executor.wait(60)
+    executor.cancel(2)  # 0 has the new worker
+    executor.cancel(2)
+    assert executor.capacity == 3
+    events = until_results(executor, 3)
+    executor.close()
+    assert outcomes(events) == {0: (Outcome.DONE, ""), 1: (Outcome.DONE, ""), 2: (Outcome.STOPPED, "")}
 
 
 def test_a_job_that_was_given_to_a_dead_worker_is_not_lost():
@@ -163,7 +183,7 @@ def test_a_synchronous_study_in_which_a_trial_ends_its_process_has_one_failure_a
     space = SearchSpace.parse({"x": {"type": "float", "low": 0, "high": 1}})
     trials = TrialGenerator(RandomSearch(space, 0), space, 8)
     executor = packs("one_ends", n_workers=2, size=4)
-    header = {"event": "study", "name": "s", "id": "s", "metric": "loss", "mode": "min", "time": 0.0}
+    header = {"event": "study", "name": "s", "id": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0}
     view = StudyView()
     with Journal(Path("journal.jsonl")) as journal:
         journal.append(header)
@@ -171,8 +191,8 @@ def test_a_synchronous_study_in_which_a_trial_ends_its_process_has_one_failure_a
         tuner = Tuner(halving, trials, executor, journal, view, Budget(n_trials=8))
         tuner.replay([header])
         assert tuner.run().state == "completed"
-    rungs = [record for record, _ in read(Path("journal.jsonl")) if record["event"] == "rung"]
-    assert {(r["resource"], r["trial"]): r["value"] for r in rungs} == {
+    rungs = rung_values((record for record, _ in read(Path("journal.jsonl"))), "resource")
+    assert rungs == {
         **{(1, trial): trial + 1 for trial in (0, 2, 3, 4, 5, 6, 7)},
         **{(2, trial): trial + 1 / 2 for trial in (0, 2, 3, 4)},
         **{(4, trial): trial + 1 / 4 for trial in (0, 2)},
