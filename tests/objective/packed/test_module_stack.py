@@ -1,4 +1,4 @@
-"""Networks of any architecture, trained together, have the numbers that they have alone."""
+"""Networks of any architecture, trained in a pack, have the numbers that they have alone."""
 
 import math
 
@@ -87,7 +87,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("launch_bound", [False, True])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_three_epochs_together_are_three_epochs_alone(examples, name, launch_bound, monkeypatch):
+def test_three_epochs_in_a_pack_are_three_epochs_alone(examples, name, launch_bound, monkeypatch):
     monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     alone, states = trained(models(3), OPTIMIZERS[name], examples, together=False)
     together, others = trained(models(3), OPTIMIZERS[name], examples, together=True)
@@ -176,7 +176,7 @@ def test_a_diverged_trial_touches_no_bit_of_its_neighbours(examples, wild):
     assert all(torch.equal(a, b) for pair in zip(bits, others, strict=True) for a, b in zip(*pair, strict=True))
 
 
-def test_equal_layers_fit_together_whatever_their_weights_and_rates_of_dropout():
+def test_equal_layers_fit_in_one_pack_whatever_their_weights_and_rates_of_dropout():
     assert module_key(Residual(dropout=0.5)) == module_key(Residual()) is not None
     assert hash(module_key(Residual()))
 
@@ -202,7 +202,7 @@ class Keeps(nn.Linear):
         (Keeps({"a": [1, 2]}), Keeps({"a": [1, 3]})),
     ],
 )
-def test_what_differs_does_not_fit_together(one, other):
+def test_what_differs_does_not_fit_in_one_pack(one, other):
     assert module_key(one) != module_key(other)
 
 

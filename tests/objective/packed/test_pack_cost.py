@@ -40,7 +40,7 @@ def test_noise_that_makes_more_trials_faster_is_taken_for_trials_that_cost_nothi
     assert measured.gain(4) == pytest.approx(4 / 1.1)
 
 
-def test_the_gain_is_the_time_one_by_one_over_the_time_together():
+def test_the_gain_is_the_time_one_by_one_over_that_of_the_pack():
     assert cost(1.0, 0.5, alone=0.9).gain(8) == pytest.approx(0.9 * 8 / 5)
 
 

@@ -15,7 +15,7 @@ from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
 from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
 from hpo_pipeline.objective.packed.key import pack_key  # noqa: E402
 
-TOGETHER, ALONE = "together", "alone"
+PACKED, ALONE = "packed", "alone"
 
 
 class Net(nn.Sequential):
@@ -209,23 +209,23 @@ def scheduled(model, optimizer):
 
 
 CASES = {
-    "as it is": (changed(lambda model, optimizer: None), TOGETHER),
-    "a module as it is": (changed(lambda model, optimizer: None, Unlayered), TOGETHER),
-    "another forward of the whole": (lambda: (model := Tempered(), sgd(model)), TOGETHER),
-    "another train of the whole": (lambda: (model := Frozen(), sgd(model)), TOGETHER),
+    "as it is": (changed(lambda model, optimizer: None), PACKED),
+    "a module as it is": (changed(lambda model, optimizer: None, Unlayered), PACKED),
+    "another forward of the whole": (lambda: (model := Tempered(), sgd(model)), PACKED),
+    "another train of the whole": (lambda: (model := Frozen(), sgd(model)), PACKED),
     "another activation by a subclass": (
         layers(nn.Flatten, lambda: nn.Linear(4, 6), LeakyRelu, lambda: nn.Linear(6, 3)),
-        TOGETHER,
+        PACKED,
     ),
-    "another Flatten of the same name": (layers(Flatten, lambda: nn.Linear(4, 3)), TOGETHER),
+    "another Flatten of the same name": (layers(Flatten, lambda: nn.Linear(4, 3)), PACKED),
     "dropout of everything": (
         layers(nn.Flatten, lambda: nn.Linear(4, 6), nn.Tanh, lambda: nn.Dropout(1.0), lambda: nn.Linear(6, 3)),
-        TOGETHER,
+        PACKED,
     ),
-    "dropout in place": (lambda: (model := InPlace(), sgd(model)), TOGETHER),
+    "dropout in place": (lambda: (model := InPlace(), sgd(model)), PACKED),
     "an activation in place": (
         layers(nn.Flatten, lambda: nn.Linear(4, 6), lambda: nn.ReLU(inplace=True), lambda: nn.Linear(6, 3)),
-        TOGETHER,
+        PACKED,
     ),
     "activations in place before dropout": (
         layers(
@@ -237,15 +237,15 @@ CASES = {
             lambda: nn.ELU(inplace=True),
             lambda: nn.Linear(5, 3),
         ),
-        TOGETHER,
+        PACKED,
     ),
-    "an activation in place in a module": (changed(lambda m, o: None, ActivationInPlace), TOGETHER),
-    "an input changed in place": (changed(lambda m, o: None, InputInPlace), TOGETHER),
-    "channels without a batch": (lambda: (model := WholeExamples(), sgd(model)), TOGETHER),
-    "one dropout layer under two names": (lambda: (model := Twice(), sgd(model)), TOGETHER),
+    "an activation in place in a module": (changed(lambda m, o: None, ActivationInPlace), PACKED),
+    "an input changed in place": (changed(lambda m, o: None, InputInPlace), PACKED),
+    "channels without a batch": (lambda: (model := WholeExamples(), sgd(model)), PACKED),
+    "one dropout layer under two names": (lambda: (model := Twice(), sgd(model)), PACKED),
     "one layer twice": (tied, ALONE),
-    "one weight in two layers": (tied_unlayered, TOGETHER),
-    "weights that aren't trained": (changed(freeze), TOGETHER),
+    "one weight in two layers": (tied_unlayered, PACKED),
+    "weights that aren't trained": (changed(freeze), PACKED),
     "weights that are a part of others": (changed(tied_weights, Unlayered), ALONE),
     "random numbers of Python": (lambda: (model := Depth(), sgd(model)), ALONE),
     "a forward hook": (

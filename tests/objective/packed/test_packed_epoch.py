@@ -1,4 +1,4 @@
-"""Trials trained together have the numbers that they have alone."""
+"""Trials in a pack have the numbers that they have alone."""
 
 import copy
 import dataclasses
@@ -110,7 +110,7 @@ def started(training, configs):
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_three_epochs_together_are_three_epochs_alone(training, name):
+def test_three_epochs_in_a_pack_are_three_epochs_alone(training, name):
     alone, together = started(training, PACKS[name]), started(training, PACKS[name])
     assert len({training.pack_key(state) for state in together}) == 1
     for _ in range(3):
@@ -129,7 +129,7 @@ MODELS = {
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_is_trained_together_by_every_optimizer(training, model, name):
+def test_every_model_is_trained_in_a_pack_by_every_optimizer(training, model, name):
     configs = [config(MODELS[model], optimizer(name, lr=0.03 / 4**i)) for i in range(3)]
     alone, together = started(training, configs), started(training, configs)
     for _ in range(3):
@@ -138,9 +138,9 @@ def test_every_model_is_trained_together_by_every_optimizer(training, model, nam
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_three_epochs_together_in_few_calls_are_three_epochs_alone(training, name, monkeypatch):
+def test_three_epochs_in_a_launch_bound_pack_are_three_epochs_alone(training, name, monkeypatch):
     monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: True)
-    test_three_epochs_together_are_three_epochs_alone(training, name)
+    test_three_epochs_in_a_pack_are_three_epochs_alone(training, name)
 
 
 def test_a_trial_goes_on_alone_after_a_pack_and_in_a_pack_after_alone(training, tmp_path):
@@ -180,7 +180,7 @@ def test_gradients_are_clipped_for_each_trial(training):
 
 @pytest.mark.parametrize("final", [False, True])
 @pytest.mark.parametrize("launch_bound", [False, True])
-def test_schedules_clipping_dropout_and_breaks_go_together(launch_bound, final, monkeypatch, tmp_path):
+def test_schedules_clipping_dropout_and_breaks_in_one_pack(launch_bound, final, monkeypatch, tmp_path):
     monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     objective = Training(device="cpu", threads=1, final=final)
     configs = [
