@@ -1,4 +1,4 @@
-"""What training trials together gains, against the usual loop and against one by one: one core, one run.
+"""What training trials as a pack gains (`executor=fused`), against the usual loop and one by one: one core, one run.
 
     python benchmarks/fused.py [--csv] [--fraction 0.1] [--data FOLDER]
 
@@ -94,7 +94,7 @@ def usual_loop(config: dict[str, Any], state: TrainingState) -> float:
 
 
 def measure(training: Training, configs: list[dict[str, Any]], fraction: float) -> tuple[float, float, float]:
-    """Seconds per trial and epoch: the usual loop, one by one, together (or one by one where that is faster)."""
+    """Seconds per trial and epoch: the usual loop, one by one, as a pack (or one by one where that is faster)."""
 
     def started() -> list[TrainingState]:
         states = [training.start(config, seed) for seed, config in enumerate(configs)]
@@ -110,10 +110,10 @@ def measure(training: Training, configs: list[dict[str, Any]], fraction: float) 
             state.data = data
         return states
 
-    alone, together = started(), started()
+    alone, packed = started(), started()
     sample = range(0, len(configs), 4)
     times: list[tuple[float, float, float]] = []
-    gain = training.fusion_gain(together)
+    gain = training.pack_gain(packed)
     for _ in range(3):
         usual = usual_loop(configs[len(configs) // 2], alone[0])
         began = time.perf_counter()
@@ -121,10 +121,10 @@ def measure(training: Training, configs: list[dict[str, Any]], fraction: float) 
             training.advance(alone[i])
         middle = time.perf_counter()
         if gain >= 1:
-            training.advance_together(together)
+            training.advance_pack(packed)
         else:
             for i in sample:
-                training.advance(together[i])
+                training.advance(packed[i])
         done = len(configs) if gain >= 1 else len(sample)
         times.append((usual, (middle - began) / len(sample), (time.perf_counter() - middle) / done))
     usual, serial, fused = (statistics.median(column) / fraction for column in zip(*times, strict=True))

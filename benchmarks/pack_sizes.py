@@ -4,7 +4,7 @@
 
 Configurations are random ones of conf/search_space/mlp.yaml: widths 4 to 1024, batch sizes 8 to 128, dropout. The rate
 of one at a time is that of the executors `serial` and `process` with one worker, on the same trials; validation is
-included. On a processor only trials of like widths are trained together, as `executor=fused` does.
+included. On a processor a pack has trials of the same widths where these are large, as under `executor=fused`.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ def started(training: Training, configs: list[dict[str, Any]], fraction: float) 
     return states
 
 
-def seconds_together(training: Training, states: list[TrainingState], size: int) -> float:
-    """Of one epoch of all states, `size` at a time, and of those each with whom it can be trained."""
+def seconds_packed(training: Training, states: list[TrainingState], size: int) -> float:
+    """Of one epoch of all states, `size` at a time, those of one key as a pack."""
     began = time.perf_counter()
     for some in (states[at : at + size] for at in range(0, len(states), size)):
         packs: dict[Any, list[TrainingState]] = {}
         for state in some:
-            packs.setdefault(training.fusion_key(state), []).append(state)
+            packs.setdefault(training.pack_key(state), []).append(state)
         for pack in packs.values():
-            training.advance_together(pack)
+            training.advance_pack(pack)
     return time.perf_counter() - began
 
 
@@ -99,8 +99,8 @@ def main() -> None:
         print(f"{'pack size':>10}{'per second':>12}{'ratio':>8}")
     for size in arguments.sizes:
         states = started(training, made[: max(size, ALONE)], arguments.fraction)
-        seconds_together(training, states[:size], size)
-        rate = len(states) * arguments.fraction / seconds_together(training, states, size)
+        seconds_packed(training, states[:size], size)
+        rate = len(states) * arguments.fraction / seconds_packed(training, states, size)
         row = (f"{size}", f"{rate:.2f}", f"{rate / one:.1f}")
         print(",".join(row) if arguments.csv else f"{row[0]:>10}{row[1]:>12}{row[2]:>8}", flush=True)
 

@@ -12,9 +12,9 @@ class GatedTraining(Training):
         _pass(state.resource)
         return super().advance(state)
 
-    def advance_together(self, states):
+    def advance_pack(self, states):
         _pass(max(state.resource for state in states))
-        return super().advance_together(states)
+        return super().advance_pack(states)
 
 
 def _pass(resource):

@@ -1,6 +1,6 @@
 """Executors run jobs somewhere: in this process, in worker processes. The interface is here.
 
-Pack                     jobs in one process, trained one by one or together (`pack.py`, `fusion.py`, `isolation.py`)
+Pack                     jobs in one process, one or a pack at a time (`pack.py`, `pack_policy.py`, `isolation.py`)
 Checkpoints              what jobs go on from (`checkpoints.py`)
 OwnProcess, Pool         one pack in the tuner's process; one in each of several workers (`serial.py`, `pool.py`)
 Processes                the workers themselves, and their end (`processes.py`, `worker.py`, `guardian.py`)

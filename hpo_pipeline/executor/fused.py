@@ -1,4 +1,4 @@
-"""Jobs trained together as one program: many small networks at the price of a few.
+"""Jobs trained in packs, each as one program: many small networks at the price of a few.
 
 One pack of jobs in the tuner's own process, or several in worker processes. Checkpoints are those of the other
 executors, so a trial can go on under any of them.
@@ -18,7 +18,7 @@ from hpo_pipeline.trial import Event, Job
 
 
 class FusedExecutor(Executor):
-    """Packs of jobs; those of a pack are advanced together.
+    """Packs of jobs.
 
     Args:
         setup: the study's.
@@ -29,8 +29,8 @@ class FusedExecutor(Executor):
             there, and as the memory holds.
         threads: threads that the training of one pack may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
-        job_timeout: seconds that a pack may take to its next report; None for no limit. Of several trials that were
-            trained together nobody knows which one hangs: they go on one by one.
+        job_timeout: seconds that a pack may take to its next report; None for no limit. Which trial of a
+            pack hangs isn't known: they go on one by one.
         max_retries: how often a job goes on from its checkpoint after its worker process died.
 
     Raises:

@@ -1,7 +1,7 @@
 """Trains jobs in this process: one, or several as one program. Every executor on this machine is made of packs.
 
-Up to `size` jobs are in hand. Those that can be stacked are advanced together, one unit of resource at a time; at its
-end each reports, and whoever is done, stopped or failed makes room for the scheduler's next job. What can't be stacked
+Up to `size` jobs are in hand. Those with one key are advanced as a pack, one unit of resource at a time; at its end
+each reports, and a job that is done, stopped or failed makes room for the scheduler's next one. What can't be in a pack
 (another depth, optimizer or kind of network), or is faster alone, is trained one by one.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from hpo_pipeline.build import build
 from hpo_pipeline.executor.checkpoints import Checkpoints
-from hpo_pipeline.executor.fusion import Fusion
+from hpo_pipeline.executor.pack_policy import PackPolicy
 from hpo_pipeline.executor.runner import Held, PackSetup, Task, begin, failure, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
@@ -28,7 +28,7 @@ Around = Callable[..., AbstractContextManager[None]]
 """
 
 FEW = 3
-"""Notices about trials that begin together; of more, people are told how many there are."""
+"""Notices about trials that begin at one time; of more, there is one that counts them."""
 
 
 def _nothing(_trial_ids: Sequence[int], *, breakable: bool = True) -> AbstractContextManager[None]:
@@ -69,7 +69,7 @@ class Pack:
         self._setup = setup
         self._around = around
         self._checkpoints = Checkpoints(setup.folder)
-        self._fusion = Fusion(setup.size, setup.sharing)
+        self._policy = PackPolicy(setup.size, setup.sharing)
         self._objective: Any = None
         self._new: list[Task] = []
         self._running: dict[int, _Running] = {}
@@ -81,12 +81,12 @@ class Pack:
     @property
     def size(self) -> int:
         """Jobs at once."""
-        return self._fusion.size
+        return self._policy.size
 
     @property
     def measured(self) -> bool:
         """Whether `size` is final."""
-        return self._fusion.settled
+        return self._policy.settled
 
     @property
     def n_jobs(self) -> int:
@@ -111,12 +111,12 @@ class Pack:
         self._new, self._running, self._due, self._paused = [], {}, [], {}
 
     def advance(self) -> list[Event]:
-        """Brings those who have waited longest one unit further; oldest events first.
+        """Brings the jobs that have waited longest one unit further; oldest events first.
 
         What is known without training, stopped and failed jobs, comes at once, so that their places are filled again.
 
         Raises:
-            TimeUp, KeyboardInterrupt: the study's end. Those who were at work go on from their checkpoints.
+            TimeUp, KeyboardInterrupt: the study's end. What was at work goes on from its checkpoints.
         """
         if not self._due:
             self._begin_new()
@@ -125,7 +125,7 @@ class Pack:
         events, self._due = self._due, []
         notices, self._notices = self._notices, []
         self.asked = any(isinstance(event, Report) and self._decides(event) for event in events)
-        return [*self._fusion.notices(), *notices, *events]
+        return [*self._policy.notices(), *notices, *events]
 
     def _decides(self, event: Report) -> bool:
         running = self._running.get(event.trial_id)
@@ -151,7 +151,7 @@ class Pack:
         self._notices += said if more <= 0 else [*said[:FEW], Notice(f"{more} more such lines are in the trials' logs")]
 
     def _begun(self, task: Task) -> tuple[_Running, list[str]]:
-        """The job in hand, and what people should know of how it begins."""
+        """The job in hand, and notices of how it begins."""
         self._checkpoints.folder(task.trial_id)
         if self._objective is None:
             self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
@@ -164,28 +164,28 @@ class Pack:
             notices = [*notices, *said]
         if held.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
-        key = self._fusion.key(self._objective, held.state)
+        key = self._policy.key(self._objective, held.state)
         return _Running(task, held, key, time.monotonic()), notices
 
     def _keep(self, n: int) -> None:
-        """Lets go of paused trials but `n`; who waited longest is loaded from disk when it goes on."""
+        """Lets go of paused trials but `n`; the one that waited longest is loaded from disk when it goes on."""
         while len(self._paused) > n:
             del self._paused[next(iter(self._paused))]
 
     def _next(self) -> list[_Running]:
-        """Those who have waited longest, and can be trained together; of several such, the most."""
+        """The jobs that have waited longest, and can be in one pack; of several such packs, the largest."""
         alike: dict[Hashable, list[_Running]] = {}
         for trial_id, running in self._running.items():
             alike.setdefault((running.key,) if running.key is not None else trial_id, []).append(running)
-        if not self._fusion.settled:
+        if not self._policy.settled:
             with self._around(list(self._running)):
-                self._fusion.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
+                self._policy.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
         group = min(alike.values(), key=lambda group: (min(running.turn for running in group), -len(group)))
         group.sort(key=lambda running: running.turn)
         if len(group) == 1:
             return group
         with self._around(_ids(group)):
-            return group[: self._fusion.together(self._objective, group[0].key, _states(group))]
+            return group[: self._policy.n_packed(self._objective, group[0].key, _states(group))]
 
     def _advance(self, group: list[_Running]) -> None:
         self._turn += 1
@@ -195,7 +195,7 @@ class Pack:
                 if len(group) == 1:
                     metrics = [self._objective.advance(group[0].held.state)]
                 else:
-                    metrics = self._objective.advance_together(_states(group))
+                    metrics = self._objective.advance_pack(_states(group))
             pairs = list(zip(group, metrics, strict=True))
         except BaseException as error:
             self._take_apart(group, error)
@@ -205,7 +205,7 @@ class Pack:
             self._take_up(running, found, seconds)
 
     def _take_apart(self, group: list[_Running], error: BaseException) -> None:
-        """Trials that failed together go on from their checkpoints, fewer together or one by one."""
+        """The trials of a pack that failed go on from their checkpoints, in smaller packs or one by one."""
         for running in group:
             del self._running[running.task.trial_id]
         if len(group) == 1 and not isinstance(error, TimeUp):
@@ -222,7 +222,7 @@ class Pack:
             for running in group
         ]
         pass_on(error)
-        self._fusion.failed(group[0].key, len(group), error)
+        self._policy.failed(group[0].key, len(group), error)
 
     def _take_up(self, running: _Running, metrics: object, seconds: float) -> None:
         """What one trial reports; a failure here is its own."""

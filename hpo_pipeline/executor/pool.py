@@ -20,7 +20,7 @@ from typing import Any
 
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.checkpoints import Checkpoints
-from hpo_pipeline.executor.fusion import FIRST
+from hpo_pipeline.executor.pack_policy import FIRST
 from hpo_pipeline.executor.processes import Processes
 from hpo_pipeline.executor.runner import JobTimeout, PackSetup, Setup, Task, log
 from hpo_pipeline.executor.worker import Answer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Metrics = dict[str, float]
 
@@ -42,4 +42,25 @@ class Objective(Protocol):
 
     def load(self, path: Path, config: Mapping[str, Any], seed: int) -> Any:
         """The state that was saved. The file may come from a stranger: nothing in it is executed."""
+        ...
+
+
+@runtime_checkable
+class SupportsPacks(Protocol):
+    """Can advance several trials as one program, a pack, to the same numbers as alone (`executor=fused`)."""
+
+    def pack_key(self, state: Any) -> Hashable | None:
+        """Equal for trials that can be in one pack; None for one that can only be trained alone."""
+        ...
+
+    def advance_pack(self, states: Sequence[Any]) -> list[Metrics]:
+        """`advance` for trials with one `pack_key`, in their order."""
+        ...
+
+    def pack_gain(self, states: Sequence[Any]) -> float:
+        """How many times as fast these trials are together as one by one, measured on copies."""
+        ...
+
+    def pack_cost(self, states: Sequence[Any]) -> Any:
+        """What packs of trials like these cost by their size, measured on copies; see `packed`."""
         ...

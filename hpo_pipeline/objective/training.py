@@ -20,8 +20,9 @@ from hpo_pipeline.objective import Metrics, checkpoint, checks
 from hpo_pipeline.objective.checks import grad_clip_problems, without_batch_size
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate
-from hpo_pipeline.objective.packed import fused, fusion_cost
-from hpo_pipeline.objective.packed.fusion_cost import FusionCost
+from hpo_pipeline.objective.packed.cost import PackCost, measure_cost, measure_gain
+from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
+from hpo_pipeline.objective.packed.key import pack_key
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
 
@@ -121,7 +122,7 @@ class Training:
         """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
         data = state.data
         [member] = self._members([state])
-        train_loss = fused.train_alone(member, data.x_train, data.y_train)
+        train_loss = train_alone(member, data.x_train, data.y_train)
         state.resource += 1
         metrics = {"train_loss": train_loss, **state.learning_rate()}
         if self.final:
@@ -130,24 +131,24 @@ class Training:
         error, loss = evaluate(state.model, data.x_validation, data.y_validation)
         return {"validation_error": error, "validation_loss": loss, **metrics}
 
-    def fusion_key(self, state: TrainingState) -> Hashable | None:
-        """Equal for trials that `advance_together` can take; None for one that can only be trained alone."""
+    def pack_key(self, state: TrainingState) -> Hashable | None:
+        """Equal for trials that `advance_pack` can take; None for one that can only be trained alone."""
         if type(state) is not TrainingState:
             return None  # its epochs may begin in another way
-        key = fused.fusion_key(state.model, state.optimizer, state.batch_size)
+        key = pack_key(state.model, state.optimizer, state.batch_size)
         return None if key is None else (id(state.data), key)
 
-    def advance_together(self, states: Sequence[TrainingState]) -> list[Metrics]:
-        """`advance` for several trials with one `fusion_key`, as one program; in their order."""
+    def advance_pack(self, states: Sequence[TrainingState]) -> list[Metrics]:
+        """`advance` for several trials with one `pack_key`, as one program; in their order."""
         data = states[0].data
         places = sorted(range(len(states)), key=lambda i: _place(states[i]))
         members = self._members([states[i] for i in places])
-        losses, stack = fused.train_together(members, data.x_train, data.y_train)
+        losses, stack = train_pack(members, data.x_train, data.y_train)
         metrics = [{"train_loss": loss, **states[i].learning_rate()} for i, loss in zip(places, losses, strict=True)]
         if not self.final:
             for model in (member.model for member in members):
                 model.eval()
-            scores = fused.evaluate_together(stack, data.x_validation, data.y_validation)
+            scores = evaluate_pack(stack, data.x_validation, data.y_validation)
             metrics = [
                 {"validation_error": error, "validation_loss": loss, **rest}
                 for (error, loss), rest in zip(scores, metrics, strict=True)
@@ -156,23 +157,23 @@ class Training:
             state.resource += 1
         return [metrics[places.index(i)] for i in range(len(states))]
 
-    def fusion_gain(self, states: Sequence[TrainingState]) -> float:
-        """How many times as fast these trials train together as one by one: measured on copies, for a few steps."""
-        return fusion_cost.gain(self._sorted(states), states[0].data.x_train, states[0].data.y_train)
+    def pack_gain(self, states: Sequence[TrainingState]) -> float:
+        """How many times as fast a pack of these trials is as one by one: measured on copies, for a few steps."""
+        return measure_gain(self._sorted(states), states[0].data.x_train, states[0].data.y_train)
 
-    def fusion_cost(self, states: Sequence[TrainingState]) -> FusionCost:
-        """What it costs to train trials like these together, measured on four copies."""
+    def pack_cost(self, states: Sequence[TrainingState]) -> PackCost:
+        """What packs of trials like these cost, measured on four copies."""
         four = self._sorted(list(itertools.islice(itertools.cycle(states), 4)))
-        return fusion_cost.measure(four, states[0].data.x_train, states[0].data.y_train)
+        return measure_cost(four, states[0].data.x_train, states[0].data.y_train)
 
-    def _sorted(self, states: Sequence[TrainingState]) -> list[fused.Member]:
-        """The trials' parts in a pack, in the order in which `fused` takes them."""
+    def _sorted(self, states: Sequence[TrainingState]) -> list[Member]:
+        """The trials' parts in a pack, in the order in which `train_pack` takes them."""
         return self._members(sorted(states, key=_place))
 
-    def _members(self, states: Sequence[TrainingState]) -> list[fused.Member]:
+    def _members(self, states: Sequence[TrainingState]) -> list[Member]:
         """The trials' parts in a pack, about to train their next epochs."""
         orders: dict[tuple[int, int], Tensor] = {}
-        members: list[fused.Member] = []
+        members: list[Member] = []
         for state in states:
             state.begin_epoch()
             study_seed, epoch = state.config["seed"], state.resource
@@ -181,7 +182,7 @@ class Training:
             seed = derived_seed(state.seed, "epoch", epoch)
             grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
             order = orders[study_seed, epoch]
-            members.append(fused.Member(state.model, state.optimizer, order, state.batch_size, seed, grad_clip))
+            members.append(Member(state.model, state.optimizer, order, state.batch_size, seed, grad_clip))
         return members
 
     def test(self, state: TrainingState) -> Metrics:

@@ -5,8 +5,8 @@ from heard import rung_values
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.executor.fused import FusedExecutor
-from hpo_pipeline.executor.fusion import Fusion
 from hpo_pipeline.executor.pack import Pack
+from hpo_pipeline.executor.pack_policy import PackPolicy
 from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.journal import Journal, read
@@ -91,8 +91,8 @@ def test_a_synchronous_study_has_the_same_rung_table_as_one_by_one(tmp_path, n_w
         return SuccessiveHalving(trials, eta=2, min_resource=1, max_resource=4)
 
     one_by_one = study(tmp_path / "serial", SerialExecutor(setup(tmp_path / "a")), halving, 8)
-    together = study(tmp_path / "fused", here(tmp_path / "b", n_workers, pack_size), halving, 8)
-    assert together == pytest.approx(one_by_one, rel=1e-3)
+    packed = study(tmp_path / "fused", here(tmp_path / "b", n_workers, pack_size), halving, 8)
+    assert packed == pytest.approx(one_by_one, rel=1e-3)
 
 
 def test_a_trial_moves_between_executors_through_its_checkpoint(tmp_path):
@@ -124,7 +124,7 @@ def test_a_member_that_fails_fails_alone(tmp_path):
     assert "TypeError" in (tmp_path / "1" / "log.txt").read_text()
 
 
-def test_trials_that_can_not_be_trained_together_after_all_go_on_one_by_one(tmp_path, monkeypatch):
+def test_trials_of_which_no_pack_can_be_trained_after_all_go_on_one_by_one(tmp_path, monkeypatch):
     from hpo_pipeline.objective.training import Training
 
     def refuse(self, states):
@@ -132,7 +132,7 @@ def test_trials_that_can_not_be_trained_together_after_all_go_on_one_by_one(tmp_
 
     jobs = [(Job(Trial(i, {"lr": 0.1}), 2), 0) for i in range(3)]
     expected, _ = advanced(here(tmp_path / "a"), *jobs)
-    monkeypatch.setattr(Training, "advance_together", refuse)
+    monkeypatch.setattr(Training, "advance_pack", refuse)
     values, results = advanced(here(tmp_path / "b"), *jobs)
     assert {result.outcome for result in results.values()} == {Outcome.DONE}
     assert values[0] == pytest.approx(expected[0], rel=1e-3)
@@ -141,16 +141,16 @@ def test_trials_that_can_not_be_trained_together_after_all_go_on_one_by_one(tmp_
 def test_a_pack_that_is_too_large_for_the_memory_is_halved(tmp_path, monkeypatch):
     from hpo_pipeline.objective.training import Training
 
-    together, sizes = Training.advance_together, []
+    advance_pack, sizes = Training.advance_pack, []
 
     def limited(self, states):
         sizes.append(len(states))
         if len(states) > 2:
             raise RuntimeError("out of memory")
-        return together(self, states)
+        return advance_pack(self, states)
 
-    monkeypatch.setattr(Training, "advance_together", limited)
-    monkeypatch.setattr(Training, "fusion_gain", lambda self, states: 9.0)
+    monkeypatch.setattr(Training, "advance_pack", limited)
+    monkeypatch.setattr(Training, "pack_gain", lambda self, states: 9.0)
     jobs = [(Job(Trial(i, {"lr": 0.1}), 1), 0) for i in range(4)]
     _, results = advanced(here(tmp_path), *jobs)
     assert {result.outcome for result in results.values()} == {Outcome.DONE}
@@ -168,20 +168,20 @@ def test_an_automatic_pack_begins_with_four_jobs_and_has_the_size_that_was_measu
         gain = staticmethod(lambda size: 2.0)
         describe = staticmethod(lambda: "measured")
 
-    monkeypatch.setattr(Training, "fusion_cost", lambda self, states: Cost)
-    monkeypatch.setattr(Training, "fusion_gain", lambda self, states: 2.0)
+    monkeypatch.setattr(Training, "pack_cost", lambda self, states: Cost)
+    monkeypatch.setattr(Training, "pack_gain", lambda self, states: 2.0)
     executor = here(tmp_path, pack_size="auto")
-    seen, told, submitted, running = [], [], 0, 0
+    seen, texts, submitted, running = [], [], 0, 0
     while submitted < 12 or running:
         while submitted < 12 and running < executor.capacity:
             executor.submit(Job(Trial(submitted, {"lr": 0.1}), 1), 0)
             submitted, running = submitted + 1, running + 1
         seen.append(running)
         events = executor.wait()
-        told += [event.text for event in events if isinstance(event, Notice)]
+        texts += [event.text for event in events if isinstance(event, Notice)]
         running -= sum(isinstance(event, Result) for event in events)
     assert seen[:2] == sizes
-    assert told == [f"packs of at most {size}: measured"]
+    assert texts == [f"packs of at most {size}: measured"]
 
 
 def test_several_automatic_packs_have_the_size_that_the_first_one_has_measured(tmp_path):
@@ -196,13 +196,13 @@ def test_several_automatic_packs_have_the_size_that_the_first_one_has_measured(t
 def test_what_is_faster_one_by_one_is_trained_one_by_one(tmp_path, monkeypatch):
     from hpo_pipeline.objective.training import Training
 
-    monkeypatch.setattr(Training, "fusion_gain", lambda self, states: 0.9)
-    monkeypatch.setattr(Training, "advance_together", lambda self, states: pytest.fail("trained together"))
+    monkeypatch.setattr(Training, "pack_gain", lambda self, states: 0.9)
+    monkeypatch.setattr(Training, "advance_pack", lambda self, states: pytest.fail("trained in a pack"))
     _, results = advanced(here(tmp_path), *[(Job(Trial(i, {"lr": 0.1}), 1), 0) for i in range(3)])
     assert len(results) == 3
 
 
-def test_an_objective_that_can_not_be_stacked_runs_as_usual(tmp_path):
+def test_an_objective_without_packs_runs_as_usual(tmp_path):
     function = {"_target_": "hpo_pipeline.objective.function.Function"}
     plain = Setup(function, "validation_error", tmp_path, lambda _i, s: {"optimizer": s}, trial_seed=lambda i: i)
     executor = FusedExecutor(plain, n_workers=1, pack_size=2)
@@ -216,7 +216,7 @@ def test_asha_keeps_a_pack_of_eight_nine_tenths_full(tmp_path, monkeypatch):
     packs = []
     advance = Pack._advance
     monkeypatch.setattr(Pack, "_advance", lambda self, group: packs.append(len(group)) or advance(self, group))
-    monkeypatch.setattr(Fusion, "together", lambda self, objective, key, states: len(states))
+    monkeypatch.setattr(PackPolicy, "n_packed", lambda self, objective, key, states: len(states))
     executor = here(tmp_path / "t", pack_size=8)
     study(tmp_path / "s", executor, lambda trials: ASHA(trials, 3, 1, 9), None, max_total_resource=150)
     assert sum(packs) / (8 * len(packs)) >= 0.9

@@ -154,22 +154,22 @@ def test_in_the_tuner_s_process_a_trial_without_a_report_fails_as_well(function)
     assert outcomes(events) == {0: (Outcome.FAILED, "JobTimeout: no report for 0.2 s (executor.job_timeout)")}
 
 
-def test_in_the_tuner_s_process_trials_that_hang_together_go_on_one_by_one():
-    executor = FusedExecutor(setup("HangsTogether"), n_workers=1, pack_size=2, job_timeout=0.2)
+def test_in_the_tuner_s_process_trials_that_hang_in_a_pack_go_on_one_by_one():
+    executor = FusedExecutor(setup("HangsInAPack"), n_workers=1, pack_size=2, job_timeout=0.2)
     for trial in range(2):
         executor.submit(job(trial, 3, x=1.0), 0)
     events = until_results(executor, 2)
     assert outcomes(events) == {0: (Outcome.DONE, ""), 1: (Outcome.DONE, "")}
     assert [event.text for event in events if isinstance(event, Notice)] == [
-        "trials go on one by one: training them together failed "
+        "trials go on one by one: training a pack of them failed "
         "(JobTimeout: no report for 0.2 s (executor.job_timeout))"
     ]
     assert sum(isinstance(event, Report) for event in events) == 6
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_trials_together_that_hang_in_a_worker_go_on_one_by_one(n_workers):
-    executor = packs("HangsTogether", n_workers=n_workers, size=2, job_timeout=1.0)
+def test_a_pack_that_hangs_in_a_worker_goes_on_one_by_one(n_workers):
+    executor = packs("HangsInAPack", n_workers=n_workers, size=2, job_timeout=1.0)
     for trial in range(2 * n_workers):
         executor.submit(job(trial, 2, x=1.0), 0)
     events = until_results(executor, 2 * n_workers)

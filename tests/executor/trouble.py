@@ -214,17 +214,17 @@ class Sum:
         return [config["x"], float(path.read_text())]
 
 
-class HangsTogether(Sum):
-    """Trials hang when they are trained together."""
+class HangsInAPack(Sum):
+    """Trials hang when they are trained as a pack."""
 
-    def fusion_key(self, state: list[float]) -> int:
+    def pack_key(self, state: list[float]) -> int:
         return 0
 
-    def fusion_gain(self, states: list[list[float]]) -> float:
+    def pack_gain(self, states: list[list[float]]) -> float:
         return 2.0
 
-    def fusion_cost(self, states: list[list[float]]) -> None:
+    def pack_cost(self, states: list[list[float]]) -> None:
         """Not asked for: the size of the pack is given."""
 
-    def advance_together(self, states: list[list[float]]) -> None:
+    def advance_pack(self, states: list[list[float]]) -> None:
         time.sleep(600)

@@ -43,48 +43,55 @@ def mask_shape(layer: nn.Module, shape: torch.Size) -> tuple[int, ...]:
     return (*shape[:channels], *[1] * (len(shape) - channels))
 
 
+def drawn(like: Tensor, shape: Sequence[int], p: float, generator: torch.Generator) -> Tensor:
+    """A mask by a trial's own generator, as torch draws it: 1 / (1 - p) for what stays and 0 for what is dropped."""
+    if p == 1:
+        return like.new_zeros(shape)
+    return like.new_empty(shape).bernoulli_(1 - p, generator=generator).div_(1 - p)
+
+
 def salt(seed: int, layer: str, call: int = 0) -> int:
     """Of one trial's epoch, by the seed of it, for the so-and-so-many-th call in a step of the layer of this name."""
     return derived_seed(seed, "dropout", layer, call)
 
 
-def units(n: int, device: torch.device) -> Tensor:
-    """What each unit of an example adds to its salt, `(n,)`."""
-    return torch.arange(n, device=device).mul_(_OF_UNIT)
-
-
-def examples(starts: Tensor, n: int) -> Tensor:
-    """What each example of a batch adds, `(K, n)`. `starts`: where in the epoch the trials' batches begin, `(K,)`."""
-    return starts.unsqueeze(1) * _OF_STEP + torch.arange(n, device=starts.device).mul_(_OF_EXAMPLE)
-
-
-class Rates:
-    """The probabilities of being dropped of K trials and L layers.
+class MaskFunction:
+    """The masks of K trials at once, of one layer or of several whose units are counted one layer after the other.
 
     Args:
-        rates: in [0, 1], `(K, L)`.
-        widths: units of each layer, `(L,)`: all layers below each other.
+        salts: `(K, L)`.
+        rates: probabilities of being dropped, in [0, 1], `(K, L)`.
+        widths: units of an example in each layer, `(L,)`.
         like: has the dtype and device of the masks.
     """
 
-    def __init__(self, rates: Sequence[Sequence[float]], widths: Sequence[int], like: Tensor) -> None:
+    def __init__(
+        self, salts: Sequence[Sequence[int]], rates: Sequence[Sequence[float]], widths: Sequence[int], like: Tensor
+    ) -> None:
         # Keys are signed: the least of them is -2^63.
         most = [[max(-(1 << 63), int((1 - p) * 2**64) - 1 - (1 << 63)) for p in own] for own in rates]
         factors = [[0.0 if p == 1 else 1 / (1 - p) for p in own] for own in rates]
-        of_unit = torch.tensor([layer for layer, width in enumerate(widths) for _ in range(width)])
-        self._most = torch.tensor(most)[:, of_unit].unsqueeze(2).to(like.device)
-        self._factors = torch.tensor(factors, dtype=like.dtype)[:, of_unit].unsqueeze(2).to(like.device)
+        layer_of = torch.arange(len(widths)).repeat_interleave(torch.tensor(widths))
+        units = torch.cat([torch.arange(width) for width in widths]).mul_(_OF_UNIT)
+        self._keys = torch.tensor(salts)[:, layer_of].add_(units).to(like.device)
+        self._most = torch.tensor(most)[:, layer_of].to(like.device)
+        self._factors = torch.tensor(factors, dtype=like.dtype)[:, layer_of].to(like.device)
 
-    def masks(self, keys: Tensor) -> Tensor:
-        """1 / (1 - p) for what stays and 0 for what is dropped.
+    def __call__(self, starts: Tensor, n: int, active: int, *, units_first: bool = False) -> Tensor:
+        """1 / (1 - p) for what stays and 0 for what is dropped, `(active, n, units)`, or `(active, units, n)`.
 
         Args:
-            keys: the sums of the formula above, `(k, sum of widths or 1, …)` for the first `k` trials; overwritten.
+            starts: where in the epoch the batches of the first `active` trials begin, `(active,)`, or `(1,)` for all.
+            n: examples in each.
         """
+        units, examples = (2, 1) if units_first else (1, 2)
+        of_examples = starts.unsqueeze(1) * _OF_STEP + torch.arange(n, device=starts.device).mul_(_OF_EXAMPLE)
+        keys = self._keys[:active].unsqueeze(units) + of_examples.unsqueeze(examples)
         for shift, factor in _ROUNDS:
             keys.bitwise_xor_((keys >> shift).bitwise_and_((1 << (64 - shift)) - 1)).mul_(factor)
         # The last round of the mixing concerns the lower half of the bits, which have no say here.
-        return (keys <= self._most[: len(keys)]).to(self._factors.dtype).mul_(self._factors[: len(keys)])
+        kept = (keys <= self._most[:active].unsqueeze(units)).to(self._factors.dtype)
+        return kept.mul_(self._factors[:active].unsqueeze(units))
 
 
 class Alone:
@@ -103,7 +110,7 @@ class Alone:
         self._seed = seed
         self._start = torch.zeros(1, dtype=torch.int64)
         self._calls: dict[str, int] = {}
-        self._known: dict[tuple[str, int, float], tuple[Tensor, Rates]] = {}
+        self._functions: dict[tuple[str, int, float, int], MaskFunction] = {}
 
     @contextmanager
     def dropout(self) -> Iterator[Alone]:
@@ -128,22 +135,14 @@ class Alone:
     def _mask(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
         call = self._calls[name] = self._calls.get(name, -1) + 1
         rate: Any = layer.p
-        if (name, call, rate) not in self._known:  # waiting for the device once, not in every step
-            salts = torch.tensor([salt(self._seed, name, call)], device=x.device)
-            self._known[name, call, rate] = salts, Rates([[rate]], [1], x)
-        salts, rates = self._known[name, call, rate]
         shape = mask_shape(layer, x.shape)
-        return rates.masks(keys_of(salts, self._start, shape)).view(shape)
+        kind = name, call, rate, math.prod(shape[1:])
+        if kind not in self._functions:  # waiting for the device once, not in every step
+            self._functions[kind] = MaskFunction([[salt(self._seed, name, call)]], [[rate]], [kind[-1]], x)
+        return self._functions[kind](self._start, shape[0] if shape else 1, 1).view(shape)
 
     def _dropped(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
         if not layer.training or not layer.p:
             return x
         mask = self._mask(name, layer, x)
         return x.mul_(mask) if layer.inplace else x * mask
-
-
-def keys_of(salts: Tensor, starts: Tensor, shape: Sequence[int]) -> Tensor:
-    """What to draw masks of this shape by, `(K, examples, units of one)`; `salts` `(K,)`, `starts` `(K,)` or `(1,)`."""
-    n = shape[0] if shape else 1
-    own = units(math.prod(shape[1:]), salts.device)
-    return (salts.unsqueeze(1) + examples(starts, n)).unsqueeze(2) + own

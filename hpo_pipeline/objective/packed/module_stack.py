@@ -1,4 +1,4 @@
-"""Networks of any architecture side by side, all with the same layers: one program by `torch.func`.
+"""K networks of any architecture, all with the same layers, as one: by `torch.func`.
 
 K trials    B examples a batch    C classes
 """
@@ -6,9 +6,10 @@ K trials    B examples a batch    C classes
 from __future__ import annotations
 
 import copy
+import math
 import random
-import types
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,63 +19,11 @@ from torch.func import functional_call, vmap
 
 from hpo_pipeline.objective.epoch import EVALUATION_BATCH
 from hpo_pipeline.objective.packed import dropout
-from hpo_pipeline.objective.packed.stack import slopes_of
-from hpo_pipeline.objective.packed.waves import Batch
+from hpo_pipeline.objective.packed.batches import Batch
+from hpo_pipeline.objective.packed.key import layer_key
+from hpo_pipeline.objective.packed.stack import Stack, slopes_of
 
-_INTERNAL = frozenset(vars(nn.Module()))
-_DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be together"
-
-
-def module_key(model: nn.Module) -> Hashable | None:
-    """Equal for models that compute the same but for weights, buffers and rates of dropout; None if that can't be told.
-
-    What a module keeps besides is compared if it is plain data, a function or a class.
-    """
-    first: dict[int, int] = {}  # which tensors are the same
-    places = [id(module) for _, module in model.named_modules(remove_duplicate=False) if _own_tensors(module)]
-    if len(set(places)) < len(places):
-        return None  # torch.func can't do with a layer that is there twice
-    try:
-        return tuple(
-            (
-                name,
-                *_layer_key(module),
-                tuple(first.setdefault(id(t), len(first)) for t in _own_tensors(module).values()),
-            )
-            for name, module in model.named_modules()
-        )
-    except TypeError:
-        return None
-
-
-def _layer_key(module: nn.Module) -> tuple[Any, ...]:
-    own = {name: value for name, value in vars(module).items() if name not in _INTERNAL}
-    if type(module) in dropout.LAYERS:
-        del own["p"]
-    tensors = _own_tensors(module)
-    shapes = tuple(
-        (name, None if t is None else (tuple(t.shape), t.dtype, t.device, t.requires_grad))
-        for name, t in tensors.items()
-    )
-    return type(module), shapes, _plain(own)
-
-
-def _own_tensors(module: nn.Module) -> dict[str, Tensor | None]:
-    return {**module._parameters, **module._buffers}
-
-
-def _plain(value: Any) -> Hashable:
-    match value:
-        case None | bool() | int() | float() | str() | torch.dtype() | type():
-            return type(value), value
-        case types.FunctionType() | types.BuiltinFunctionType():
-            return value
-        case list() | tuple():
-            return type(value), tuple(_plain(item) for item in value)
-        case dict():
-            return tuple((_plain(key), _plain(item)) for key, item in value.items())
-        case _:
-            raise TypeError(f"{type(value).__name__} can't be compared")
+_DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be in a pack"
 
 
 class _Masked(nn.Module):
@@ -113,31 +62,42 @@ class _Masks:
         return next(self.given)
 
 
-class ModuleStack:
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of a dropout layer in a forward pass.
+
+    Attributes:
+        shape: of one trial's mask.
+        rates: the trials' probabilities.
+        function: what draws all trials' masks at once; None where generators do, or nothing is dropped.
+    """
+
+    shape: tuple[int, ...]
+    rates: list[float]
+    function: dropout.MaskFunction | None
+
+
+class ModuleStack(Stack):
     """The weights and buffers of K models with the same `module_key`, each as one tensor `(K, ...)`.
 
     Args:
         models: the trials' own.
         seeds: each trial's, of its dropout.
-        shared: all trials see the same batches.
-        few_calls: draw the dropout of all trials at once, by functions of their seeds instead of by generators.
+        launch_bound: draw the dropout of all trials at once, by functions of their seeds instead of by generators.
 
     Raises (also later):
-        RuntimeError: a model does what can't be done for several at once, e.g. draws random numbers by itself.
+        RuntimeError: a model does what can't be done for several at once, such as drawing random numbers by itself.
     """
 
-    def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, shared: bool, few_calls: bool) -> None:
+    def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, launch_bound: bool) -> None:
+        self._names = [name for name, weight in models[0].named_parameters() if weight.requires_grad]
+        super().__init__([[weight for weight in model.parameters() if weight.requires_grad] for model in models])
         self.evaluation_batch = max(1, EVALUATION_BATCH // len(models))
         self._models = models
-        self._shared = shared
-        self._few_calls = few_calls
-        self._owned = [dict(model.named_parameters()) for model in models]
-        self._names = [name for name, weight in self._owned[0].items() if weight.requires_grad]
+        self._launch_bound = launch_bound
         self._others = [
             {name: tensor for name, tensor in _tensors(model).items() if name not in self._names} for model in models
         ]
-        # One trial's part behind the other, as its gradient: stacking alone keeps the order of e.g. channels last.
-        self.tensors = [torch.stack([own[name].detach() for own in self._owned]).contiguous() for name in self._names]
         self._buffers = {name: torch.stack([own[name] for own in self._others]) for name in self._others[0]}
         self._masks = _Masks()
         self._template = copy.deepcopy(models[0])
@@ -147,35 +107,18 @@ class ModuleStack:
                 masked = _Masked(first_names[id(module)], self._masks, inplace=bool(module.inplace))
                 self._template.set_submodule(name, masked)
         self._beside = self._kept_beside()
-        self._calls: dict[torch.Size, list[tuple[str, torch.Size]]] = {}
+        self._calls: dict[torch.Size, list[_Call]] = {}
         self._seeds = seeds
         device = self.tensors[0].device
-        self._randoms = [] if few_calls else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
-        self._salts: dict[tuple[str, int], Tensor] = {}
-        self._rates: dict[tuple[float, ...], dropout.Rates] = {}
-
-    def __len__(self) -> int:
-        return len(self._models)
-
-    def narrowed(self, tensors: Sequence[Tensor], active: int) -> list[Tensor]:
-        return [tensor[:active] for tensor in tensors]
-
-    def parts(self, k: int, tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        return [(self._owned[k][name], tensor[k]) for name, tensor in zip(self._names, tensors, strict=True)]
-
-    def of_trials(self, tensors: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-        return list(zip(*(tensor.unbind() for tensor in tensors), strict=True))
-
-    def per_trial(self, values: Tensor, active: int) -> list[Tensor]:
-        return [values[:active].view(-1, *[1] * (tensor.dim() - 1)) for tensor in self.tensors]
-
-    def squared_norms(self, tensors: Sequence[Tensor], active: int) -> Tensor:
-        return torch.stack([tensor.reshape(active, -1).square().sum(1) for tensor in tensors]).sum(0)
+        self._randoms = [] if launch_bound else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
 
     def gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         leaves = [tensor.detach().requires_grad_() for tensor in self.tensors]
         self._template.train()
-        scores = self._forward(leaves, batch.inputs[0], shared=self._shared, masks=self._dropout(batch))
+        [x] = [batch.inputs] if isinstance(batch.inputs, Tensor) else batch.inputs
+        shared = x is not batch.inputs
+        masks = self._dropout(x if shared else x[0], batch.starts)
+        scores = self._forward(leaves, x, shared=shared, masks=masks)
         losses, slopes = slopes_of(scores.detach().mT.contiguous(), batch)
         gradients = {i: g.contiguous() for i, g in enumerate(torch.autograd.grad(scores, leaves, slopes.mT))}
         # Weights that are added up have one gradient, in the same memory.
@@ -211,67 +154,61 @@ class ModuleStack:
         return scores
 
     @torch.no_grad()
-    def _dropout(self, batch: Batch) -> list[Tensor | None]:
-        """For each call of a dropout layer the masks `(K, ...)`, each trial's as drawn alone; None where none drops."""
-        x = batch.inputs[0]
-        calls = self._calls_on(x if self._shared else x[0])
-        layers: list[list[Any]] = [[model.get_submodule(name) for name, _ in calls] for model in self._models]
-        masks: list[Tensor | None] = [None] * len(calls)
-        for i, (name, shape) in enumerate(calls):
-            rates = [own[i].p for own in layers]
-            if not any(rates):
-                continue
-            size = dropout.mask_shape(layers[0][i], shape)
-            if self._few_calls:
-                salts = self._salts_of(name, sum(earlier == name for earlier, _ in calls[:i]))
-                keys = dropout.keys_of(salts, batch.starts, size)
-                masks[i] = self._rates_of(tuple(rates), x).masks(keys).view(len(self), *size)
+    def _dropout(self, x: Tensor, starts: Tensor) -> list[Tensor | None]:
+        """For each call of a dropout layer the masks `(K, ...)`, each trial's as drawn alone; None where none drops.
+
+        Args:
+            x: one trial's batch.
+            starts: as in `Batch`.
+        """
+        calls = self._calls_on(x)
+        masks: list[Tensor | None] = []
+        for call in calls:
+            if call.function is not None:
+                n = call.shape[0] if call.shape else 1
+                masks.append(call.function(starts, n, len(self)).view(len(self), *call.shape))
             else:
-                masks[i] = x.new_ones(len(self), *size)
+                masks.append(x.new_ones(len(self), *call.shape) if any(call.rates) else None)
         for k, generator in enumerate(self._randoms):
-            for mask, layer in zip(masks, layers[k], strict=True):
-                if mask is not None and layer.p == 1:
-                    mask[k].zero_()
-                elif mask is not None and layer.p > 0:
-                    mask[k].bernoulli_(1 - layer.p, generator=generator).div_(1 - layer.p)
+            for mask, call in zip(masks, calls, strict=True):
+                if mask is not None and call.rates[k] > 0:
+                    mask[k] = dropout.drawn(mask, call.shape, call.rates[k], generator)
         return masks
 
-    def _calls_on(self, example: Tensor) -> list[tuple[str, torch.Size]]:
-        """The calls of dropout layers in a pass of such a batch: names, and shapes of the inputs."""
+    def _calls_on(self, example: Tensor) -> list[_Call]:
+        """The calls of dropout layers in a pass of such a batch."""
         if example.shape not in self._calls:
             self._masks.given, self._masks.calls = None, []
             before = _global_random_states()
-            self._template(example)
+            self._template(example.clone())  # it may change its input
             if _global_random_states() != before:
                 raise RuntimeError(_DRAWS)
-            self._calls[example.shape] = self._masks.calls
+            names = [name for name, _ in self._masks.calls]
+            calls: list[_Call] = []
+            for i, (name, shape) in enumerate(self._masks.calls):
+                layers: list[Any] = [model.get_submodule(name) for model in self._models]
+                rates = [layer.p for layer in layers]
+                size = dropout.mask_shape(layers[0], shape)
+                function = None
+                if self._launch_bound and any(rates):
+                    salts = [[dropout.salt(seed, name, names[:i].count(name))] for seed in self._seeds]
+                    function = dropout.MaskFunction(salts, [[p] for p in rates], [math.prod(size[1:])], example)
+                calls.append(_Call(size, rates, function))
+            self._calls[example.shape] = calls
         return self._calls[example.shape]
-
-    def _rates_of(self, rates: tuple[float, ...], like: Tensor) -> dropout.Rates:
-        if rates not in self._rates:
-            self._rates[rates] = dropout.Rates([[p] for p in rates], [1], like)
-        return self._rates[rates]
-
-    def _salts_of(self, name: str, call: int) -> Tensor:
-        """All trials', `(K,)`, for the so-and-so-many-th call of a layer in a pass."""
-        if (name, call) not in self._salts:
-            salts = [dropout.salt(seed, name, call) for seed in self._seeds]
-            self._salts[name, call] = torch.tensor(salts, device=self.tensors[0].device)
-        return self._salts[name, call]
 
     def _kept_beside(self) -> list[tuple[Any, ...]]:
         """What the layers keep besides weights and buffers: the trials have it apart, so that it must not change."""
-        return [_layer_key(module) for module in self._template.modules() if not isinstance(module, _Masked)]
+        return [layer_key(module) for module in self._template.modules() if not isinstance(module, _Masked)]
 
     @torch.no_grad()
     def write_back(self) -> None:
         if self._kept_beside() != self._beside:
             raise RuntimeError("the model changes what it keeps besides weights and buffers")
-        for k in range(len(self)):
-            for parameter, part in self.parts(k, self.tensors):
-                parameter.copy_(part)
-            for name, stacked in self._buffers.items():
-                self._others[k][name].copy_(stacked[k])
+        super().write_back()
+        for name, stacked in self._buffers.items():
+            for own, buffer in zip(self._others, stacked, strict=True):
+                own[name].copy_(buffer)
 
 
 def _global_random_states() -> tuple[Any, ...]:

@@ -8,6 +8,8 @@ where products and softmax over few classes are fastest.
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from hpo_pipeline.objective.packed import dropout
-from hpo_pipeline.objective.packed.stack import slopes_of
-from hpo_pipeline.objective.packed.stackable import overrides_only_its_constructor
-from hpo_pipeline.objective.packed.waves import Batch, Group
+from hpo_pipeline.objective.packed.batches import Batch
+from hpo_pipeline.objective.packed.stack import Stack, slopes_of
 
 ACTIVATIONS = (nn.ELU, nn.GELU, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
 
@@ -30,7 +31,7 @@ class Perceptron:
         linears: the layers that have weights.
         activation: the one of all hidden layers.
         dropouts: each hidden layer's probability.
-        calls: each hidden layer's dropout by the name of the module and the number of its earlier calls in a pass.
+        calls: each hidden layer's dropout: the name of the module, and the number of its earlier calls in a pass.
     """
 
     linears: list[nn.Linear]
@@ -43,253 +44,206 @@ class Perceptron:
         """Of the hidden layers."""
         return [linear.out_features for linear in self.linears[:-1]]
 
+    @property
+    def weights(self) -> list[Tensor]:
+        """Of all layers, then all biases."""
+        return [*(linear.weight for linear in self.linears), *(linear.bias for linear in self.linears)]
+
 
 def perceptron(model: nn.Module) -> Perceptron | None:
     """`model` as a perceptron, or None if it is, or may be, anything else."""
-    if not isinstance(model, nn.Sequential) or not overrides_only_its_constructor(type(model), nn.Sequential):
+    if not isinstance(model, nn.Sequential) or not _overrides_only_its_constructor(type(model), nn.Sequential):
         return None
     layers = list(model)
-    if not layers or not _flattens(layers[0]):
+    kinds = "".join(map(_kind, layers))
+    if not re.fullmatch("F(LAD?)*L", kinds):
         return None
-    linears: list[nn.Linear] = []
-    activations: list[nn.Module] = []
-    dropouts: list[float] = []
-    calls: list[tuple[str, int]] = []
+    linears = [layer for layer in layers if type(layer) is nn.Linear]
+    activations = [_not_in_place(layer) for layer in layers if type(layer) in ACTIVATIONS]
+    net = Perceptron(linears, activations[0] if activations else None, [], [])
     names = {id(layer): name for name, layer in model.named_modules()}
-    for place, layer in enumerate(layers[1:], start=1):
-        hidden_without_activation = len(linears) > len(activations)
-        if type(layer) is nn.Linear and layer.bias is not None and not hidden_without_activation:
-            linears.append(layer)
-        elif type(layer) in ACTIVATIONS and hidden_without_activation:
-            activations.append(layer)
-            dropouts.append(0.0)
-            calls.append(("", 0))
-        elif type(layer) is nn.Dropout and dropouts and dropouts[-1] == 0.0 and not hidden_without_activation:
-            dropouts[-1] = layer.p
-            calls[-1] = names[id(layer)], sum(earlier is layer for earlier in layers[:place])
-        else:
-            return None
-    if len(linears) != len(activations) + 1 or len({repr(activation) for activation in activations}) > 1:
+    for place in (match.end() for match in re.finditer("A", kinds)):
+        layer = layers[place]
+        net.dropouts.append(layer.p if isinstance(layer, nn.Dropout) else 0.0)
+        net.calls.append((names[id(layer)], sum(earlier is layer for earlier in layers[:place])))
+    weights = net.weights
+    if len({repr(activation) for activation in activations}) > 1 or not all(weight.requires_grad for weight in weights):
         return None
-    weights = [weight for linear in linears for weight in (linear.weight, linear.bias)]
-    if len({id(weight) for weight in weights}) < len(weights) or not all(weight.requires_grad for weight in weights):
+    # A layer that is there twice; kinds of weights that can't be in one tensor.
+    if len({id(weight) for weight in weights}) < len(weights) or len({(w.dtype, w.device) for w in weights}) > 1:
         return None
-    if len({(weight.dtype, weight.device) for weight in weights}) > 1:
-        return None
-    return Perceptron(linears, activations[0] if activations else None, dropouts, calls)
+    return net
 
 
-def _flattens(layer: nn.Module) -> bool:
-    return type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
+def _kind(layer: nn.Module) -> str:
+    """Flatten, Linear, Activation or Dropout, by its first letter; "-" for anything else."""
+    if type(layer) is nn.Flatten:
+        return "F" if (layer.start_dim, layer.end_dim) == (1, -1) else "-"
+    if type(layer) is nn.Linear:
+        return "L" if layer.bias is not None else "-"
+    return "A" if type(layer) in ACTIVATIONS else "D" if type(layer) is nn.Dropout else "-"
 
 
-class PerceptronStack:
-    """The weights of K perceptrons, those of a layer `(K, h_out, h_in)`, and the biases `(K, h)`.
+def _not_in_place(activation: nn.Module) -> nn.Module:
+    """The same, leaving its input as it is: a stack still needs that."""
+    copied = copy.copy(activation)
+    vars(copied).update(inplace=False)
+    return copied
 
-    The first layer is most of the work. On a processor its weights are kept without padding, `(sum of h, d)`, and each
-    group of trials that see the same batches has one product. On a GPU (`stacked`) it is like the others. Examples come
-    flattened.
+
+def _overrides_only_its_constructor(kind: type[nn.Module], base: type[nn.Module]) -> bool:
+    """Whether `kind` is `base` with another `__init__`; methods that `base` doesn't have may have been added."""
+    added = kind.__mro__[: kind.__mro__.index(base)] if issubclass(kind, base) else [kind]
+    names = {name for cls in added for name in vars(cls)} - {"__init__", *vars(type("Empty", (), {})), *_ABOUT}
+    return issubclass(kind, base) and not any(hasattr(base, name) for name in names)
+
+
+_ABOUT = ("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__parameters__")
+"""What Python itself may put into a class, besides what every class has."""
+
+
+class PerceptronStack(Stack):
+    """K perceptrons as one.
+
+    The first layer is most of the work: each group of trials that see the same batches has one product there.
 
     Args:
         nets: the networks.
         groups: of the trials, by what they see.
         seeds: each trial's, of its dropout.
-        stacked: whether batches come as one tensor for all trials.
+        launch_bound: calls cost more than padding.
     """
 
     evaluation_batch = 512
 
     def __init__(
-        self, nets: Sequence[Perceptron], groups: Sequence[Group], seeds: Sequence[int], *, stacked: bool
+        self, nets: Sequence[Perceptron], groups: Sequence[range], seeds: Sequence[int], *, launch_bound: bool
     ) -> None:
-        self.nets = nets
-        self._groups = groups
-        self._stacked = stacked
+        super().__init__([net.weights for net in nets], pad_first=launch_bound)
+        self._nets = nets
+        self._launch_bound = launch_bound
         self._n_layers = len(nets[0].linears)
-        like = nets[0].linears[0].weight.detach()
-        device = like.device
-        heights = [net.linears[0].out_features for net in nets]
-        self._height = max(heights)
-        self._heights = heights
-        self._starts = [sum(heights[:k]) for k in range(len(nets) + 1)]
-        self._trial_of_row = torch.arange(len(nets)).repeat_interleave(torch.tensor(heights)).to(device)
-        places = [torch.arange(height) + k * self._height for k, height in enumerate(heights)]
-        self._places = torch.cat(places).to(device)  # of each unpadded row among the padded ones
-        weights, biases = [], []
-        for layer in range(self._n_layers):
-            linears = [net.linears[layer] for net in nets]
-            out, inner = max(n.out_features for n in linears), max(n.in_features for n in linears)
-            unpadded = layer == 0 and not stacked
-            weights.append(like.new_zeros(*((self._starts[-1],) if unpadded else (len(nets), out)), inner))
-            biases.append(like.new_zeros(len(nets), out))
-        self.tensors: list[Tensor] = [*weights, *biases]
-        for k in range(len(nets)):
-            for parameter, part in self.parts(k, self.tensors):
-                part.copy_(parameter.detach())
-        self._masks = _masks_of_padding(nets, like)
+        self._height = self.tensors[self._n_layers].shape[1]  # of the first layer, as padded
+        self._products = self._products_of(groups)
+        self._product_of_all = self._products_of([range(len(nets))])
+        self._padding = _masks_of_padding(nets, self.tensors[0])
         self._leaves: list[Tensor] = []
         self._gradient = torch.empty_like(self.tensors[0])
         # The hidden layers that drop anything, in any of the trials.
         self._dropping = [layer for layer in range(self._n_layers - 1) if any(net.dropouts[layer] for net in nets)]
-        self._randoms = [] if stacked else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
-        if stacked and self._dropping:
-            self._prepare_dropout(seeds, like)
+        device = self.tensors[0].device
+        self._randoms = [] if launch_bound else [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+        self._dropping_widths = [self.tensors[self._n_layers + layer].shape[1] for layer in self._dropping]
+        if launch_bound and self._dropping:
+            rates = [[net.dropouts[layer] for layer in self._dropping] for net in nets]
+            salts = [
+                [dropout.salt(seed, *net.calls[layer]) for layer in self._dropping]
+                for net, seed in zip(nets, seeds, strict=True)
+            ]
+            self._mask_function = dropout.MaskFunction(salts, rates, self._dropping_widths, self.tensors[0])
 
-    def __len__(self) -> int:
-        return len(self.nets)
-
-    def parts(self, k: int, tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        found: list[tuple[Tensor, Tensor]] = []
-        for layer, linear in enumerate(self.nets[k].linears):
-            out, inner = linear.weight.shape
-            weight, bias = tensors[layer], tensors[self._n_layers + layer]
-            unpadded = layer == 0 and not self._stacked
-            own = weight[self._starts[k] : self._starts[k + 1]] if unpadded else weight[k, :out, :inner]
-            found += [(linear.weight, own), (linear.bias, bias[k, :out])]
-        return found
-
-    def narrowed(self, tensors: Sequence[Tensor], active: int) -> list[Tensor]:
-        first = active if self._stacked else self._starts[active]
-        return [tensors[0][:first], *(tensor[:active] for tensor in tensors[1:])]
-
-    def of_trials(self, tensors: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-        active = len(tensors[-1])
-        first = tensors[0].unbind() if self._stacked else torch.split(tensors[0], self._heights[:active])
-        return list(zip(first, *(tensor.unbind() for tensor in tensors[1:]), strict=True))
-
-    def per_trial(self, values: Tensor, active: int) -> list[Tensor]:
-        v = values[:active]
-        shaped = [*[v.view(-1, 1, 1)] * self._n_layers, *[v.view(-1, 1)] * self._n_layers]
-        if not self._stacked:
-            shaped[0] = values[self._trial_of_row[: self._starts[active]]].unsqueeze(1)
-        return shaped
-
-    def squared_norms(self, tensors: Sequence[Tensor], active: int) -> Tensor:
-        squares = [tensor.square().flatten(1).sum(1) for tensor in tensors]
-        if not self._stacked:
-            rows, squares[0] = squares[0], squares[0].new_zeros(active)
-            squares[0].index_add_(0, self._trial_of_row[: len(rows)], rows)
-        return torch.stack(squares).sum(0)
+    def _products_of(self, groups: Sequence[range]) -> list[tuple[slice, slice | Tensor]]:
+        """Each group's rows of the first layer's weights, and their places among the padded units, `(K h)`."""
+        height = self._height
+        heights = self._lengths or [height] * len(self)
+        products: list[tuple[slice, slice | Tensor]] = []
+        for group in groups:
+            rows = slice(sum(heights[: group.start]), sum(heights[: group.stop]))
+            places: slice | Tensor = slice(group.start * height, group.start * height + rows.stop - rows.start)
+            if any(heights[k] < height for k in group[:-1]):  # there is padding between them
+                own = [torch.arange(k * height, k * height + heights[k]) for k in group]
+                places = torch.cat(own).to(self.tensors[0].device)
+            products.append((rows, places))
+        return products
 
     def gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         active, n = len(batch), self._n_layers
-        if len(self._leaves) != 2 * n or len(self._leaves[-1]) != active:
-            self._leaves = [part.detach().requires_grad_() for part in self.narrowed(self.tensors, active)]
-        leaves = self._leaves
-        masks = self._dropout(batch)
-        if self._stacked:
-            scores = self._rest(leaves, _stacked_first(leaves[0], leaves[n], batch.inputs[0]), masks)
-            losses, slopes = slopes_of(scores.detach(), batch)
-            return losses, list(torch.autograd.grad(scores, leaves, slopes))
-        # The first layer's gradient by hand: its product goes straight into the one place that it has for all steps.
-        units = self._first(self._groups[: len(batch.inputs)], batch.inputs, batch.classes.shape[1])
+        if not self._leaves or len(self._leaves[0]) != active:
+            later = *self.tensors[1:n], *self.tensors[n + 1 :]
+            self._leaves = [tensor[:active].detach().requires_grad_() for tensor in later]
+        units = self._first(batch.inputs, self._products, active, batch.classes.shape[1])
         if n == 1:
             losses, slopes = slopes_of(units, batch)
             others: Sequence[Tensor] = ()
         else:
-            scores = self._rest(leaves, units.requires_grad_(), masks)
+            scores = self._rest(units.requires_grad_(), self._leaves, self._dropout(batch))
             losses, slopes = slopes_of(scores.detach(), batch)
-            slopes, *others = torch.autograd.grad(scores, [units, *leaves[1:n], *leaves[n + 1 :]], slopes)
+            slopes, *others = torch.autograd.grad(scores, [units, *self._leaves], slopes)
+        # The first layer's gradient by hand: its product goes straight into the one place that it has for all steps.
         first = self._first_gradient(batch.inputs, slopes)
         return losses, [first, *others[: n - 1], slopes.sum(2), *others[n - 1 :]]
 
     @torch.no_grad()
-    def _first(self, groups: Sequence[Group], inputs: Sequence[Tensor], longest: int) -> Tensor:
-        """What comes out of the first layer, `(K, h, B)`, each group's product written to its place."""
-        active = groups[-1].end
-        units = self.tensors[0].new_zeros(active, self._height, longest)
-        rows = units.view(-1, longest)
-        for group, x in zip(groups, inputs, strict=True):
-            start, end = self._starts[group.first], self._starts[group.end]
-            weight, columns = self.tensors[0][start:end], rows[:, : len(x)]
-            if (place := self._gapless(group)) is not None:
-                torch.mm(weight, x.t(), out=columns[place])
+    def _first(
+        self,
+        inputs: list[Tensor] | Tensor,
+        products: Sequence[tuple[slice, slice | Tensor]],
+        active: int,
+        longest: int,
+    ) -> Tensor:
+        """What comes out of the first layer, `(K, h, B)`."""
+        weight, bias = self.tensors[0], self.tensors[self._n_layers][:active].unsqueeze(2)
+        if isinstance(inputs, Tensor):
+            return torch.baddbmm(bias, weight[:active], inputs.mT)
+        units = weight.new_zeros(active, self._height, longest)
+        rows, all_units = weight.view(-1, weight.shape[-1]), units.view(-1, longest)
+        for x, (own, places) in zip(inputs, products, strict=False):
+            if isinstance(places, slice):
+                torch.mm(rows[own], x.t(), out=all_units[places, : len(x)])
             else:
-                columns.index_copy_(0, self._places[start:end], weight @ x.t())
-        return units.add_(self.tensors[self._n_layers][:active].unsqueeze(2))
+                all_units[:, : len(x)].index_copy_(0, places, rows[own] @ x.t())
+        return units.add_(bias)
 
-    def _first_gradient(self, inputs: Sequence[Tensor], slopes: Tensor) -> Tensor:
+    @torch.no_grad()
+    def _first_gradient(self, inputs: list[Tensor] | Tensor, slopes: Tensor) -> Tensor:
         """That of the first layer's weights, from that of its output `(K, h, B)`."""
-        rows = slopes.reshape(-1, slopes.shape[2])
-        for group, x in zip(self._groups, inputs, strict=False):
-            start, end = self._starts[group.first], self._starts[group.end]
-            place = self._gapless(group)
-            own = rows[place] if place is not None else rows.index_select(0, self._places[start:end])
-            torch.mm(own[:, : len(x)], x, out=self._gradient[start:end])
-        return self._gradient[: self._starts[len(slopes)]]
+        [gradient, *_] = self.narrowed([self._gradient], len(slopes))
+        if isinstance(inputs, Tensor):
+            return torch.bmm(slopes, inputs, out=gradient)
+        rows, all_slopes = gradient.view(-1, gradient.shape[-1]), slopes.reshape(-1, slopes.shape[2])
+        for x, (own, places) in zip(inputs, self._products, strict=False):
+            torch.mm(all_slopes[places][:, : len(x)], x, out=rows[own])
+        return gradient
 
-    def _gapless(self, group: Group) -> slice | None:
-        """Where the group's units are among the padded ones, if there is no padding between them."""
-        rows = self._starts[group.end] - self._starts[group.first]
-        gaps = (group.end - group.first - 1) * self._height + self._heights[group.end - 1] - rows
-        return None if gaps else slice(group.first * self._height, group.first * self._height + rows)
+    def _rest(self, z: Tensor, later: Sequence[Tensor], masks: Sequence[Tensor | None] | None = None) -> Tensor:
+        """Class scores `(K, C, B)` from what came out of the first layer.
 
-    def _rest(self, tensors: Sequence[Tensor], z: Tensor, masks: Sequence[Tensor | None] | None = None) -> Tensor:
-        """Class scores `(K, C, B)` from what came out of the first layer."""
-        activation = self.nets[0].activation
-        for layer in range(1, self._n_layers):
+        Args:
+            later: the other layers' weights, then their biases.
+        """
+        activation, n = self._nets[0].activation, self._n_layers - 1
+        for layer in range(n):
             assert activation is not None  # there are hidden layers
             z = activation(z)
-            padding = self._masks[layer - 1]
-            z = z if padding is None else z * padding[: len(z)]
-            mask = None if masks is None else masks[layer - 1]
-            z = z if mask is None else z * mask
-            z = torch.baddbmm(tensors[self._n_layers + layer].unsqueeze(2), tensors[layer], z)
+            for factor in (self._padding[layer], None if masks is None else masks[layer]):
+                z = z if factor is None else z * factor[: len(z)]
+            z = torch.baddbmm(later[n + layer].unsqueeze(2), later[layer], z)
         return z
-
-    def _prepare_dropout(self, seeds: Sequence[int], like: Tensor) -> None:
-        """What one call draws all masks by: the dropping layers' units below each other, `(K, sum of h, 1)`."""
-        self._dropping_widths = [self.tensors[self._n_layers + layer].shape[1] for layer in self._dropping]
-        salts = [
-            [dropout.salt(seed, *net.calls[layer]) for layer in self._dropping]
-            for net, seed in zip(self.nets, seeds, strict=True)
-        ]
-        widths = torch.tensor(self._dropping_widths, device=like.device)
-        of_units = torch.cat([dropout.units(width, like.device) for width in self._dropping_widths])
-        self._keys = torch.tensor(salts, device=like.device).repeat_interleave(widths, dim=1).add_(of_units)
-        rates = [[net.dropouts[layer] for layer in self._dropping] for net in self.nets]
-        self._rates = dropout.Rates(rates, self._dropping_widths, like)
 
     @torch.no_grad()
     def _dropout(self, batch: Batch) -> list[Tensor | None] | None:
         """Each hidden layer's mask `(K, h, B)`, divided by the probability of staying; each trial's as drawn alone."""
         if not self._dropping:
             return None
-        nets, longest, like = self.nets[: len(batch)], batch.classes.shape[1], self.tensors[0]
+        active, longest = len(batch), batch.classes.shape[1]
         masks: list[Tensor | None] = [None] * (self._n_layers - 1)
-        if self._stacked:
-            keys = self._keys[: len(batch)].unsqueeze(2) + dropout.examples(batch.starts, longest).unsqueeze(1)
-            drawn = torch.split(self._rates.masks(keys), self._dropping_widths, dim=1)
-            for layer, mask in zip(self._dropping, drawn, strict=True):
+        if self._launch_bound:
+            drawn = self._mask_function(batch.starts, longest, active, units_first=True)
+            for layer, mask in zip(self._dropping, torch.split(drawn, self._dropping_widths, dim=1), strict=True):
                 masks[layer] = mask
             return masks
-        for layer in self._dropping:
-            masks[layer] = like.new_ones(len(nets), self.tensors[self._n_layers + layer].shape[1], longest)
-        for k, (net, random, length) in enumerate(zip(nets, self._randoms, batch.lengths, strict=False)):
-            for p, width, drawn_for in zip(net.dropouts, net.widths, masks, strict=True):
-                if drawn_for is not None and p == 1:
-                    drawn_for[k] = 0.0
-                elif drawn_for is not None and p > 0:
-                    own = like.new_empty(length, width).bernoulli_(1 - p, generator=random).div_(1 - p)
-                    drawn_for[k, :width, :length] = own.t()
+        for layer, width in zip(self._dropping, self._dropping_widths, strict=True):
+            masks[layer] = self.tensors[0].new_ones(active, width, longest)
+        for k, length in enumerate(batch.lengths):
+            for drawn_for, p, width in zip(masks, self._nets[k].dropouts, self._nets[k].widths, strict=True):
+                if drawn_for is not None and p > 0:
+                    drawn_for[k, :width, :length] = dropout.drawn(drawn_for, (length, width), p, self._randoms[k]).t()
         return masks
 
     def scores(self, x: Tensor) -> Tensor:
-        n, x = self._n_layers, x.flatten(1)
-        if self._stacked:
-            return self._rest(self.tensors, _stacked_first(self.tensors[0], self.tensors[n], x))
-        return self._rest(self.tensors, self._first([Group(0, len(self))], [x], len(x)))
-
-    @torch.no_grad()
-    def write_back(self) -> None:
-        for k in range(len(self)):
-            for parameter, part in self.parts(k, self.tensors):
-                parameter.copy_(part)
-
-
-def _stacked_first(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
-    """What comes out of a first layer `(K, h, d)`: of inputs for each trial, `(K, B, d)`, or for all, `(B, d)`."""
-    return torch.baddbmm(bias.unsqueeze(2), weight, x.expand(len(weight), -1, -1).mT)
+        n = self._n_layers
+        units = self._first([x.flatten(1)], self._product_of_all, len(self), len(x))
+        return self._rest(units, [*self.tensors[1:n], *self.tensors[n + 1 :]])
 
 
 def _masks_of_padding(nets: Sequence[Perceptron], like: Tensor) -> list[Tensor | None]:

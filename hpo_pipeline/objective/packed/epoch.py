@@ -1,12 +1,9 @@
-"""Trains several trials as one program: an epoch of all of them takes few more calls than an epoch of one.
+"""One epoch of several trials as one program: it takes few more calls than an epoch of one.
 
-A small network leaves a processor idle: most of a step is the overhead of its calls. Here the weights of K trials are
-stacked, one step is taken for all of them, and each sees just what it would see alone: its own batches, learning rate,
-momentum, dropout, and gradient. Cf. Wang et al. 2021, "HFTA", whose trials have to have equal shapes; here batch sizes
-may differ, and the widths of perceptrons.
-
-Nothing is kept between epochs: weights and optimizer states are taken from the trials' own models and optimizers
-and put back, so a trial can go on alone, elsewhere, or with others.
+A small network leaves a processor idle: most of a step is the overhead of its calls. Here one step is taken for all
+trials, and each sees just what it would see alone: its own batches, learning rate, momentum, dropout, and gradient.
+Cf. Wang et al. 2021, "HFTA", whose trials have to have equal shapes; here batch sizes may differ, and the widths of
+perceptrons.
 """
 
 from __future__ import annotations
@@ -14,51 +11,19 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from hpo_pipeline.objective.epoch import train
+from hpo_pipeline.objective.packed.batches import Batches
 from hpo_pipeline.objective.packed.dropout import Alone
-from hpo_pipeline.objective.packed.module_stack import ModuleStack, module_key
+from hpo_pipeline.objective.packed.module_stack import ModuleStack
+from hpo_pipeline.objective.packed.optimizer import PackOptimizer
 from hpo_pipeline.objective.packed.perceptron import PerceptronStack, perceptron
-from hpo_pipeline.objective.packed.stack import Stack
-from hpo_pipeline.objective.packed.stackable import is_plain
-from hpo_pipeline.objective.packed.stacked_optimizer import StackedOptimizer, structure
-from hpo_pipeline.objective.packed.waves import Epoch
-
-LARGE = 150_000
-"""Weights from which on, on a processor, padding a perceptron costs more than it saves."""
-
-
-def few_calls(device: torch.device) -> bool:
-    """Whether calls cost more than memory there, as on a GPU, and padding is cheap."""
-    return device.type != "cpu"
-
-
-def fusion_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Hashable | None:
-    """Equal for trials that can be trained together (on the same data); None for one that can't with any other."""
-    kind = structure(optimizer)
-    if kind is None or not is_plain(model, optimizer):
-        return None
-    net = perceptron(model)
-    if net is None:
-        key = module_key(model)
-        return None if key is None else (kind, key, batch_size)
-    first, last = net.linears[0], net.linears[-1]
-    n_weights = sum(weight.numel() for weight in model.parameters())
-    return (
-        kind,
-        len(net.linears),
-        repr(net.activation),
-        first.in_features,
-        last.out_features,
-        first.weight.dtype,
-        first.weight.device,
-        tuple(net.widths) if n_weights > LARGE and not few_calls(first.weight.device) else (),
-    )
+from hpo_pipeline.objective.packed.stack import Stack, launch_bound
 
 
 @dataclass(slots=True)
@@ -85,7 +50,7 @@ class Member:
 
 
 def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
-    """One epoch for one member by itself, with the random numbers that it would have among others.
+    """One epoch for one member by itself, with the random numbers that it would have in a pack.
 
     Args:
         x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.
@@ -96,37 +61,37 @@ def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
     torch.manual_seed(member.seed)
     with contextlib.ExitStack() as stack:
         forward: Callable[[Tensor], Tensor] = member.model
-        if few_calls(x.device):
+        if launch_bound(x.device):
             forward = stack.enter_context(Alone(member.model, member.seed).dropout())
         return train(forward, member.optimizer, x, y, member.order, member.batch_size, member.grad_clip)
 
 
-def train_together(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[float], Stack]:
+def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[float], Stack]:
     """One epoch for all members.
 
     Args:
         members: by batch size, the smallest first, those with the same order beside each other; they have one
-            `fusion_key`.
+            `pack_key`.
         x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.
 
     Returns:
         Each member's mean cross-entropy over the examples at the time when they were seen, and the trained stack,
         whose weights and optimizer states the members have too.
     """
-    stack, epoch = _stacked(members, x, y)
-    optimizer = StackedOptimizer(stack, [member.optimizer for member in members], each=not few_calls(x.device))
+    stack, batches = _stacked(members, x, y)
+    optimizer = PackOptimizer(stack, [member.optimizer for member in members], each=not launch_bound(x.device))
     limits = torch.tensor([member.grad_clip or math.inf for member in members], device=x.device, dtype=x.dtype)
     any_limit = bool(limits.isfinite().any())
     totals = torch.zeros(len(members), dtype=torch.float64, device=x.device)
     active = len(members)
-    for batch in epoch.batches():
+    for batch in batches:
         if len(batch) != active:
             active = len(batch)
             optimizer.narrow(active)
         losses, gradients = stack.gradients(batch)
         if any_limit:
             factors = (limits[:active] / (stack.squared_norms(gradients, active).sqrt() + 1e-6)).clamp(max=1.0)
-            for gradient, factor in zip(gradients, stack.per_trial(factors, active), strict=True):
+            for gradient, factor in zip(gradients, stack.per_trial(factors), strict=True):
                 gradient.mul_(factor)
         optimizer.step(gradients)
         if batch.counts is None:
@@ -138,21 +103,20 @@ def train_together(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[lis
     return (totals / len(members[0].order)).tolist(), stack
 
 
-def _stacked(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[Stack, Epoch]:
+def _stacked(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[Stack, Batches]:
     """The members' networks and what they see, each in the form that suits them."""
-    few = few_calls(x.device)
+    bound = launch_bound(x.device)
     sizes, orders = [member.batch_size for member in members], [member.order for member in members]
     models, seeds = [member.model for member in members], [member.seed for member in members]
     nets = [net for net in map(perceptron, models) if net is not None]
     if nets:
-        epoch = Epoch(x.flatten(1), y, sizes, orders, stacked=few)
-        return PerceptronStack(nets, epoch.groups, seeds, stacked=few), epoch
-    epoch = Epoch(x, y, sizes, orders, stacked=True)
-    return ModuleStack(models, seeds, shared=len(epoch.groups) == 1, few_calls=few), epoch
+        batches = Batches(x.flatten(1), y, sizes, orders, stacked=bound)
+        return PerceptronStack(nets, batches.groups, seeds, launch_bound=bound), batches
+    return ModuleStack(models, seeds, launch_bound=bound), Batches(x, y, sizes, orders, stacked=True)
 
 
 @torch.inference_mode()
-def evaluate_together(stack: Stack, x: Tensor, y: Tensor) -> list[tuple[float, float]]:
+def evaluate_pack(stack: Stack, x: Tensor, y: Tensor) -> list[tuple[float, float]]:
     """Each trial's error and mean cross-entropy over all examples of `x`."""
     wrong = torch.zeros(len(stack), dtype=torch.int64, device=x.device)
     total = torch.zeros(len(stack), dtype=torch.float64, device=x.device)

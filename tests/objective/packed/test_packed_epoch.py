@@ -1,4 +1,4 @@
-"""Trials trained together have the numbers that they have alone."""
+"""Trials in a pack have the numbers that they have alone."""
 
 import copy
 import dataclasses
@@ -8,7 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hpo_pipeline.objective.packed import fused  # noqa: E402
+from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
+from hpo_pipeline.objective.packed.key import pack_key  # noqa: E402
 from hpo_pipeline.objective.packed.perceptron import PerceptronStack  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
@@ -109,12 +110,12 @@ def started(training, configs):
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_three_epochs_together_are_three_epochs_alone(training, name):
+def test_three_epochs_in_a_pack_are_three_epochs_alone(training, name):
     alone, together = started(training, PACKS[name]), started(training, PACKS[name])
-    assert len({training.fusion_key(state) for state in together}) == 1
+    assert len({training.pack_key(state) for state in together}) == 1
     for _ in range(3):
         expected = [training.advance(state) for state in alone]
-        for one, other in zip(expected, training.advance_together(together), strict=True):
+        for one, other in zip(expected, training.advance_pack(together), strict=True):
             assert other == pytest.approx(one, rel=1e-9)
 
 
@@ -128,33 +129,33 @@ MODELS = {
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_is_trained_together_by_every_optimizer(training, model, name):
+def test_every_model_is_trained_in_a_pack_by_every_optimizer(training, model, name):
     configs = [config(MODELS[model], optimizer(name, lr=0.03 / 4**i)) for i in range(3)]
     alone, together = started(training, configs), started(training, configs)
     for _ in range(3):
         expected = [training.advance(state) for state in alone]
-        assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
+        assert training.advance_pack(together) == [pytest.approx(one, rel=1e-9) for one in expected]
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_three_epochs_together_in_few_calls_are_three_epochs_alone(training, name, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: True)
-    test_three_epochs_together_are_three_epochs_alone(training, name)
+def test_three_epochs_in_a_launch_bound_pack_are_three_epochs_alone(training, name, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: True)
+    test_three_epochs_in_a_pack_are_three_epochs_alone(training, name)
 
 
 def test_a_trial_goes_on_alone_after_a_pack_and_in_a_pack_after_alone(training, tmp_path):
     name = "mlp, Adam with its own betas, epsilon and decay"
     alone, mixed = started(training, PACKS[name]), started(training, PACKS[name])
-    training.advance_together(mixed)
+    training.advance_pack(mixed)
     training.save(mixed[1], tmp_path / "1.ckpt")
     mixed[1] = training.load(tmp_path / "1.ckpt", PACKS[name][1], 8)
     training.advance(mixed[1])
-    last = training.advance_together([mixed[0], mixed[2]])
+    last = training.advance_pack([mixed[0], mixed[2]])
     for _ in range(2):
         expected = [training.advance(state) for state in alone]
     assert last[0] == pytest.approx(expected[0], rel=1e-9)
     assert last[1] == pytest.approx(expected[2], rel=1e-9)
-    final = training.advance_together(mixed[:2])[1]
+    final = training.advance_pack(mixed[:2])[1]
     assert final == pytest.approx(training.advance(alone[1]), rel=1e-9)
 
 
@@ -164,7 +165,7 @@ def test_trials_at_different_epochs_see_their_own_data_order(training):
     for states in (alone, together):
         training.advance(states[0])
     expected = [training.advance(state) for state in alone]
-    assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
+    assert training.advance_pack(together) == [pytest.approx(one, rel=1e-9) for one in expected]
 
 
 def test_gradients_are_clipped_for_each_trial(training):
@@ -174,13 +175,13 @@ def test_gradients_are_clipped_for_each_trial(training):
     ]
     alone, together = started(training, configs), started(training, configs)
     expected = [training.advance(state) for state in alone]
-    assert training.advance_together(together) == [pytest.approx(one, rel=1e-9) for one in expected]
+    assert training.advance_pack(together) == [pytest.approx(one, rel=1e-9) for one in expected]
 
 
 @pytest.mark.parametrize("final", [False, True])
-@pytest.mark.parametrize("few_calls", [False, True])
-def test_schedules_clipping_dropout_and_breaks_go_together(few_calls, final, monkeypatch, tmp_path):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+@pytest.mark.parametrize("launch_bound", [False, True])
+def test_schedules_clipping_dropout_and_breaks_in_one_pack(launch_bound, final, monkeypatch, tmp_path):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     objective = Training(device="cpu", threads=1, final=final)
     configs = [
         {
@@ -193,23 +194,23 @@ def test_schedules_clipping_dropout_and_breaks_go_together(few_calls, final, mon
     for epoch in range(4):
         expected = [objective.advance(state) for state in alone]
         first = [objective.advance(together[0])] if epoch == 2 else []  # one alone for a while
-        found = [*first, *objective.advance_together(together[len(first) :])]
+        found = [*first, *objective.advance_pack(together[len(first) :])]
         assert found == [pytest.approx(metrics, rel=2e-3) for metrics in expected]
         for i, state in enumerate(together):
             objective.save(state, tmp_path / f"{i}.ckpt")
             together[i] = objective.load(tmp_path / f"{i}.ckpt", configs[i], 7 + i)
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
+@pytest.mark.parametrize("launch_bound", [False, True])
 @pytest.mark.parametrize("sizes", [(32, 32, 32), (8, 32, 64)])
-def test_a_diverged_trial_touches_no_bit_of_its_neighbours(sizes, few_calls, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+def test_a_diverged_trial_touches_no_bit_of_its_neighbours(sizes, launch_bound, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
 
     def neighbours(lr):
         objective = Training(device="cpu", threads=1)
         configs = [config(mlp(), optimizer("SGD", lr=r), b) for r, b in zip((0.1, lr, 0.05), sizes, strict=True)]
         states = started(objective, configs)
-        metrics = [objective.advance_together(states) for _ in range(2)][-1]
+        metrics = [objective.advance_pack(states) for _ in range(2)][-1]
         return metrics, [p.clone() for i in (0, 2) for p in states[i].model.parameters()]
 
     sane, weights = neighbours(0.1)
@@ -224,7 +225,7 @@ def test_padded_units_stay_zero(training):
     configs = [config(mlp(4, 12), optimizer("AdamW", lr=0.1)), config(mlp(16, 3), optimizer("AdamW", lr=0.1), 64)]
     states = started(training, configs)
     data = states[0].data
-    _, stack = fused.train_together(training._members(states), data.x_train, data.y_train)
+    _, stack = packed_epoch.train_pack(training._members(states), data.x_train, data.y_train)
     _, second, last, first_bias, second_bias, _ = stack.tensors
     assert first_bias[0, 4:].abs().max() == second_bias[1, 3:].abs().max() == 0
     assert second[0, :, 4:].abs().max() == second[1, 3:].abs().max() == 0
@@ -232,20 +233,20 @@ def test_padded_units_stay_zero(training):
     assert second[0, :, :4].abs().max() > 0
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
-def test_each_trial_drops_its_own_share_of_its_units(few_calls, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+@pytest.mark.parametrize("launch_bound", [False, True])
+def test_each_trial_drops_its_own_share_of_its_units(launch_bound, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     drawn = []
     rest = PerceptronStack._rest
 
-    def seen(stack, tensors, z, dropout=None):
+    def seen(stack, z, later, dropout=None):
         drawn.extend([] if dropout is None else [dropout[0].clone()])
-        return rest(stack, tensors, z, dropout)
+        return rest(stack, z, later, dropout)
 
     monkeypatch.setattr(PerceptronStack, "_rest", seen)
     objective = Training(device="cpu", threads=1)
     shares = (0.0, 0.5, 0.75)  # 1 / (1 - p) is exact
-    objective.advance_together(started(objective, [config(mlp(dropout_1=p), optimizer("SGD", lr=0.1)) for p in shares]))
+    objective.advance_pack(started(objective, [config(mlp(dropout_1=p), optimizer("SGD", lr=0.1)) for p in shares]))
     masks = torch.cat([mask.flatten(2) for mask in drawn], dim=2)  # 16 units of 1,078 images or more each
     for mask, p in zip(masks, shares, strict=True):
         assert set(mask.unique().tolist()) == ({1.0} if p == 0 else {0.0, 1 / (1 - p)})
@@ -260,9 +261,9 @@ def test_each_trial_drops_its_own_share_of_its_units(few_calls, monkeypatch):
         config(mlp(activation="tanh"), optimizer("SGD", lr=0.1)),  # another activation
     ],
 )
-def test_what_can_not_be_stacked_has_another_key(training, odd):
+def test_what_can_not_be_in_one_pack_has_another_key(training, odd):
     usual = [config(SOFTMAX, optimizer("SGD", lr=0.1)), config(mlp(), optimizer("SGD", lr=0.1))]
-    keys = {training.fusion_key(state) for state in started(training, [*usual, odd])}
+    keys = {training.pack_key(state) for state in started(training, [*usual, odd])}
     assert len(keys) == 3
 
 
@@ -271,19 +272,20 @@ def test_what_can_not_be_stacked_has_another_key(training, odd):
     [
         ("SGD", {"momentum": 0.9, "dampening": 0.5}),
         ("Adam", {"amsgrad": True}),
+        ("Adam", {"eps": 0.0}),
         ("SGD", {"maximize": True}),
         ("RMSprop", {}),
     ],
 )
-def test_an_optimizer_that_is_not_known_to_stack_is_trained_alone(kind, keys):
+def test_an_optimizer_that_is_not_known_in_packs_is_trained_alone(kind, keys):
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
-    assert fused.fusion_key(model, getattr(torch.optim, kind)(model.parameters(), lr=0.1, **keys), 32) is None
+    assert pack_key(model, getattr(torch.optim, kind)(model.parameters(), lr=0.1, **keys), 32) is None
 
 
 def test_measuring_the_gain_changes_no_trial(training):
     states = started(training, PACKS["softmax, batch sizes"])
     before = copy.deepcopy([state.model.state_dict() for state in states])
-    assert training.fusion_gain(states) > 0
+    assert training.pack_gain(states) > 0
     for state, weights in zip(states, before, strict=True):
         assert all(torch.equal(value, weights[name]) for name, value in state.model.state_dict().items())
         assert not state.optimizer.state

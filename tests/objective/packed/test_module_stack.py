@@ -1,4 +1,4 @@
-"""Networks of any architecture, trained together, have the numbers that they have alone."""
+"""Networks of any architecture, trained in a pack, have the numbers that they have alone."""
 
 import math
 
@@ -10,8 +10,8 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
-from hpo_pipeline.objective.packed import fused  # noqa: E402
-from hpo_pipeline.objective.packed.module_stack import module_key  # noqa: E402
+from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
+from hpo_pipeline.objective.packed.key import module_key  # noqa: E402
 
 
 class Residual(nn.Module):
@@ -56,13 +56,14 @@ def trained(models, optimizer, examples, *, together, orders=None):
         for model in models:
             model.train()
         members = [
-            fused.Member(*parts, 16, seed, None) for *parts, seed in zip(models, optimizers, order_of, own, strict=True)
+            packed_epoch.Member(*parts, 16, seed, None)
+            for *parts, seed in zip(models, optimizers, order_of, own, strict=True)
         ]
         if together:
-            losses, stack = fused.train_together(members, x, y)
-            scores = fused.evaluate_together(stack, x_validation, y_validation)
+            losses, stack = packed_epoch.train_pack(members, x, y)
+            scores = packed_epoch.evaluate_pack(stack, x_validation, y_validation)
         else:
-            losses = [fused.train_alone(member, x, y) for member in members]
+            losses = [packed_epoch.train_alone(member, x, y) for member in members]
             scores = [evaluate(model.eval(), x_validation, y_validation) for model in models]
         seen += [losses, *map(list, zip(*scores, strict=True))]
     tensors = [tensor.double().clone() for model in models for tensor in model.state_dict().values()]
@@ -84,10 +85,10 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
+@pytest.mark.parametrize("launch_bound", [False, True])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_three_epochs_together_are_three_epochs_alone(examples, name, few_calls, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+def test_three_epochs_in_a_pack_are_three_epochs_alone(examples, name, launch_bound, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     alone, states = trained(models(3), OPTIMIZERS[name], examples, together=False)
     together, others = trained(models(3), OPTIMIZERS[name], examples, together=True)
     assert together == [pytest.approx(values, rel=1e-9) for values in alone]
@@ -105,9 +106,9 @@ class Sum(nn.Linear):
         return super().forward(x.flatten(1) * (self.scale + self.more))
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
-def test_weights_that_are_added_up_take_their_steps_apart(examples, few_calls, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+@pytest.mark.parametrize("launch_bound", [False, True])
+def test_weights_that_are_added_up_take_their_steps_apart(examples, launch_bound, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
 
     def decayed(weights):
         return torch.optim.SGD(weights, lr=0.1, weight_decay=0.1)
@@ -122,9 +123,9 @@ def test_weights_that_are_added_up_take_their_steps_apart(examples, few_calls, m
     assert all(torch.allclose(a, b, rtol=1e-9) for a, b in zip(states, others, strict=True))
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
-def test_each_trial_drops_what_it_drops_alone(examples, few_calls, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+@pytest.mark.parametrize("launch_bound", [False, True])
+def test_each_trial_drops_what_it_drops_alone(examples, launch_bound, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     rates = [0.0, 0.3, 0.6]
     alone, _ = trained(models(3, dropout=rates), OPTIMIZERS["SGD"], examples, together=False)
     together, _ = trained(models(3, dropout=rates), OPTIMIZERS["SGD"], examples, together=True)
@@ -141,17 +142,17 @@ def test_trials_at_different_epochs_see_their_own_data_order(examples):
     assert together == [pytest.approx(values, rel=1e-9) for values in alone]
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
-def test_each_trial_drops_its_own_share(examples, few_calls, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+@pytest.mark.parametrize("launch_bound", [False, True])
+def test_each_trial_drops_its_own_share(examples, launch_bound, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     pack = [nn.Sequential(nn.Dropout(p), nn.Flatten(), nn.Linear(36, 3)) for p in (0.0, 0.5, 0.75)]
     members = [
-        fused.Member(model, OPTIMIZERS["SGD"](model.parameters()), torch.arange(50), 50, seed, None)
+        packed_epoch.Member(model, OPTIMIZERS["SGD"](model.parameters()), torch.arange(50), 50, seed, None)
         for seed, model in enumerate(pack)
     ]
-    stack, epoch = fused._stacked(members, torch.ones(50, 1, 6, 6), examples[1])
-    (batch,) = epoch.batches()
-    (masks,) = stack._dropout(batch)
+    stack, batches = packed_epoch._stacked(members, torch.ones(50, 1, 6, 6), examples[1])
+    (batch,) = batches
+    (masks,) = stack._dropout(batch.inputs[0], batch.starts)
     for mask, p in zip(masks, (0.0, 0.5, 0.75), strict=True):
         assert set(mask.unique().tolist()) == ({1.0} if p == 0 else {0.0, 1 / (1 - p)})
         assert float((mask == 0).double().mean()) == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / mask.numel()))
@@ -175,7 +176,7 @@ def test_a_diverged_trial_touches_no_bit_of_its_neighbours(examples, wild):
     assert all(torch.equal(a, b) for pair in zip(bits, others, strict=True) for a, b in zip(*pair, strict=True))
 
 
-def test_equal_layers_fit_together_whatever_their_weights_and_rates_of_dropout():
+def test_equal_layers_fit_in_one_pack_whatever_their_weights_and_rates_of_dropout():
     assert module_key(Residual(dropout=0.5)) == module_key(Residual()) is not None
     assert hash(module_key(Residual()))
 
@@ -201,7 +202,7 @@ class Keeps(nn.Linear):
         (Keeps({"a": [1, 2]}), Keeps({"a": [1, 3]})),
     ],
 )
-def test_what_differs_does_not_fit_together(one, other):
+def test_what_differs_does_not_fit_in_one_pack(one, other):
     assert module_key(one) != module_key(other)
 
 

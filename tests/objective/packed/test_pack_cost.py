@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hpo_pipeline.objective.device import free_memory  # noqa: E402
-from hpo_pipeline.objective.packed.fusion_cost import LARGEST, FusionCost, _Watch  # noqa: E402
+from hpo_pipeline.objective.packed.cost import LARGEST, PackCost, _Watch  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
 GB = 1e9
@@ -15,7 +15,7 @@ GB = 1e9
 
 def cost(a, b, alone=1.0, each=1.0, fixed=0.0, free=GB):
     """Of packs that take a + b k seconds and fixed + each k bytes."""
-    return FusionCost(alone, {k: a + b * k for k in (1, 2, 4)}, {k: fixed + each * k for k in (1, 2, 4)}, free)
+    return PackCost(alone, {k: a + b * k for k in (1, 2, 4)}, {k: fixed + each * k for k in (1, 2, 4)}, free)
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_a_pack_is_the_smallest_whose_cost_per_trial_is_within_a_tenth_of_its_li
 
 
 def test_noise_that_makes_more_trials_faster_is_taken_for_trials_that_cost_nothing():
-    measured = FusionCost(1.0, {1: 1.2, 2: 1.1, 4: 1.0}, {1: 1.0, 2: 2.0, 4: 4.0}, GB)
+    measured = PackCost(1.0, {1: 1.2, 2: 1.1, 4: 1.0}, {1: 1.0, 2: 2.0, 4: 4.0}, GB)
     assert measured.best_size() == LARGEST
     assert measured.gain(4) == pytest.approx(4 / 1.1)
 
 
-def test_the_gain_is_the_time_one_by_one_over_the_time_together():
+def test_the_gain_is_the_time_one_by_one_over_that_of_the_pack():
     assert cost(1.0, 0.5, alone=0.9).gain(8) == pytest.approx(0.9 * 8 / 5)
 
 
@@ -58,8 +58,8 @@ def test_a_pack_takes_at_most_four_fifths_of_its_share_of_the_memory(free, shari
     assert cost(1.0, 0.0, each=5.0, free=free).best_size(sharing) == size
 
 
-def test_what_was_measured_is_told_in_milliseconds():
-    assert cost(1e-3, 25e-6, alone=0.8e-3).describe() == "0.8 ms a step for one, 1.1 ms for four together"
+def test_what_was_measured_is_described_in_milliseconds():
+    assert cost(1e-3, 25e-6, alone=0.8e-3).describe() == "0.8 ms a step for one, 1.1 ms for a pack of four"
 
 
 def config(lr, batch_size=32):
@@ -75,9 +75,9 @@ def config(lr, batch_size=32):
 def test_measuring_changes_no_trial(n):
     objective = Training(device="cpu", threads=1)
     states = [objective.start(config(0.01 * i, 16 * i), i) for i in range(1, n + 1)]
-    objective.advance_together(states)
+    objective.advance_pack(states)
     before = copy.deepcopy([(state.model.state_dict(), state.optimizer.state_dict()) for state in states])
-    measured = objective.fusion_cost(states)
+    measured = objective.pack_cost(states)
     assert list(measured.seconds) == list(measured.memory) == [1, 2, 4]
     for state, (model, optimizer) in zip(states, before, strict=True):
         now = state.optimizer.state_dict()["state"]
@@ -90,8 +90,8 @@ def test_the_memory_of_a_trial_is_at_least_its_weights_and_states_three_times(k)
     # Its own, those of a paused one, and those in the pack: 64·8+8, 8·8+8 and 8·10+10 weights, and Adam's two of each.
     objective = Training(device="cpu", threads=1)
     states = [objective.start(config(0.01), i) for i in range(4)]
-    objective.advance_together(states)
-    memory = objective.fusion_cost(states).memory
+    objective.advance_pack(states)
+    memory = objective.pack_cost(states).memory
     assert memory[k] >= k * 3 * 3 * (520 + 72 + 90) * 4
 
 

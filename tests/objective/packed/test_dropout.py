@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from hpo_pipeline.objective.packed import dropout, fused  # noqa: E402
+from hpo_pipeline.objective.packed import dropout  # noqa: E402
+from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
 
 M = 1 << 64
@@ -36,8 +37,10 @@ def test_the_mixing_is_that_of_splitmix64():
 
 def test_a_mask_is_the_function_of_seed_step_example_and_unit_that_is_documented():
     salts, starts = [3, (1 << 62) + 5], [0, 96]
-    keys = dropout.keys_of(torch.tensor(salts), torch.tensor(starts), (4, 5))
-    masks = dropout.Rates([[0.3], [0.75]], [1], torch.zeros((), dtype=torch.float64)).masks(keys)
+    like = torch.zeros((), dtype=torch.float64)
+    function = dropout.MaskFunction([[salt] for salt in salts], [[0.3], [0.75]], [5], like)
+    masks = function(torch.tensor(starts), 4, 2)
+    assert torch.equal(function(torch.tensor(starts), 4, 2, units_first=True), masks.mT)
     for k, p in enumerate((0.3, 0.75)):
         for b in range(4):
             for u in range(5):
@@ -54,14 +57,8 @@ def _signed(number):
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_every_unit_example_and_step_drops_its_share(p):
     n = 256
-    keys = dropout.keys_of(torch.tensor([11]), torch.tensor([0]), (n, n))
-    kept = dropout.Rates([[p]], [1], torch.zeros(())).masks(keys)[0] > 0
-    later = (
-        dropout.Rates([[p]], [1], torch.zeros(())).masks(
-            dropout.keys_of(torch.tensor([11]), torch.tensor([n]), (n, n))
-        )[0]
-        > 0
-    )
+    function = dropout.MaskFunction([[11]], [[p]], [n], torch.zeros(()))
+    kept, later = (function(torch.tensor([start]), n, 1)[0] > 0 for start in (0, n))
     deviation = math.sqrt(p * (1 - p) / n)
     for share in (kept.float().mean(0), kept.float().mean(1), later.float().mean(0)):
         assert (share - (1 - p)).abs().max() < 5 * deviation
@@ -73,8 +70,7 @@ def test_every_unit_example_and_step_drops_its_share(p):
 
 
 def test_a_rate_of_one_drops_everything_and_a_rate_of_zero_nothing():
-    keys = dropout.keys_of(torch.tensor([1, 2]), torch.tensor([0]), (50, 50))
-    masks = dropout.Rates([[0.0], [1.0]], [1], torch.zeros(())).masks(keys)
+    masks = dropout.MaskFunction([[1], [2]], [[0.0], [1.0]], [50], torch.zeros(()))(torch.tensor([0]), 50, 2)
     assert (masks[0] == 1).all()
     assert (masks[1] == 0).all()
 
@@ -136,11 +132,11 @@ PARTNERS = {
 }
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
+@pytest.mark.parametrize("launch_bound", [False, True])
 @pytest.mark.parametrize("kind", OWN)
-def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(kind, few_calls, monkeypatch):
+def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(kind, launch_bound, monkeypatch):
     """In float32, where another mask for a single unit would show."""
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     objective = Training(device="cpu", threads=1)
     curves = []
     for partners in PARTNERS[kind]:
@@ -150,7 +146,7 @@ def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(
             if len(states) == 1:
                 curves.append([objective.advance(states[0]) for _ in range(2)])
             else:
-                curves.append([objective.advance_together(states)[place] for _ in range(2)])
+                curves.append([objective.advance_pack(states)[place] for _ in range(2)])
     for curve in curves[1:]:
         assert curve == [pytest.approx(metrics, rel=1e-4) for metrics in curves[0]]
     other_seed = objective.start(OWN[kind][0], 8)
@@ -158,9 +154,9 @@ def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(
 
 
 def test_torchs_own_dropout_is_back_after_an_epoch_that_failed(monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: True)
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: True)
     model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
-    member = fused.Member(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.arange(4), 2, 0, None)
+    member = packed_epoch.Member(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.arange(4), 2, 0, None)
     with pytest.raises(RuntimeError):
-        fused.train_alone(member, torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64))
+        packed_epoch.train_alone(member, torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64))
     assert "forward" not in vars(model[1])

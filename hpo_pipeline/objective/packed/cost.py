@@ -1,4 +1,4 @@
-"""What it costs to train k trials together, how many are best, and what a pack gains: measured on copies.
+"""What it costs to train k trials as a pack, how many are best, and what a pack gains: measured on copies.
 
 Seconds of a step and bytes are taken to be lines in k, fitted to k = 1, 2, 4:  t(k) = a + b k,  m(k) = c + d k.
 
@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hpo_pipeline.objective.device import free_memory
-from hpo_pipeline.objective.packed.fused import Member, evaluate_together, train_alone, train_together
+from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
 from hpo_pipeline.objective.packed.stack import Stack
 
 SIZES = (1, 2, 4)
@@ -44,12 +44,12 @@ _TRIED_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class FusionCost:
+class PackCost:
     """What was measured.
 
     Attributes:
         alone: seconds of a step of one trial by itself.
-        seconds: k -> of a step of k trials together.
+        seconds: k -> of a step of a pack of k trials.
         memory: k -> bytes of k trials.
         free: bytes that were there for them.
     """
@@ -71,12 +71,12 @@ class FusionCost:
         return size
 
     def gain(self, size: int) -> float:
-        """How many times as fast so many trials are together as one by one."""
+        """How many times as fast a pack of so many trials is as one by one."""
         shared, each = _line(self.seconds)
         return self.alone * size / (shared + each * size)
 
     def describe(self) -> str:
-        return f"{1000 * self.alone:.2g} ms a step for one, {1000 * self.seconds[_TRIALS]:.2g} ms for four together"
+        return f"{1000 * self.alone:.2g} ms a step for one, {1000 * self.seconds[_TRIALS]:.2g} ms for a pack of four"
 
 
 def _line(values: Mapping[int, float]) -> tuple[float, float]:
@@ -85,71 +85,65 @@ def _line(values: Mapping[int, float]) -> tuple[float, float]:
     return (intercept, slope) if slope > 0 else (sum(values.values()) / len(values), 0.0)
 
 
-def measure(members: Sequence[Member], x: Tensor, y: Tensor) -> FusionCost:
+def measure_cost(members: Sequence[Member], x: Tensor, y: Tensor) -> PackCost:
     """Trains copies of four members in groups of 1, 2 and 4, so that each counts as much in all, and each by itself.
 
     Args:
-        members: as `train_together` takes them.
+        members: as `train_pack` takes them.
         x, y: all training examples.
     """
     members = [member.copied(member.order) for member in members]
     groups = [members[i :: _TRIALS // k] for k in SIZES for i in range(_TRIALS // k)]
-    runs: list[Callable[[int], object]] = [partial(_together, group, x, y) for group in groups]
+    runs: list[Callable[[int], object]] = [partial(_packed, group, x, y) for group in groups]
     runs += [partial(_alone, member, x, y) for member in members]
     few = max(1, min(members[-1].batch_size, len(members[0].order) // 2))
-    clock = _clock(x)
-    _together(members, x, y, few)  # the first time includes what is done once
-    began = clock()
-    _together(members, x, y, few)
-    affordable = int(_SECONDS / len(runs) / _REPEATS / (clock() - began))
+    _packed(members, x, y, few)  # the first time includes what is done once
+    affordable = int(_SECONDS / len(runs) / _REPEATS / _seconds(lambda: _packed(members, x, y, few), x))
     many = min(len(members[0].order), few * (1 + max(1, min(_STEPS, affordable))))
     fastest = [{few: math.inf, many: math.inf} for _ in runs]
     for _ in range(_REPEATS):  # in turn, so that what slows the machine down for a while slows down all
         for run, times in zip(runs, fastest, strict=True):
             for n in (few, many):
-                began = clock()
-                run(n)
-                times[n] = min(times[n], clock() - began)
+                times[n] = min(times[n], _seconds(partial(run, n), x))
     # The difference leaves out what is done once an epoch: stacking the weights, and putting them back.
     steps = (many - few) / members[0].batch_size
     seconds = [max(0.0, times[many] - times[few]) / steps for times in fastest]
-    together = {k: mean(s for s, group in zip(seconds, groups, strict=False) if len(group) == k) for k in SIZES}
+    packed = {k: mean(s for s, group in zip(seconds, groups, strict=False) if len(group) == k) for k in SIZES}
     memory = {len(group): _bytes(group, few, x, y) for group in groups}
-    return FusionCost(mean(seconds[len(groups) :]), together, memory, free_memory(x.device))
+    return PackCost(mean(seconds[len(groups) :]), packed, memory, free_memory(x.device))
 
 
-def gain(members: Sequence[Member], x: Tensor, y: Tensor) -> float:
-    """How many times as fast these very trials are together as one by one; alone, a few of them stand for all.
+def measure_gain(members: Sequence[Member], x: Tensor, y: Tensor) -> float:
+    """How many times as fast these very trials are as a pack as one by one; there, a few of them stand for all.
 
     Args:
-        members: as `train_together` takes them; copies are trained, for a few steps.
+        members: as `train_pack` takes them; copies are trained, for a few steps.
         x, y: all training examples.
     """
     members = [member.copied(member.order) for member in members]
     n = min(len(members[0].order), _TRIED_STEPS * members[-1].batch_size)
     sample = [members[i] for i in sorted({0, len(members) // 2, len(members) - 1})]
-    clock = _clock(x)
-    alone = together = math.inf
+    alone = packed = math.inf
     for _ in range(2):  # the first time includes what is done once
-        began = clock()
-        for member in sample:
-            _alone(member, x, y, n)
-        middle = clock()
-        _together(members, x, y, n)
-        alone = min(alone, (middle - began) * len(members) / len(sample))
-        together = min(together, clock() - middle)
-    return alone / together
+        some = sum(_seconds(partial(_alone, member, x, y, n), x) for member in sample)
+        alone = min(alone, some * len(members) / len(sample))
+        packed = min(packed, _seconds(lambda: _packed(members, x, y, n), x))
+    return alone / packed
 
 
-def _clock(x: Tensor) -> Callable[[], float]:
-    """On one core, its own time: what else runs on the machine does not count."""
-    return time.thread_time if x.device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+def _seconds(run: Callable[[], object], x: Tensor) -> float:
+    """What `run` takes; on one core, its own time: what else runs on the machine does not count."""
+    one_core = x.device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.thread_time if one_core else time.perf_counter
+    began = clock()
+    run()
+    return clock() - began
 
 
-def _together(group: Sequence[Member], x: Tensor, y: Tensor, n: int) -> Stack:
+def _packed(group: Sequence[Member], x: Tensor, y: Tensor, n: int) -> Stack:
     """Trains on the first `n` examples. Ends when the device has: the losses are numbers then."""
     orders = {id(member.order): member.order[:n] for member in group}
-    return train_together([replace(member, order=orders[id(member.order)]) for member in group], x, y)[1]
+    return train_pack([replace(member, order=orders[id(member.order)]) for member in group], x, y)[1]
 
 
 def _alone(member: Member, x: Tensor, y: Tensor, n: int) -> float:
@@ -163,8 +157,8 @@ def _bytes(group: Sequence[Member], n: int, x: Tensor, y: Tensor) -> float:
         torch.cuda.reset_peak_memory_stats(x.device)
     before = torch.cuda.memory_allocated(x.device) if cuda else 0
     with contextlib.nullcontext() if cuda else _Watch() as watch:
-        stack = _together(group, x, y, n)
-        evaluate_together(stack, x[: stack.evaluation_batch], y[: stack.evaluation_batch])
+        stack = _packed(group, x, y, n)
+        evaluate_pack(stack, x[: stack.evaluation_batch], y[: stack.evaluation_batch])
     most = watch.most if watch else torch.cuda.max_memory_allocated(x.device) - before
     return most + 2 * sum(_resident(member) for member in group)
 

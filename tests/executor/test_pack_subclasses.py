@@ -37,8 +37,8 @@ class Counted(Training):
     def advance(self, state):
         return {**super().advance(state), "epoch": float(state.resource)}
 
-    def advance_together(self, states):
-        metrics = super().advance_together(states)
+    def advance_pack(self, states):
+        metrics = super().advance_pack(states)
         return [{**one, "epoch": float(state.resource)} for one, state in zip(metrics, states, strict=True)]
 
 
@@ -79,7 +79,7 @@ def run(make, folder, kind):
         (
             "Smoothed",
             [
-                "trials go one by one: Smoothed has an advance of its own, and no advance_together that goes with it",
+                "trials go one by one: Smoothed has an advance of its own, and no advance_pack that goes with it",
             ],
         ),
         ("Counted", []),
@@ -87,7 +87,7 @@ def run(make, folder, kind):
 )
 def test_an_objective_with_another_loss_trains_by_it_in_a_pack(kind, said, tmp_path, monkeypatch):
     trust.trust((__name__,))
-    monkeypatch.setattr(Training, "fusion_gain", lambda *_: 2.0)
+    monkeypatch.setattr(Training, "pack_gain", lambda *_: 2.0)
     alone, _ = run(SerialExecutor, tmp_path / "alone", kind)
     together, notices = run(lambda setup: FusedExecutor(setup, n_workers=1), tmp_path / "together", kind)
     for trial_id, curve in alone.items():

@@ -1,4 +1,4 @@
-"""SGD, Adam and AdamW for a stack of trials, each with its own hyperparameters and its own count of steps.
+"""SGD, Adam and AdamW for a pack of trials, each with its own hyperparameters and its own count of steps.
 
 The formulas are torch.optim's; Kingma & Ba 2015 (Adam) and Loshchilov & Hutter 2019 (AdamW).
 """
@@ -22,19 +22,19 @@ _BUFFERS: dict[type, tuple[str, ...]] = {
 
 
 def structure(optimizer: torch.optim.Optimizer) -> Hashable | None:
-    """The kind of optimizer, if it is one of those here in a form that can be stacked; else None."""
+    """The kind of optimizer, if it is one of those here; None for any other, and for options that aren't here."""
     kind = type(optimizer)
     if kind not in _BUFFERS or len(optimizer.param_groups) != 1:
         return None
     group = optimizer.param_groups[0]
     unusual = ("amsgrad", "maximize", "dampening", "capturable", "differentiable")
-    if any(group.get(key) for key in unusual):
+    if any(group.get(key) for key in unusual) or group.get("eps") == 0:  # then Adam would divide padding by zero
         return None
     # Adam(decoupled_weight_decay=True) is AdamW.
     return kind, bool(group.get("decoupled_weight_decay", False))
 
 
-class StackedOptimizer:
+class PackOptimizer:
     """Takes the steps of all trials of a stack.
 
     Args:
@@ -92,7 +92,7 @@ class StackedOptimizer:
             moments = (self._stack.of_trials(buffers) for buffers in self._narrowed.values())
             self._own = list(zip(self._stack.of_trials(self._tensors), *moments, strict=True))
         else:
-            self._shaped = {key: self._stack.per_trial(value, active) for key, value in self._values.items()}
+            self._shaped = {key: self._stack.per_trial(value[:active]) for key, value in self._values.items()}
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
@@ -154,7 +154,7 @@ class StackedOptimizer:
             "kept": 1 - values["lr"] * values["weight_decay"],
         }
         dtype = self._tensors[0].dtype
-        shaped = {key: self._stack.per_trial(value.to(dtype), self._active) for key, value in factors.items()}
+        shaped = {key: self._stack.per_trial(value[: self._active].to(dtype)) for key, value in factors.items()}
         for i, (weight, gradient) in enumerate(zip(self._tensors, gradients, strict=True)):
             if self._any_decay and self._decoupled:
                 weight.mul_(shaped["kept"][i])

@@ -12,9 +12,10 @@ from torch.nn.utils import parametrizations, parametrize  # noqa: E402
 from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 
 from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
-from hpo_pipeline.objective.packed import fused  # noqa: E402
+from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
+from hpo_pipeline.objective.packed.key import pack_key  # noqa: E402
 
-TOGETHER, ALONE = "together", "alone"
+PACKED, ALONE = "packed", "alone"
 
 
 class Net(nn.Sequential):
@@ -77,6 +78,32 @@ class InPlace(nn.Module):
         x = self.first(x)
         self.drop(x)
         return self.last(x)
+
+
+class ActivationInPlace(nn.Module):
+    """Keeps nothing of what comes before the activation, as layers that follow a convolution often do."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.relu, self.last = nn.Linear(4, 6), nn.ReLU(inplace=True), nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = self.first(x)
+        self.relu(x)
+        return self.last(x)
+
+
+class InputInPlace(nn.Module):
+    """Changes the batch that it is given, in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.last = nn.Dropout(0.3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        if self.training:
+            x.mul_(2).add_(1)
+        return self.last(self.drop(x))
 
 
 class WholeExamples(nn.Module):
@@ -182,25 +209,43 @@ def scheduled(model, optimizer):
 
 
 CASES = {
-    "as it is": (changed(lambda model, optimizer: None), TOGETHER),
-    "a module as it is": (changed(lambda model, optimizer: None, Unlayered), TOGETHER),
-    "another forward of the whole": (lambda: (model := Tempered(), sgd(model)), TOGETHER),
-    "another train of the whole": (lambda: (model := Frozen(), sgd(model)), TOGETHER),
+    "as it is": (changed(lambda model, optimizer: None), PACKED),
+    "a module as it is": (changed(lambda model, optimizer: None, Unlayered), PACKED),
+    "another forward of the whole": (lambda: (model := Tempered(), sgd(model)), PACKED),
+    "another train of the whole": (lambda: (model := Frozen(), sgd(model)), PACKED),
     "another activation by a subclass": (
         layers(nn.Flatten, lambda: nn.Linear(4, 6), LeakyRelu, lambda: nn.Linear(6, 3)),
-        TOGETHER,
+        PACKED,
     ),
-    "another Flatten of the same name": (layers(Flatten, lambda: nn.Linear(4, 3)), TOGETHER),
+    "another Flatten of the same name": (layers(Flatten, lambda: nn.Linear(4, 3)), PACKED),
     "dropout of everything": (
         layers(nn.Flatten, lambda: nn.Linear(4, 6), nn.Tanh, lambda: nn.Dropout(1.0), lambda: nn.Linear(6, 3)),
-        TOGETHER,
+        PACKED,
     ),
-    "dropout in place": (lambda: (model := InPlace(), sgd(model)), TOGETHER),
-    "channels without a batch": (lambda: (model := WholeExamples(), sgd(model)), TOGETHER),
-    "one dropout layer under two names": (lambda: (model := Twice(), sgd(model)), TOGETHER),
+    "dropout in place": (lambda: (model := InPlace(), sgd(model)), PACKED),
+    "an activation in place": (
+        layers(nn.Flatten, lambda: nn.Linear(4, 6), lambda: nn.ReLU(inplace=True), lambda: nn.Linear(6, 3)),
+        PACKED,
+    ),
+    "activations in place before dropout": (
+        layers(
+            nn.Flatten,
+            lambda: nn.Linear(4, 6),
+            lambda: nn.ELU(inplace=True),
+            lambda: nn.Dropout(0.3),
+            lambda: nn.Linear(6, 5),
+            lambda: nn.ELU(inplace=True),
+            lambda: nn.Linear(5, 3),
+        ),
+        PACKED,
+    ),
+    "an activation in place in a module": (changed(lambda m, o: None, ActivationInPlace), PACKED),
+    "an input changed in place": (changed(lambda m, o: None, InputInPlace), PACKED),
+    "channels without a batch": (lambda: (model := WholeExamples(), sgd(model)), PACKED),
+    "one dropout layer under two names": (lambda: (model := Twice(), sgd(model)), PACKED),
     "one layer twice": (tied, ALONE),
-    "one weight in two layers": (tied_unlayered, TOGETHER),
-    "weights that aren't trained": (changed(freeze), TOGETHER),
+    "one weight in two layers": (tied_unlayered, PACKED),
+    "weights that aren't trained": (changed(freeze), PACKED),
     "weights that are a part of others": (changed(tied_weights, Unlayered), ALONE),
     "random numbers of Python": (lambda: (model := Depth(), sgd(model)), ALONE),
     "a forward hook": (
@@ -247,49 +292,49 @@ def pack(make):
     for seed in range(2):
         torch.manual_seed(seed)
         model, optimizer = make()
-        made.append(fused.Member(model.train(), optimizer, torch.arange(30), 8, seed, None))
+        made.append(packed_epoch.Member(model.train(), optimizer, torch.arange(30), 8, seed, None))
     return made
 
 
-@pytest.mark.parametrize("few_calls", [False, True])
+@pytest.mark.parametrize("launch_bound", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_a_trial_in_a_pack_is_what_it_is_alone_or_is_not_in_a_pack(examples, case, few_calls, monkeypatch):
-    monkeypatch.setattr(fused, "few_calls", lambda device: few_calls)
+def test_a_trial_in_a_pack_is_what_it_is_alone_or_is_not_in_a_pack(examples, case, launch_bound, monkeypatch):
+    monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     make, expected = CASES[case]
     x, y = examples
     together = pack(make)
-    keys = {fused.fusion_key(member.model, member.optimizer, 8) for member in together}
+    keys = {pack_key(member.model, member.optimizer, 8) for member in together}
     if expected == ALONE and (len(keys) == 2 or keys == {None}):
         return
     assert len(keys) == 1
     assert keys != {None}
     if expected == ALONE:
         with pytest.raises(RuntimeError, match="random"):
-            fused.train_together(together, x, y)
+            packed_epoch.train_pack(together, x, y)
         return
     alone = pack(make)
-    losses = [fused.train_alone(member, x, y) for member in alone]
-    found, stack = fused.train_together(together, x, y)
+    losses = [packed_epoch.train_alone(member, x, y) for member in alone]
+    found, stack = packed_epoch.train_pack(together, x, y)
     assert found == pytest.approx(losses, rel=1e-12)
     for one, other in zip(alone, together, strict=True):
         for a, b in zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True):
             assert torch.allclose(a, b, rtol=1e-12, atol=1e-14)
     scores = [evaluate(member.model.eval(), x, y) for member in alone]
-    assert fused.evaluate_together(stack, x, y) == [pytest.approx(score, rel=1e-12) for score in scores]
+    assert packed_epoch.evaluate_pack(stack, x, y) == [pytest.approx(score, rel=1e-12) for score in scores]
 
 
 def test_a_pack_of_tied_and_untied_weights_is_none():
     (tied_one, optimizer), (untied, _) = tied_unlayered(), tied_unlayered()
     untied.last.weight = nn.Parameter(untied.first.weight.detach().clone())
-    assert fused.fusion_key(tied_one, optimizer, 8) != fused.fusion_key(untied, sgd(untied), 8)
+    assert pack_key(tied_one, optimizer, 8) != pack_key(untied, sgd(untied), 8)
 
 
 @pytest.mark.parametrize("register", [register_module_forward_hook, register_optimizer_step_pre_hook])
 def test_hooks_on_everything_keep_trials_out_of_packs(register):
     model, optimizer = CASES["as it is"][0]()
-    assert fused.fusion_key(model, optimizer, 8) is not None
+    assert pack_key(model, optimizer, 8) is not None
     handle = register(lambda *_: None)
     try:
-        assert fused.fusion_key(model, optimizer, 8) is None
+        assert pack_key(model, optimizer, 8) is None
     finally:
         handle.remove()
