@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from hpo_pipeline.errors import Problem
+from hpo_pipeline.tracker import StoreDownError
 from hpo_pipeline.tracker.mlflow import sqlite
 from hpo_pipeline.tracker.mlflow import uri as uris
-from hpo_pipeline.tracker.mlflow.people import deleted_experiment
+from hpo_pipeline.tracker.mlflow.links import deleted_experiment
+from hpo_pipeline.tracker.mlflow.store import MLflowStore
 
 _SECONDS = 5.0
 _DEADLINE = 12.0
@@ -138,11 +140,8 @@ def _json(answer: Any) -> dict[str, Any]:
 
 def _credentials_problem(uri: str) -> str:
     """Asks again as MLflow does, which knows of tokens, credential files and sign-in plug-ins."""
-    from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
-    from hpo_pipeline.tracker.mlflow.store import StoreDownError
-
     try:
-        MLflowStore(uri).answer()
+        MLflowStore(uri)
     except StoreDownError as error:
         return (
             f"does not let us in ({_first_line(error)}); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
