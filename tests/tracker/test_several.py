@@ -195,7 +195,7 @@ def test_an_option_may_hold_several(tmp_path: Path):
 def test_a_file_that_leads_one_of_several_out_of_the_folder_is_refused(tmp_path: Path):
     text = "_target_: hpo_pipeline.tracker.mlflow.MLflowTracker\nuri: sqlite:////tmp/outside.db\n"
     (problem,) = compose(options(tmp_path / "own", out=text), "tracker=[out,none]").problems
-    assert problem.startswith("tracker.out.uri: 'sqlite:////tmp/outside.db' comes from a file")
+    assert str(problem).startswith("tracker.out.uri: 'sqlite:////tmp/outside.db' comes from a file")
 
 
 @pytest.fixture

@@ -49,9 +49,9 @@ def text(value: Any) -> str:
     return clipped(value if isinstance(value, str) else hydra_value(value), PARAM_LENGTH)
 
 
-def number(value: float | str) -> float:
+def number(value: float) -> float:
     """A value as a metric: MLflow stores infinity as 1.8e308, which ruins every axis."""
-    return float(value) if math.isfinite(float(value)) else math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def clipped(value: str, length: int) -> str:
