@@ -31,6 +31,7 @@ from hpo_pipeline.executor.processes import start_method
 from hpo_pipeline.journal import VERSION, Journal, Record
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.seeding import trial_seed
+from hpo_pipeline.tracker.tracking import Tracking
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
@@ -154,9 +155,9 @@ def run(made: Any, turns: Turns) -> None:
             parts.scheduler, parts.trials, parts.executor, journal, StudyView(), parts.budget, listeners=[turns]
         )
         tuner.replay([header])
-        parts.tracker.start(folder, made.config, {"resume": "", "train": ""})
+        tracking = Tracking(parts.trackers, folder, made.config, {"resume": "", "train": ""})
         end = tuner.run()
-        parts.tracker.close(60, lambda text: None)
+        tracking.close(60, lambda text: None)
     if end.state != "completed":
         raise SystemExit(f"the study {end.state}: {end.reason}")
 

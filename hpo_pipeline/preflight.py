@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.domain import text
 from hpo_pipeline.space.extremes import extreme_samples
-from hpo_pipeline.tracker import Tracker
+from hpo_pipeline.tracker import Tracker, tracker_nodes
 from hpo_pipeline.trial import Config, Value
 
 _MOST_THREADS = 1024
@@ -41,7 +41,7 @@ class Components:
     scheduler: Scheduler
     objective: Objective
     executor: Executor
-    tracker: Tracker
+    trackers: list[Tracker]
     budget: Budget
 
 
@@ -55,7 +55,9 @@ class Preflight:
 
     def build(self, group: str, **offered: Any) -> Any:
         """The component of a group, or None after noting what is wrong with it."""
-        node: Any = self.config.get(group)
+        return self._built(group, self.config.get(group), group, offered)
+
+    def _built(self, path: str, node: Any, group: str, offered: Mapping[str, Any]) -> Any:
         try:
             return build(node, group, **offered)
         except ConfigError as error:
@@ -63,7 +65,7 @@ class Preflight:
         except Exception as error:  # whatever somebody's own code may raise
             reason = " ".join(str(error).split())
             found = [Problem("", f"{node['_target_']} can't be made ({type(error).__name__}: {reason})")]
-        self.problems += [problem.under(group) for problem in found if not self._is_a_root_keys(problem.path, node)]
+        self.problems += [problem.under(path) for problem in found if not self._is_a_root_keys(problem.path, node)]
         return None
 
     def _is_a_root_keys(self, key: str, node: Any) -> bool:
@@ -71,12 +73,15 @@ class Preflight:
         known = any(problem.path == key for problem in [*self.known, *self.problems])
         return known and isinstance(node, dict) and node.get(key, ...) == self.config.get(key)
 
-    def tracker(self, *, look: bool) -> Any:
-        """The tracker, once it was made sure (`look`) that it can be written to."""
-        tracker = self.build("tracker")
-        if tracker is not None and look:
-            self.problems += ConfigError(tracker.problems()).under("tracker").problems
-        return tracker
+    def trackers(self, *, look: bool) -> list[Any]:
+        """The tracker, or several, each at its key; once it was made sure (`look`) that they can be written to."""
+        made = []
+        for path, node in tracker_nodes(self.config).items():
+            tracker = self._built(path, node, "tracker", {})
+            made += [] if tracker is None else [tracker]
+            if tracker is not None and look:
+                self.problems += ConfigError(tracker.problems()).under(path).problems
+        return made
 
     def attempt(self, make: Callable[[], Any]) -> Any:
         """What `make` makes, or None after noting its problems."""
@@ -100,8 +105,8 @@ class Preflight:
             raise ConfigError([*self.known, *others])
 
 
-def check_training(composed: Composed, *, data: bool = True) -> Objective:
-    """What train.py needs to be right.
+def check_training(composed: Composed, *, data: bool = True) -> tuple[Objective, list[Tracker]]:
+    """Builds what train.py needs.
 
     Args:
         data: make sure that the data is there, too; that may download.
@@ -114,12 +119,12 @@ def check_training(composed: Composed, *, data: bool = True) -> Objective:
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
     _check_models(flight, objective, [composed.training])
-    flight.tracker(look=data)
+    trackers = flight.trackers(look=data)
     flight.raise_problems()
     assert objective is not None
     if data:
         _make_data_available(objective, composed)
-    return objective
+    return objective, trackers
 
 
 def check_study(composed: Composed, *, data: bool = True) -> Components:
@@ -149,14 +154,14 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         flight.problems.append(Problem("n_trials", what))
     scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
     executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))
-    tracker = flight.tracker(look=data)
+    trackers = flight.trackers(look=data)
     flight.raise_problems()
     assert space is not None
     assert trials is not None
     assert objective is not None
     if data:
         _make_data_available(objective, composed)
-    return Components(space, trials, scheduler, objective, executor, tracker, budget)
+    return Components(space, trials, scheduler, objective, executor, trackers, budget)
 
 
 def _training_part(flight: Preflight, composed: Composed) -> Objective | None:

@@ -3,13 +3,15 @@
 
     event      further keys
     study      version, id, name, seed, metrics, unit            first; the latest one counts, if there are several;
-                                                                 metrics: [{name, mode}, ...]
+                                                                 metrics: [{name, mode}, ...]; of a training that
+                                                                 train.py does it has kind: training
     session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs
     suggested  trial, config                                     a trial and its sample
     submitted  trial, resource, rung, bracket, session           a job, and whose it is; where the trial goes on from
                source [trial, resource], config                  another's checkpoint, and as what: these two as well
     report     trial, resource, metrics                          each unit of resource, once
     rung       trial, rung, bracket, resource                    the report before this is a rung evaluation
+    test       trial, resource, metrics                          what a final training measures on the test set
     result     trial, outcome, error, traceback                  the job ended
     decision   trial, state, reason                              the trial's state changed
     end        state, reason, traceback (if there is one)        this session ended in good order
@@ -31,6 +33,7 @@ from hpo_pipeline.trial import Outcome, State
 
 Record = dict[str, Any]
 VERSION = 3
+_MEASURED = ("report", "test")
 
 
 def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
@@ -39,7 +42,7 @@ def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
 
 def encode(record: Record) -> bytes:
     """A record as JSON."""
-    if record["event"] == "report":
+    if record["event"] in _MEASURED:
         record = {**record, "metrics": encode_metrics(record["metrics"])}
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
 
@@ -66,7 +69,7 @@ def decode(text: bytes) -> Record:
     for key, (is_right, what) in _OPTIONAL.items():
         if key in record and not is_right(record[key]):
             raise ValueError(f"a {record['event']} with {key} {_short(record[key])}, which is not {what}")
-    if record["event"] == "report":
+    if record["event"] in _MEASURED:
         record["metrics"] = {name: float(value) for name, value in record["metrics"].items()}
     return record
 
@@ -128,6 +131,7 @@ _KEYS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "suggested": {**_TRIAL, "config": (_is_config, "a configuration")},
     "submitted": {**_TRIAL, "resource": _COUNT, "rung": _COUNT, "bracket": _COUNT},
     "report": {**_TRIAL, "resource": _COUNT, "metrics": (_is_metrics, "names with numbers")},
+    "test": {**_TRIAL, "resource": _COUNT, "metrics": (_is_metrics, "names with numbers")},
     "rung": {**_TRIAL, "rung": _COUNT, "bracket": _COUNT, "resource": _COUNT},
     "result": {
         **_TRIAL,

@@ -26,13 +26,15 @@ from hpo_pipeline.report.files import write_best, write_leaderboard
 from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.summary import summary
 from hpo_pipeline.report.text import plural
+from hpo_pipeline.tracker.tracking import Tracking
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
 UNTRACKED = 3
 """Exit code of what came to its end, and is in its journal, but not all of it in the tracker or the other files."""
-_PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0
+"""Without progress, after which a tracker is given up at the end."""
 
 
 def run_study(composed: Composed) -> int:
@@ -63,9 +65,9 @@ def run_study(composed: Composed) -> int:
         with said_of(folder):
             write_configs(composed, folder)
         view = StudyView()
-        if header := _new_header(composed, parts, journal, records):
-            journal.append(header)
-            records.append(header)
+        if new := _new_header(composed, parts, journal, records):
+            journal.append(new)
+            records.append(new)
         console = Console(view, parts.budget, parts.objective.unit, logs=str(_log(folder, "<id>")))
         tuner = Tuner(
             parts.scheduler,
@@ -79,7 +81,7 @@ def run_study(composed: Composed) -> int:
         tuner.replay(records)
         print(_opening(composed, parts, folder), flush=True)
         commands = {"resume": composed.resume_command(), "train": composed.train_command()}
-        parts.tracker.start(folder, composed.public, commands)
+        tracking = Tracking(parts.trackers, folder, composed.public, commands)
         console.start()
         try:
             end = tuner.run()
@@ -89,7 +91,7 @@ def run_study(composed: Composed) -> int:
             unwritten = _write_views(composed, view, folder, parts)
         summary(view, folder, _closing(composed, view, folder, end), parts.objective.unit)
         with status_line() as show:
-            tracked = parts.tracker.close(_PATIENCE_SECONDS, show)
+            tracked = tracking.close(PATIENCE_SECONDS, show)
         for line in [*unwritten, *tracked.text.splitlines()]:
             print(line, flush=True)
     return EXIT_CODES[end.state] or (0 if tracked.complete and not unwritten else UNTRACKED)
@@ -157,15 +159,19 @@ def _new_header(composed: Composed, parts: Components, journal: Journal, records
             "inode": inode,
             "time": time.time(),
         }
+    return {**header(composed, parts.objective.unit), "inode": inode}
+
+
+def header(composed: Composed, unit: str) -> Record:
+    """The record that begins the journal of a new study, or of a training."""
     return {
         "event": "study",
         "version": VERSION,
         "id": uuid.uuid4().hex,
-        "inode": inode,
-        "name": config["name"],
-        "seed": config["seed"],
+        "name": composed.config["name"],
+        "seed": composed.config["seed"],
         "metrics": [asdict(metric) for metric in composed.metrics],
-        "unit": parts.objective.unit,
+        "unit": unit,
         "time": time.time(),
     }
 

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.atomic import replacing
-from hpo_pipeline.build import build
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
+from hpo_pipeline.journal import Journal
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.preflight import check_training
+from hpo_pipeline.report.files import MODEL
+from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.text import metric_text
 from hpo_pipeline.seeding import trial_seed
-from hpo_pipeline.study import UNTRACKED, said_of, write_configs
-from hpo_pipeline.tracker.mlflow.training import log_training
-
-MODEL = "model.ckpt"
+from hpo_pipeline.study import PATIENCE_SECONDS, UNTRACKED, header, said_of, write_configs
+from hpo_pipeline.tracker.tracking import Tracking
 
 
 def run_training(composed: Composed) -> int:
@@ -31,36 +31,40 @@ def run_training(composed: Composed) -> int:
     folder = Path(config["folder"])
     if not composed.problems and folder.exists():
         raise StudyError(f"{folder}: this run exists; choose another name=…")
-    objective = check_training(composed)
+    objective, trackers = check_training(composed)
     for note in composed.notes:
         print(note)
     with said_of(folder):
         folder.mkdir(parents=True)
         write_configs(composed, folder, "train")
-    unit, resource, whole = objective.unit, config["resource"], config["max_resource"]
+    unit, trial, resource, whole = objective.unit, config["trial"], config["resource"], config["max_resource"]
     if resource < whole:
         print(f"to {unit} {resource} of {whole}; resource={whole} trains it to the end", flush=True)
-    state = objective.start(composed.training, trial_seed(config["seed"], config["trial"]))
-    curve: list[tuple[int, dict[str, float], float]] = []
-    for at in range(1, resource + 1):
-        metrics = _advance(objective, state)
-        curve.append((at, metrics, time.time()))
-        _show(f"{unit} {at}/{resource}", metrics)
-    with replacing(folder / MODEL) as aside:
-        objective.save(state, aside)
-    final = _test(objective, state) if config["final"] else {}
+    state = objective.start(composed.training, trial_seed(config["seed"], trial))
+    with Journal(folder / "journal.jsonl") as journal:
+
+        def record(event: str, **keys: Any) -> None:
+            journal.append({"event": event, "trial": trial, **keys, "time": time.time()})
+
+        journal.append({**header(composed, unit), "kind": "training"})
+        record("suggested", config={})
+        record("submitted", resource=resource, rung=0, bracket=0)
+        for at in range(1, resource + 1):
+            metrics = _advance(objective, state)
+            record("report", resource=at, metrics=metrics)
+            _show(f"{unit} {at}/{resource}", metrics)
+        with replacing(folder / MODEL) as aside:
+            objective.save(state, aside)
+        if config["final"]:
+            record("test", resource=resource, metrics=_test(objective, state))
+        record("result", outcome="done", error="", traceback="")
+        record("decision", state="COMPLETED", reason="")
+        journal.append({"event": "end", "state": "completed", "reason": "", "time": time.time()})
     print(f"The model is in {folder / MODEL}")
-    tags = {"hpo.command": composed.rerun_command(config["trial"], resource, {})}
-    tracked = log_training(
-        build(config["tracker"], "tracker"),
-        folder,
-        composed.public_training,
-        config["name"],
-        curve,
-        tags,
-        folder / MODEL,
-        final,
-    )
+    command = composed.rerun_command(trial, resource, {})
+    tracking = Tracking(trackers, folder, composed.public_training, {"train": command})
+    with status_line() as show:
+        tracked = tracking.close(PATIENCE_SECONDS, show)
     if tracked.text:
         print(tracked.text)
     return 0 if tracked.complete else UNTRACKED

@@ -99,10 +99,10 @@ def rung_table(records: Iterable[Record]) -> RungTable:
     return table
 
 
-def curve(records: Iterable[Record], trial: int) -> list[tuple[int, dict[str, Any]]]:
-    """(resource, metrics without the seconds) of one trial, in order."""
+def curve(records: Iterable[Record], trial: int | None = None) -> list[tuple[int, dict[str, Any]]]:
+    """(resource, metrics without the seconds) of one trial, or of all that there are, in order."""
     return [
         (record["resource"], {name: value for name, value in record["metrics"].items() if name != "seconds"})
         for record in records
-        if record["event"] == "report" and record["trial"] == trial
+        if record["event"] == "report" and trial in (None, record["trial"])
     ]

@@ -7,17 +7,14 @@ import os
 import shlex
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from commands import CONF, DIGITS, FREE, ROOT, compose, curve, journal, run, rung_table, start, wait_for
 
 from hpo_pipeline import preflight, study
-from hpo_pipeline import training_run as single
 from hpo_pipeline.config.composed import flatten
 from hpo_pipeline.preflight import check_study, check_training
-from hpo_pipeline.tracker import Closed
 
 GROUPS = (
     "model", "dataset", "optimizer", "lr_schedule", "objective",
@@ -27,14 +24,11 @@ OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / gro
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
-def _rerun_curve(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[tuple[int, dict[str, float]]]:
-    """The curve that train.py hands to its tracker."""
-    curves: list[Any] = []
-    monkeypatch.setattr(single, "log_training", lambda *given: curves.append(given[4]) or Closed(complete=True))
-    ended = run(*arguments, program="train")
+def _rerun_curve(*arguments: str) -> list[tuple[int, dict[str, float]]]:
+    """The curve of a training, from its journal."""
+    ended = run(*arguments, "name=again", "tracker=none", program="train")
     assert ended.code == 0, ended.err
-    (rerun,) = curves
-    return [(at, {name: v for name, v in metrics.items() if name != "seconds"}) for at, metrics, _ in rerun]
+    return curve(journal("again"))
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
@@ -142,34 +136,34 @@ def test_what_was_typed_is_kept():
     ]
 
 
-def test_best_yaml_trains_the_winner_again_to_the_same_numbers(monkeypatch):
+def test_best_yaml_trains_the_winner_again_to_the_same_numbers():
     assert run(*DIGITS, "name=s", "n_trials=3", "seed=2", "scheduler=fifo", "max_resource=3").code == 0
     records = journal("s")
     best = min((r for r in records if r["event"] == "report"), key=lambda r: r["metrics"]["validation_error"])
     (Path("mine") / "experiment").mkdir(parents=True)
     shutil.copy("runs/s/best.yaml", "mine/experiment/best.yaml")
-    rerun = _rerun_curve(monkeypatch, "--config-dir", "mine", "experiment=best", "name=again")
+    rerun = _rerun_curve("--config-dir", "mine", "experiment=best")
     assert rerun == curve(records, best["trial"])[: best["resource"]]
 
 
-def test_the_printed_command_trains_the_winner_again_to_the_same_numbers(monkeypatch):
+def test_the_printed_command_trains_the_winner_again_to_the_same_numbers():
     study = ("dataset.n_validation=200", "objective.grad_clip=0.5", "optimizer=sgd", "optimizer.momentum=0.5")
     ended = run(*DIGITS, *study, "name=s", "n_trials=2", "scheduler=fifo", "max_resource=2")
     (line,) = (line for line in ended.out.splitlines() if line.strip().startswith("python train.py"))
     words = shlex.split(line)
     trial = int(words[-2].removeprefix("trial="))
-    rerun = _rerun_curve(monkeypatch, *words[2:], "name=again")
+    rerun = _rerun_curve(*words[2:])
     assert rerun == curve(journal("s"), trial)[: len(rerun)]
     assert rerun
 
 
-def test_the_first_epochs_of_a_trial_are_trained_again_with_the_schedule_of_the_whole(monkeypatch):
+def test_the_first_epochs_of_a_trial_are_trained_again_with_the_schedule_of_the_whole():
     study = (*DIGITS, "+search_space.lr_schedule={type: choice, choices: [cosine]}", "max_resource=3")
     assert run(*study, "scheduler=fifo", "name=s", "n_trials=1").code == 0
     records = journal("s")
     (sample,) = (record["config"] for record in records if record["event"] == "suggested")
     command = compose(*study).rerun_command(0, 2, sample)
-    rerun = _rerun_curve(monkeypatch, *shlex.split(command)[2:], "name=again")
+    rerun = _rerun_curve(*shlex.split(command)[2:])
     assert rerun == curve(records, 0)[:2]
     # Half a cosine over three epochs: cos 60 degrees is 1/2.
     assert rerun[1][1]["learning_rate"] == pytest.approx(0.75 * sample["optimizer.lr"])

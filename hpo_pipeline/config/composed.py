@@ -91,6 +91,8 @@ class Composed:
     def resume_command(self) -> str:
         """The command that goes on with this study."""
         where = {"name": self.config["name"], **self._elsewhere()}
+        if any(path.count(".") > 1 for path in where):  # one of several trackers, which have to be chosen first
+            where = {"tracker": self.config["choices"].get("tracker"), **where}
         if any(override.startswith(("folder=", "+folder=", "++folder=")) for override in self.line.overrides):
             where["folder"] = at(self.public, "folder")
         return command_line([*self.line.same("tune"), *overrides(where), "resume=true"])

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hpo_pipeline.errors import Problem
+from hpo_pipeline.tracker import tracker_nodes
 from hpo_pipeline.tracker.mlflow.uri import database_path
 
 
@@ -26,13 +27,13 @@ def written_places(config: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     if leads_elsewhere(str(config["folder"])):
         found["folder"] = str(config["folder"])
-    tracker = config.get("tracker")
-    uri = tracker.get("uri") if isinstance(tracker, Mapping) else None
-    if isinstance(uri, str) and uri != os.environ.get("MLFLOW_TRACKING_URI"):
-        database = database_path(uri)
-        # A query, or a file: within, may have SQLite open another file than the one that is named.
-        if database is None or leads_elsewhere(database) or "?" in uri or ":" in str(database):
-            found["tracker.uri"] = uri
+    for path, tracker in tracker_nodes(config).items():
+        uri = tracker.get("uri") if isinstance(tracker, Mapping) else None
+        if isinstance(uri, str) and uri != os.environ.get("MLFLOW_TRACKING_URI"):
+            database = database_path(uri)
+            # A query, or a file: within, may have SQLite open another file than the one that is named.
+            if database is None or leads_elsewhere(database) or "?" in uri or ":" in str(database):
+                found[f"{path}.uri"] = uri
     return found
 
 
@@ -40,7 +41,7 @@ def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bo
     """One for each place outside that a file, and not the person, names."""
     for path, value in written_places(config).items():
         if not is_typed(path):
-            other = ", or set MLFLOW_TRACKING_URI" if path == "tracker.uri" else ""
+            other = ", or set MLFLOW_TRACKING_URI" if path.startswith("tracker.") else ""
             what = f"{value!r} comes from a file and leads out of this folder"
             yield Problem(path, f"{what}; if this is what you want, type {path}=…{other}")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from hpo_pipeline.config.space_tree import merged, replaces
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 
 _OWN = "pkg://hpo_pipeline.conf"
+_SEVERAL = "tracker"
+"""The group of which several options may be chosen."""
 _MOST_NODES = 100_000
 """A YAML file that stands for more values than that, by aliases of aliases, is refused."""
 
@@ -70,12 +72,17 @@ class Layer:
 
 @dataclass(slots=True)
 class Composition:
-    """Layers in the order in which they were put on top of each other, then what was typed; and the root's schema."""
+    """Layers in the order in which they were put on top of each other, then what was typed; and the root's schema.
+
+    Attributes:
+        several: group -> options, where several were chosen: those that Hydra doesn't tell.
+    """
 
     layers: list[Layer] = field(default_factory=list)
     typed: list[Override] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     schema: DictConfig | None = None
+    several: dict[str, list[str]] = field(default_factory=dict)
 
     def is_typed(self, path: str) -> bool:
         """Whether the value at `path` was typed (a chosen option was not: what it holds is a file's)."""
@@ -231,14 +238,35 @@ def _compose_config_from_defaults_list(
     now = composition()
     now.layers.clear()
     now.problems.clear()
+    defaults = _side_by_side(defaults, now)
     try:
-        config: DictConfig = _compose_unseen(self, list(defaults), repo)
+        config: DictConfig = _compose_unseen(self, defaults, repo)
     finally:  # what is refused may be what can't be composed
         if found := [*now.problems, *_root_problems(now), *_name_problems(now)]:
             raise ConfigError(found)
     for key in _replaced(now.layers):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
     return config
+
+
+def _side_by_side(defaults: Sequence[ResultDefault], now: Composition) -> list[ResultDefault]:
+    """Each of several trackers (`tracker=[mlflow,csv]`) at a key of its own (`tracker.mlflow`).
+
+    Hydra would put their keys on top of each other, as those of one component. What an option is itself composed of
+    stays together.
+    """
+    parts = {str(part.config_path): part for part in defaults if part.package == _SEVERAL}
+
+    def option(part: ResultDefault) -> str:
+        return option(parts[part.parent]) if part.parent in parts else str(part.config_path).rpartition("/")[2]
+
+    options = list(dict.fromkeys(map(option, parts.values())))
+    if len(options) < 2:
+        return list(defaults)
+    now.several[_SEVERAL] = options
+    return [
+        replace(part, package=f"{_SEVERAL}.{option(part)}") if part.package == _SEVERAL else part for part in defaults
+    ]
 
 
 def _root_problems(now: Composition) -> Iterator[Problem]:
@@ -283,10 +311,12 @@ def _replaced(layers: Sequence[Layer]) -> list[str]:
 def _folded(layers: Sequence[Layer], key: str) -> Any:
     """What stands at `key` when all layers are on top of each other."""
     node: Any = None
+    chosen = False
     for layer in layers:
         if key in layer.content:
             new = layer.content[key]
-            node = new if layer.group == key else merged(node, new)
+            node = new if layer.group == key and not chosen else merged(node, new)
+            chosen = chosen or layer.group == key  # there may be several options, or an option composed of others
     return node
 
 

@@ -119,9 +119,13 @@ def _choices_problems(config: dict[str, Any]) -> Iterator[Problem]:
     choices = config["choices"]
     if choices is None:
         return
-    if not isinstance(choices, Mapping) or not all(isinstance(option, str) for option in choices.values()):
+    if not isinstance(choices, Mapping) or not all(map(_is_choice, choices.values())):
         config["choices"] = None
         yield Problem("choices", "must be a mapping of groups to options, filled in when a config is saved", choices)
+
+
+def _is_choice(option: Any) -> bool:
+    return isinstance(option, str) or (isinstance(option, list) and all(isinstance(each, str) for each in option))
 
 
 def folder_problems(folder: str) -> Iterator[Problem]:

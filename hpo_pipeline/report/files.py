@@ -12,6 +12,9 @@ from hpo_pipeline.atomic import write_text
 from hpo_pipeline.trial import Value
 from hpo_pipeline.view import StudyView
 
+MODEL = "model.ckpt"
+"""What a training saves in its folder."""
+
 
 def write_leaderboard(view: StudyView, folder: Path) -> Path:
     """Writes `leaderboard.csv`: one row a trial, best first; empty cells where a hyperparameter wasn't active."""

@@ -1,59 +1,111 @@
-"""Trackers show what happened. The interface is here."""
+"""Trackers show what happened. The interfaces are here: what a config names, and what writes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from hpo_pipeline.errors import Problem
+from hpo_pipeline.records import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """What a tracker says when it is closed.
+class StoreDownError(Exception):
+    """What is written to doesn't answer, or not now: try again."""
+
+
+class LostError(Exception):
+    """What was written is no longer there (deleted by somebody): write again, from the beginning."""
+
+
+class UnusableStoreError(Exception):
+    """Nothing can be written without a person's help, which the message asks for."""
+
+
+class Writer(Protocol):
+    """Writes one study's records to one place. follower.py calls it, in a thread of its own:
+
+        open(study) == "812:0a1b2c3d"
+        take(record, held=True); ...                            what is there already, up to that position
+        take(record, held=False); ...; write("1024:9f8e7d6c")   a window; and so on
+        close() == "MLflow: http://…"
+
+    Any of these but `take` may raise StoreDownError, and is called again later; or LostError, and all begins anew with
+    `open`; or UnusableStoreError, and that was all. A running study notices nothing of it.
 
     Attributes:
-        complete: it shows everything that the journal has.
-        text: lines for people: where to look, or what is missing and the command that completes it.
+        name: of the place, for people.
+        window: seconds between two looks at the journal. What happened meanwhile is written together.
     """
 
-    complete: bool
-    text: str = ""
+    name: str
+    window: float
+
+    def open(self, study: Record) -> str:
+        """Connects, for as long as that takes; what was taken before is forgotten.
+
+        Returns:
+            The position that the last `write` of this study has noted in this place; empty if there was none.
+
+        Args:
+            study: the journal's latest `study` record: a copied study has one of its own after the original's, and all
+                that the journal holds is this one's.
+        """
+        ...
+
+    def take(self, record: Record, *, held: bool) -> None:
+        """The next record of the journal, in order; nothing is written yet.
+
+        Args:
+            held: it is there already, and only has to be known for what follows. Where already the first isn't, all is
+                written anew, whatever is there.
+        """
+        ...
+
+    def write(self, position: str) -> Iterable[int | None]:
+        """Writes what the records since the last `write` add, and notes `position` with the last of it.
+
+        After a failure it goes on where it was, or writes again what makes no difference when it is there twice.
+
+        Yields:
+            The id of a trial of which everything is written, or None, as a sign of progress.
+        """
+        ...
+
+    def close(self) -> str:
+        """Makes sure that everything is there; returns lines for people: where to look."""
+        ...
+
+    def masked(self, text: str) -> str:
+        """The text of an unexpected error without passwords."""
+        ...
 
 
 class Tracker(Protocol):
-    """Shows a study somewhere else while it runs, from its journal: it is told where that is, not what is in it.
-
-        problems() == []; start(folder, plain_config, commands); ...; close(patience=60, show=print) -> Closed(True, …)
-
-    A tracker never makes a running study wait or fail.
-    """
+    """A place where studies and trainings are shown, as a config describes it. Nothing is opened when it is made."""
 
     def problems(self) -> list[Problem]:
-        """Why nothing can be shown now; before anything starts.
+        """Why nothing can be written now; before anything starts.
 
         It takes a few seconds at most, changes nothing and creates nothing.
         """
         ...
 
-    def start(self, folder: Path, config: dict[str, Any], commands: dict[str, str]) -> None:
-        """The study in `folder` begins or is resumed.
+    def writer(self, folder: Path, config: Mapping[str, Any], commands: Mapping[str, str]) -> Writer | None:
+        """What writes the study in `folder`; None if nothing is to be written. It opens nothing yet.
 
         Args:
             folder: holds journal.jsonl and, in time, config.yaml, best.yaml, leaderboard.csv, plots/.
-            config: the composed study config as it may be shown: nested, plain, resolved but for secrets.
+            config: the composed config as it may be shown: nested, plain, resolved but for secrets.
             commands: "resume" -> the command line that goes on with this study; "train" -> the beginning of the
                 one that re-runs a trial, to which the trial's own overrides are added.
         """
         ...
 
-    def close(self, patience: float, show: Callable[[str], None]) -> Closed:
-        """The session has ended: shows what is left, for as long as that makes progress. Ctrl-C ends it at once.
 
-        Args:
-            patience: seconds without progress after which it gives up.
-            show: called now and then with a line on how far it is.
-        """
-        ...
+def tracker_nodes(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Path -> what stands there, of a config's tracker; several (`tracker=[mlflow,csv]`) have a key each."""
+    node = config.get("tracker")
+    if not isinstance(node, Mapping) or "_target_" in node or not any(isinstance(v, Mapping) for v in node.values()):
+        return {"tracker": node}
+    return {f"tracker.{name}": each for name, each in node.items()}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.errors import Problem
-from hpo_pipeline.tracker import Closed
 
 
 class NoTracker:
@@ -24,9 +23,5 @@ class NoTracker:
         """Nothing can be missing."""
         return []
 
-    def start(self, folder: Path, config: dict[str, Any], commands: dict[str, str]) -> None:
-        """Nothing to begin."""
-
-    def close(self, patience: float, show: Callable[[str], None]) -> Closed:
-        """Nothing is left to show."""
-        return Closed(complete=True)
+    def writer(self, folder: Path, config: Mapping[str, Any], commands: Mapping[str, str]) -> None:
+        """Nothing is to be written."""

@@ -137,7 +137,7 @@ NOWHERE: tuple[tuple[str, str], ...] = (
     ("hpo_pipeline.executor.runner._adopt_checkpoint", OF_NO_KIND),
     ("hpo_pipeline.executor.worker.work", OF_NO_KIND),
     ("hpo_pipeline.executor.pack.Pack", OF_NO_KIND),
-    ("hpo_pipeline.tracker.mlflow.mlflow_store.MLflowStore", OF_NO_KIND),
+    ("hpo_pipeline.tracker.mlflow.store.MLflowStore", OF_NO_KIND),
     ("hpo_pipeline.searcher.trial_generator.TrialGenerator", OF_NO_KIND),
     ("hpo_pipeline.scheduler.rungs.Rung", OF_NO_KIND),
     ("hpo_pipeline.scheduler.Scheduler", OF_NO_KIND),
@@ -194,7 +194,7 @@ NODES: tuple[tuple[str, Any, str], ...] = (
     ("tracker", {"_target_": "hpo_pipeline.dataset.digits.Digits"}, "is no tracker"),
     (
         "tracker",
-        {"_target_": "hpo_pipeline.tracker.mlflow.mlflow_store.MLflowStore", "uri": "sqlite:///canary"},
+        {"_target_": "hpo_pipeline.tracker.mlflow.store.MLflowStore", "uri": "sqlite:///canary"},
         "is no tracker",
     ),
     ("dataset", {"_target_": "hpo_pipeline.model.mlp.MLP"}, "is no dataset"),
@@ -209,7 +209,7 @@ NODES: tuple[tuple[str, Any, str], ...] = (
     # the interfaces themselves
     ("scheduler", {"_target_": "hpo_pipeline.scheduler.Scheduler"}, "is no scheduler"),
     ("executor", {"_target_": "hpo_pipeline.executor.Executor"}, "is no executor"),
-    ("tracker", {"_target_": "hpo_pipeline.tracker.mlflow.store.RunStore"}, "is an interface"),
+    ("tracker", {"_target_": "hpo_pipeline.tracker.Tracker"}, "is no tracker"),
     ("objective", {"_target_": "hpo_pipeline.objective.packed.stack.Stack"}, "is an interface"),
     # weights that would be unpickled
     ("model", {**RESNET, "weights": "DEFAULT"}, PICKLED),

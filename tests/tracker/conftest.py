@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from studies import MemoryStore, Study
 
-from hpo_pipeline.tracker.mlflow import writer
+from hpo_pipeline.tracker import follower
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -26,4 +26,4 @@ def memory() -> MemoryStore:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_BACKOFF_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(follower, "_BACKOFF_SECONDS", (0.0, 0.0))

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.journal import Journal
-from hpo_pipeline.tracker.mlflow.schema import Update
-from hpo_pipeline.tracker.mlflow.store import LostError, RefusedError, RunStore
-from hpo_pipeline.tracker.mlflow.writer import Writer
+from hpo_pipeline.tracker import LostError
+from hpo_pipeline.tracker.follower import Follower
+from hpo_pipeline.tracker.mlflow import MLflowTracker
+from hpo_pipeline.tracker.mlflow.store import RefusedError
+from hpo_pipeline.tracker.mlflow.update import Update
 
 CONFIG: dict[str, Any] = {
     "seed": 7,
@@ -224,7 +226,7 @@ class Faulty:
     """A store in which the calls from number `at` on (`times` of them) go wrong, before or after their effect."""
 
     def __init__(
-        self, store: RunStore, at: int, after: bool, error: Callable[[], BaseException] = Killed, times: int = 1
+        self, store: Any, at: int, after: bool, error: Callable[[], BaseException] = Killed, times: int = 1
     ) -> None:
         self.store, self.at, self.after, self.error, self.times = store, at, after, error, times
         self.count = 0
@@ -247,12 +249,26 @@ class Faulty:
         return call
 
 
-def carry(study: Study, store: Any, config: dict[str, Any] = CONFIG) -> Writer:
-    """One session's writer, run to its end in this thread."""
-    writer = Writer(lambda: store, "sqlite:////store.db", "test", study.folder, config, COMMANDS)
-    writer.closing.set()
-    writer.run()
-    return writer
+def following(
+    study: Study,
+    open_store: Callable[[], Any],
+    config: dict[str, Any] = CONFIG,
+    commands: dict[str, str] = COMMANDS,
+    uri: str = "sqlite:////store.db",
+    experiment: str = "test",
+) -> Follower:
+    """What follows the study for MLflow."""
+    tracker = MLflowTracker(uri, experiment)
+    tracker.open = open_store  # type: ignore[method-assign]
+    return Follower(tracker.writer(study.folder, config, commands), study.journal.path, commands.get("resume", ""))
+
+
+def carry(study: Study, store: Any, config: dict[str, Any] = CONFIG, **of_store: str) -> Follower:
+    """One session's follower, run to its end in this thread."""
+    follower = following(study, lambda: store, config, **of_store)
+    follower.ended.set()
+    follower.run()
+    return follower
 
 
 def execute(path: Path, statement: str) -> list[Any]:

@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import COMMANDS, CONFIG, Faulty, Killed, Study
+from studies import COMMANDS, CONFIG, Faulty, Killed, Study, carry, following
 
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.tracker import Closed
+from hpo_pipeline.tracker import StoreDownError
 from hpo_pipeline.tracker import mlflow as tracker_module
+from hpo_pipeline.tracker.follower import Closed
 from hpo_pipeline.tracker.mlflow import MLflowTracker
-from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
-from hpo_pipeline.tracker.mlflow.schema import Update
-from hpo_pipeline.tracker.mlflow.store import StoreDownError
-from hpo_pipeline.tracker.mlflow.training import log_training
-from hpo_pipeline.tracker.mlflow.writer import Writer
+from hpo_pipeline.tracker.mlflow.store import MLflowStore
+from hpo_pipeline.tracker.mlflow.update import Update
 from hpo_pipeline.tracker.none import NoTracker
+from hpo_pipeline.tracker.tracking import Tracking
 
 slow = pytest.mark.slow
 
@@ -61,8 +60,7 @@ class Runs:
 
 def track(study: Study, tracker: MLflowTracker) -> str:
     """One session's worth; returns what people are told."""
-    tracker.start(study.folder, CONFIG, COMMANDS)
-    return tracker.close(120, lambda text: None).text
+    return Tracking([tracker], study.folder, CONFIG, COMMANDS).close(120, lambda text: None).text
 
 
 @slow
@@ -109,10 +107,8 @@ def test_killed_in_between_and_resumed_each_record_is_there_once(study: Study, u
     # Killed in the first session's calls: 4 is a trial's creation, 6 a status, 9 the study's metrics.
     for at in (4, 6, 9):
         doomed = Faulty(store, at, after)
-        writer = Writer(lambda doomed=doomed: doomed, uri, experiment, study.folder, CONFIG, COMMANDS)
-        writer.closing.set()
         with pytest.raises(Killed):
-            writer.run()
+            carry(study, doomed, uri=uri, experiment=experiment)
     track(study, MLflowTracker(uri, experiment))
     runs = Runs(uri, experiment)
     assert sorted(runs.by_name) == ["s", "trial-0000", "trial-0001", "trial-0002"]
@@ -128,7 +124,7 @@ def test_what_mlflow_refuses_does_not_hold_up_what_it_takes(study: Study, uri: s
     run = store.create(store.experiment(experiment), "r", {}, 0)
     assert store.log(run, Update(params={"a": "1"})) == []
     (line,) = store.log(run, Update(params={"a": "2", "b": "1"}, tags={"t": "u"}))
-    assert line.startswith("{'a': '2'}")
+    assert line.startswith("a=2: ")
     found = Runs(uri, experiment).by_name["r"].data
     assert found.params == {"a": "1", "b": "1"}
     assert found.tags["t"] == "u"
@@ -165,47 +161,65 @@ def test_a_database_of_another_mlflow_turns_tracking_off_and_says_what_to_do(
     assert f"mlflow db upgrade sqlite:///{old}" in told
 
 
+def train(study: Study) -> None:
+    """A training of two epochs in the study's folder, as train.py records it."""
+    head = {"version": 2, "id": study.study_id, "name": "mlp", "seed": 7, "unit": "epoch", "kind": "training"}
+    study.record("study", **head, metric="error", mode="min")
+    study.record("suggested", trial=3, config={})
+    study.submit(3, 2)
+    study.report(3, 1, error=0.5, seconds=2.0)
+    study.report(3, 2, error=math.nan, seconds=2.0)
+    study.record("test", trial=3, resource=2, metrics={"test_error": 0.25, "test_loss": math.inf})
+    study.result(3)
+    study.decide(3, "COMPLETED")
+    study.end(reason="")
+    (study.folder / "config.yaml").write_text("seed: 7\n", encoding="utf-8")
+    (study.folder / "model.ckpt").write_bytes(b"weights")
+
+
+TRAIN = {"train": "python train.py model=mlp"}
+
+
 @slow
-def test_a_training_is_one_run_with_its_curve_its_config_and_its_model(tmp_path: Path, uri: str, experiment: str):
-    (tmp_path / "config.yaml").write_text("seed: 7\n", encoding="utf-8")
-    (tmp_path / "model.pt").write_bytes(b"weights")
-    curve = [(1, {"error": 0.5, "seconds": 2.0}, 100.0), (2, {"error": math.nan, "seconds": 2.0}, 102.0)]
-    told = log_training(
-        MLflowTracker(uri, experiment),
-        tmp_path,
-        CONFIG,
-        "mlp",
-        curve,
-        {"hpo.trial": "3"},
-        tmp_path / "model.pt",
-        {"test_error": 0.25},
-    ).text
+def test_a_training_is_one_run_with_its_curve_its_config_and_its_model(study: Study, uri: str, experiment: str):
+    train(study)
+    told = Tracking([MLflowTracker(uri, experiment)], study.folder, CONFIG, TRAIN).close(120, lambda text: None).text
     runs = Runs(uri, experiment)
     run = runs.by_name["mlp"]
-    assert run.info.run_id in told
-    assert (run.info.status, run.info.start_time, run.info.end_time) == ("FINISHED", 98_000, 102_000)
-    assert runs.history("mlp", "error")[0] == (1, 0.5)
+    assert f"/runs/{run.info.run_id}?" in told
+    assert (run.info.status, run.info.start_time, run.info.end_time) == (
+        *("FINISHED", 1_700_000_001_000, 1_700_000_009_000),
+    )
+    (first, (step, last)) = runs.history("mlp", "error")
+    assert (first, step) == ((1, 0.5), 2)
+    assert math.isnan(last)
     assert runs.history("mlp", "test_error") == [(2, 0.25)]
     assert run.data.params["scheduler.eta"] == "2"
-    assert run.data.tags["hpo.trial"] == "3"
-    assert {file.path for file in runs.client.list_artifacts(run.info.run_id)} == {"config.yaml", "model.pt"}
+    assert (run.data.tags["hpo.role"], run.data.tags["hpo.command"]) == ("training", TRAIN["train"])
+    assert {file.path for file in runs.client.list_artifacts(run.info.run_id)} == {"config.yaml", "model.ckpt"}
+    assert not [tag for tag in runs.experiment.tags if tag.startswith("mlflow.sharedViewState")]
 
 
-@slow
-def test_a_training_is_not_disturbed_by_a_store_that_fails(tmp_path: Path):
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    tracker = MLflowTracker(f"sqlite:///{tmp_path}/file/mlflow.db")
-    closed = log_training(tracker, tmp_path, {}, "x", [], {}, None, {})
-    assert not closed.complete
-    assert closed.text.startswith("MLflow has not taken this training")
+def test_a_training_says_so_where_it_could_not_be_written(study: Study):
+    train(study)
+
+    def away() -> None:
+        follower.give_up("nothing could be written for 60 s")
+        raise StoreDownError("connection refused")
+
+    follower = following(study, away, commands=TRAIN)
+    follower.ended.set()
+    follower.run()
+    assert follower.closed() == Closed(
+        complete=False,
+        text="MLflow has not taken this training (nothing could be written for 60 s: connection refused); "
+        f"it is in {study.folder}",
+    )
 
 
 def test_without_a_tracker_nothing_is_written_or_said(tmp_path: Path):
-    tracker = NoTracker()
-    tracker.start(tmp_path, {}, {})
-    assert tracker.problems() == []
-    assert tracker.close(1, pytest.fail) == Closed(complete=True)
-    assert log_training(tracker, tmp_path, {}, "x", [], {}, None, {}) == Closed(complete=True)
+    assert NoTracker(uri="sqlite:///x.db").problems() == []
+    assert Tracking([NoTracker()], tmp_path, {}, {}).close(1, pytest.fail) == Closed(complete=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -227,10 +241,9 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("held_up")
 def test_a_study_never_waits_for_a_store_that_hangs(study: Study):
     study.eventful()
-    tracker = MLflowTracker("http://localhost:1")
     began = time.perf_counter()
-    tracker.start(study.folder, CONFIG, COMMANDS)
-    closed = tracker.close(0.01, lambda text: None)
+    tracking = Tracking([MLflowTracker("http://localhost:1")], study.folder, CONFIG, COMMANDS)
+    closed = tracking.close(0.01, lambda text: None)
     assert time.perf_counter() - began < 1
     assert not closed.complete
     assert closed.text.startswith("MLflow lacks 3 of 3 trials (nothing could be written for 0.01 s)")

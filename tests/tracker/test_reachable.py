@@ -15,8 +15,8 @@ from commands import FREE, compose, run
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.preflight import check_study
-from hpo_pipeline.tracker.mlflow import MLflowTracker, mlflow_store, reachable
-from hpo_pipeline.tracker.mlflow.store import StoreDownError
+from hpo_pipeline.tracker import StoreDownError
+from hpo_pipeline.tracker.mlflow import MLflowTracker, preflight
 
 
 @pytest.fixture(autouse=True)
@@ -95,8 +95,8 @@ def test_a_host_that_is_not_found_is_refused_without_its_password(uri: str, monk
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch):
     over = threading.Event()
-    monkeypatch.setattr(reachable, "_DEADLINE", 0.05)
-    monkeypatch.setattr(reachable, "_server_problem", lambda *arguments: over.wait() and "")
+    monkeypatch.setattr(preflight, "_DEADLINE", 0.05)
+    monkeypatch.setattr(preflight, "_server_problem", lambda *arguments: over.wait() and "")
     assert "does not answer within 0.05 s" in problem("http://localhost:1")
     over.set()
 
@@ -124,13 +124,11 @@ def test_wrong_credentials_are_refused_once_mlflow_itself_has_tried_them(
     server: Server, status: int, monkeypatch: pytest.MonkeyPatch
 ):
     class Denied:
-        def __init__(self, uri: str) -> None: ...
-
-        def answer(self) -> None:
+        def __init__(self, uri: str) -> None:
             if denied:
                 raise StoreDownError("error code 401")
 
-    monkeypatch.setattr(mlflow_store, "MLflowStore", Denied)
+    monkeypatch.setattr(preflight, "MLflowStore", Denied)
     server.status = status
     denied = True
     assert "does not let us in (error code 401); set MLFLOW_TRACKING_USERNAME and" in problem(at(server))

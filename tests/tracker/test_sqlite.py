@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from studies import execute
 
+from hpo_pipeline.tracker import UnusableStoreError
 from hpo_pipeline.tracker.mlflow import sqlite
-from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
-from hpo_pipeline.tracker.mlflow.store import UnusableStoreError
+from hpo_pipeline.tracker.mlflow.store import MLflowStore
 
 
 def tables(path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_database_that_another_program_has_just_made_is_kept(tmp_path: Path):
 _FULL_DISK = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
+from hpo_pipeline.tracker.mlflow.store import MLflowStore
 import mlflow
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 MLflowStore(sys.argv[1])
@@ -191,7 +191,7 @@ def test_a_database_of_another_schema_is_refused_with_what_to_do(database: Path,
 
 _CREATE = """
 import sys
-from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
+from hpo_pipeline.tracker.mlflow.store import MLflowStore
 store = MLflowStore(sys.argv[1])
 store.create(store.experiment("e"), "r", {}, 0)
 """

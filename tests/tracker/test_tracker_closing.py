@@ -10,53 +10,63 @@ from typing import Any
 
 import pytest
 from commands import FREE, journal, run
-from studies import COMMANDS, CONFIG, MemoryStore, Study, carry
+from studies import COMMANDS, CONFIG, MemoryStore, Study, carry, following
 
 from hpo_pipeline.report.status import status_line
-from hpo_pipeline.tracker import mlflow as tracker_module
+from hpo_pipeline.tracker import StoreDownError, tracking
+from hpo_pipeline.tracker.follower import Closed, Follower
 from hpo_pipeline.tracker.mlflow import MLflowTracker
-from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
-from hpo_pipeline.tracker.mlflow.store import StoreDownError
-from hpo_pipeline.tracker.mlflow.writer import Writer
+from hpo_pipeline.tracker.mlflow.store import MLflowStore
+from hpo_pipeline.tracker.tracking import Tracking
 
 
 class Clock:
-    """Seconds that pass while a thread is waited for; the writer has so many successes meanwhile."""
+    """Seconds that pass while a thread is waited for: 40 each time."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, successes: int, ends_after: int = 1000) -> None:
-        self.now, self.joined, self.successes, self.total, self.ends_after = 0.0, 0, 0, successes, ends_after
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
-    def join(self, timeout: float) -> None:
-        self.now += 40.0
-        self.joined += 1
-        self.successes = min(self.joined, self.total)
 
-    def is_alive(self) -> bool:
-        return self.joined < self.ends_after
+class Slow(Follower):
+    """Writes something each time it is waited for, `times` times; then it has ended, or writes no more."""
 
-    def standing(self) -> str:
-        return f"{self.successes} of 9 trials"
+    def __init__(self, study: Study, clock: Clock, times: int, *, ends: bool) -> None:
+        super().__init__(following(study, MemoryStore)._writer, study.journal.path, "")
+        self.clock, self.times, self.ends, self.joined = clock, times, ends, 0
+        self.thread: Any = self
+
+    def is_awaited(self) -> bool:
+        return not self._given_up.is_set() and not (self.ends and self.joined >= self.times)
+
+    def join(self, seconds: float) -> None:
+        if seconds:
+            self.clock.now += 40.0
+            self.joined += 1
+            self.progressed = self.clock.now if self.joined <= self.times else self.progressed
+
+    def status(self) -> str:
+        return f"MLflow: {self.joined} of 9 trials written"
 
 
-def wait(clock: Any) -> tuple[str, list[str]]:
+def close(study: Study, *followers: Follower) -> tuple[Closed, list[str]]:
     shown: list[str] = []
-    return tracker_module._wait(clock, clock, 60.0, shown.append), shown
+    tracking = Tracking([], study.folder, {}, {})
+    tracking._followers = list(followers)
+    return tracking.close(60.0, shown.append), shown
 
 
-def test_waiting_goes_on_as_long_as_something_is_written(monkeypatch: pytest.MonkeyPatch):
-    why, shown = wait(Clock(monkeypatch, successes=9, ends_after=9))
-    assert why == ""
-    assert [line.partition(";")[0] for line in shown] == [
-        f"MLflow: {n} of 9 trials written" for n in range(1, 9)
-    ]  # 8 looks, 40 seconds apart
+def test_waiting_goes_on_as_long_as_something_is_written(study: Study, monkeypatch: pytest.MonkeyPatch):
+    _, shown = close(study, Slow(study, Clock(monkeypatch), 9, ends=True))
+    assert shown == [f"MLflow: {n} of 9 trials written; Ctrl-C leaves the rest for later" for n in range(1, 9)]
 
 
-def test_waiting_ends_after_as_long_without_success_as_one_has_patience(monkeypatch: pytest.MonkeyPatch):
-    clock = Clock(monkeypatch, successes=3)
-    why, _ = wait(clock)
-    assert why == "nothing could be written for 60 s"
-    assert clock.now == 5 * 40  # the last success is seen at 120 s; 160 is too early to give up, 200 is not
+def test_waiting_ends_after_as_long_without_success_as_one_has_patience(study: Study, monkeypatch: pytest.MonkeyPatch):
+    study.eventful()
+    follower = Slow(study, Clock(monkeypatch), 3, ends=False)
+    closed, shown = close(study, follower)
+    assert "(nothing could be written for 60 s)" in closed.text
+    assert len(shown) == 4  # the last success is at 120 s; 160 is too early to give up, 200 is not
 
 
 @pytest.fixture
@@ -74,15 +84,14 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
 
     store = Gated()
     monkeypatch.setattr(MLflowTracker, "open", lambda self: store)
-    monkeypatch.setattr(tracker_module, "_LAST_CALL_SECONDS", 0.0)
+    monkeypatch.setattr(tracking, "_LAST_CALL_SECONDS", 0.0)
     yield store
     store.opened.set()
 
 
 def test_ctrl_c_ends_the_waiting_and_tells_what_is_missing_and_how_to_complete_it(study: Study, gate: Any):
     study.eventful()
-    tracker = MLflowTracker("http://localhost:1")
-    tracker.start(study.folder, CONFIG, COMMANDS)
+    tracking = Tracking([MLflowTracker("http://localhost:1")], study.folder, CONFIG, COMMANDS)
     gate.reached.wait()
     shown = []
 
@@ -90,7 +99,7 @@ def test_ctrl_c_ends_the_waiting_and_tells_what_is_missing_and_how_to_complete_i
         shown.append(line)
         raise KeyboardInterrupt
 
-    closed = tracker.close(60, show)
+    closed = tracking.close(60, show)
     assert shown == ["MLflow: 2 of 3 trials written; Ctrl-C leaves the rest for later"]
     assert not closed.complete
     assert closed.text == (
@@ -105,13 +114,13 @@ def test_a_study_that_goes_on_writes_the_rest_when_it_does(study: Study):
     study.end("interrupted", "stopped by Ctrl-C")
 
     def away() -> MemoryStore:
-        writer.abandoned.set()
+        follower.give_up("")
         raise StoreDownError("connection refused")
 
-    writer = Writer(away, "http://localhost:1", "e", study.folder, CONFIG, COMMANDS)
-    writer.run()
+    follower = following(study, away)
+    follower.run()
     assert "(connection refused); the journal has everything. Going on with the study writes it:\n" in (
-        writer.closed().text
+        follower.closed().text
     )
 
 
@@ -146,7 +155,7 @@ def test_the_printed_command_completes_the_tracker_and_trains_nothing(monkeypatc
             raise StoreDownError("connection refused")
 
         away.setattr(MLflowTracker, "open", refuse)
-        away.setattr(study, "_PATIENCE_SECONDS", 0.1)
+        away.setattr(study, "PATIENCE_SECONDS", 0.1)
         ended = run(*STUDY)
     assert ended.code == 3, "complete, but not in MLflow"
     assert "MLflow lacks 4 of 4 trials (nothing could be written for 0.1 s: connection refused)" in ended.out

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from studies import Faulty, Killed, MemoryStore, Study, carry
+from studies import Faulty, Killed, MemoryStore, Study, carry, following
 
-from hpo_pipeline.tracker.mlflow.store import RefusedError, StoreDownError, UnusableStoreError
-from hpo_pipeline.tracker.mlflow.writer import Writer
+from hpo_pipeline.tracker import StoreDownError, UnusableStoreError
+from hpo_pipeline.tracker.mlflow.store import RefusedError
 
 
 def undisturbed(tmp_path: Path) -> tuple[str, int]:
@@ -87,8 +87,7 @@ def test_what_the_store_refuses_is_set_aside_once_and_the_rest_goes_on(
 
     store = Choosy()
     study.eventful()
-    writer = carry(study, store)
-    assert writer.closed().text.startswith("MLflow: ")
+    assert carry(study, store).closed().text.startswith("MLflow: ")
     lines = [json.loads(line) for line in (study.folder / "mlflow-rejected.jsonl").read_text().splitlines()]
     assert {"trial": 1, "refused": "seconds: no"} in lines
     assert len([record for record in caplog.records if "refuses" in record.message]) == 1
@@ -112,13 +111,13 @@ def test_when_time_is_up_people_are_told_how_much_is_missing(study: Study):
     study.suggest(0)
 
     def away() -> MemoryStore:
-        writer.abandoned.set()  # the deadline passes while the store is away
+        follower.give_up("")  # while the store is away
         raise StoreDownError("connection refused")
 
-    writer = Writer(away, "http://localhost:1", "test", study.folder, {}, {})
-    writer.closing.set()
-    writer.run()
-    told = writer.closed().text
+    follower = following(study, away, commands={})
+    follower.ended.set()
+    follower.run()
+    told = follower.closed().text
     assert told == "MLflow lacks 1 of 1 trials (connection refused); the journal has everything."
 
 
@@ -128,7 +127,7 @@ def test_a_store_that_needs_a_person_turns_tracking_off_with_its_advice(study: S
     def old() -> MemoryStore:
         raise UnusableStoreError("run `mlflow db upgrade`")
 
-    writer = Writer(old, "sqlite:////x.db", "test", study.folder, {}, {})
-    writer.run()
-    assert "lacks the end of the study (run `mlflow db upgrade`)" in writer.closed().text
+    follower = following(study, old)
+    follower.run()
+    assert "lacks the end of the study (run `mlflow db upgrade`)" in follower.closed().text
     assert len([record for record in caplog.records if "MLflow is off, the study goes on" in record.message]) == 1

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import COMMANDS, CONFIG, Faulty, MemoryStore, Study, carry, execute
+from studies import Faulty, MemoryStore, Study, carry, execute, following
 
+from hpo_pipeline.tracker import LostError, UnusableStoreError
+from hpo_pipeline.tracker.follower import Follower
 from hpo_pipeline.tracker.mlflow import MLflowTracker
-from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
-from hpo_pipeline.tracker.mlflow.store import LostError, UnusableStoreError
-from hpo_pipeline.tracker.mlflow.writer import Writer
+from hpo_pipeline.tracker.mlflow.store import MLflowStore
 
 slow = pytest.mark.slow
 
@@ -252,12 +252,12 @@ class Interfered(MLflowStore):
         return super().create(experiment_id, name, tags, time)
 
 
-def written(study: Study, uri: str, interfere: Callable[[], None]) -> Writer:
+def written(study: Study, uri: str, interfere: Callable[[], None]) -> Follower:
     stores = iter([lambda: Interfered(uri, interfere)])
-    writer = Writer(lambda: next(stores, lambda: MLflowStore(uri))(), uri, "e", study.folder, CONFIG, COMMANDS)
-    writer.closing.set()
-    writer.run()
-    return writer
+    follower = following(study, lambda: next(stores, lambda: MLflowStore(uri))(), uri=uri, experiment="e")
+    follower.ended.set()
+    follower.run()
+    return follower
 
 
 @slow
@@ -272,8 +272,7 @@ def test_a_database_that_is_deleted_in_the_middle_is_made_again_with_all_that_wa
             file.unlink()
 
     study.eventful()
-    writer = written(study, f"sqlite:///{path}", delete)
-    assert writer.closed().complete
+    assert written(study, f"sqlite:///{path}", delete).closed().complete
     assert execute(path, "SELECT name FROM runs ORDER BY name") == [
         ("s",),
         ("trial-0000",),

@@ -202,4 +202,4 @@ def test_names_that_mlflow_refuses_are_mended_and_stay_distinct():
 
 def test_dimensions_under_the_options_of_a_choice_are_found():
     tree = {"optimizer": {"type": "choice", "choices": {"sgd": {"lr": {"type": "float", "log": True}}, "adam": {}}}}
-    assert [path for path, _ in dimensions(tree)] == ["optimizer", "optimizer.lr"]
+    assert list(dimensions(tree)) == ["optimizer", "optimizer.lr"]

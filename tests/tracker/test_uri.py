@@ -7,7 +7,7 @@ import pytest
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.tracker.mlflow import MLflowTracker
 from hpo_pipeline.tracker.mlflow import uri as uris
-from hpo_pipeline.tracker.mlflow.people import how_to_look
+from hpo_pipeline.tracker.mlflow.links import how_to_look
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hpo_pipeline.config.space_tree import domains
 from hpo_pipeline.report.command import hydra_value
 
 KEY_LENGTH = 250
@@ -47,6 +49,11 @@ def text(value: Any) -> str:
     return clipped(value if isinstance(value, str) else hydra_value(value), PARAM_LENGTH)
 
 
+def number(value: float) -> float:
+    """A value as a metric: MLflow stores infinity as 1.8e308, which ruins every axis."""
+    return value if math.isfinite(value) else math.nan
+
+
 def clipped(value: str, length: int) -> str:
     return value if len(value) <= length else value[: length - 1] + "…"
 
@@ -61,18 +68,9 @@ def scalars(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
             yield here, value
 
 
-def dimensions(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every domain of a `search_space` tree with its path, those under a choice's options too."""
-    if not isinstance(node, Mapping):
-        return
-    if "type" in node and not isinstance(node["type"], Mapping):
-        yield path, node
-        options = node.get("choices")
-        for option in options.values() if isinstance(options, Mapping) else ():
-            yield from dimensions(option, path)
-        return
-    for key, child in node.items():
-        yield from dimensions(child, f"{path}.{key}" if path else str(key))
+def dimensions(tree: Any) -> dict[str, Mapping[str, Any]]:
+    """Path -> domain of a `search_space` tree, those under a choice's options too."""
+    return {path: node[key] for path, node, key in domains(tree)} if isinstance(tree, Mapping) else {}
 
 
 def domain_text(domain: Mapping[str, Any]) -> str:

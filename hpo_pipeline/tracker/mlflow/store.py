@@ -1,51 +1,253 @@
-"""A store of runs, as the writer sees it: the calls it makes, and the ways in which they fail."""
+"""MLflow as a store of runs. The only module that imports mlflow, and only when a store is opened.
+
+Runs are made by `MlflowClient` with explicit ids: MLflow's active run and its asynchronous logging are not used.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from hpo_pipeline.tracker.mlflow.schema import Update
+import filelock
 
+from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
+from hpo_pipeline.tracker.mlflow import sqlite
+from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.links import deleted_experiment
+from hpo_pipeline.tracker.mlflow.update import Update
 
-class StoreDownError(Exception):
-    """The store doesn't answer, or not now: try again."""
+_PAGE = 1000
+_ENVIRONMENT = {
+    # The client's own retries hold a call for minutes and may make a run twice; the writer retries itself.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+_REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST")
 
 
 class RefusedError(Exception):
-    """The store will never take this."""
+    """MLflow will never take this."""
 
 
-class LostError(Exception):
-    """What was written is no longer there (deleted by somebody): write again, from the beginning."""
+class MLflowStore:
+    """The few calls of MLflow that are needed, with its errors told apart.
 
+    Every method raises StoreDownError where a later try may succeed, RefusedError where it can't, and LostError where
+    what it writes to was deleted. Their texts hold no password.
 
-class UnusableStoreError(Exception):
-    """This store can't be used without a person's help, which the message asks for."""
+    Args:
+        uri: tracking URI. Opening takes seconds: mlflow is imported, and a new database gets its tables.
 
+    Raises:
+        StoreDownError, UnusableStoreError: not now, or never.
+    """
 
-class RunStore(Protocol):
-    """What the writer needs of MLflow (mlflow_store.MLflowStore). Runs that were deleted are not there."""
+    def __init__(self, uri: str) -> None:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        self.uri = uri
+        self.database = uris.database_path(uri)
+        for noisy in ("mlflow.tracking.fluent", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        # What it logs it raises as well, and there passwords are masked.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        try:
+            from mlflow import MlflowClient
+
+            if self.database is not None:
+                sqlite.make(self.database, self._make_tables)
+            self._client = MlflowClient(uri)
+            if self.database is not None:
+                self._renew_connections()
+            self._client.search_experiments(max_results=1)
+        except Exception as error:
+            raise self._opening_error(error) from None
+        self._identity = sqlite.identity(self.database) if self.database else None
+
+    def _make_tables(self, path: Path) -> None:
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        store: Any = SqlAlchemyStore(f"sqlite:///{path.as_posix()}", self._artifacts())  # type: ignore[no-untyped-call]
+        store.engine.dispose()
+
+    def _renew_connections(self) -> None:
+        """Those that MLflow keeps open may lead to a file that was deleted since."""
+        from sqlalchemy import event
+
+        store: Any = self._client._tracking_client.store
+        store.engine.dispose()
+        if not event.contains(store.engine, "connect", sqlite.relax):
+            event.listen(store.engine, "connect", sqlite.relax)
 
     def check(self) -> None:
-        """Raises LostError if the store itself has been deleted or replaced since it was opened."""
-        ...
+        """Raises LostError if the database was deleted or replaced: SQLite goes on writing into the deleted file."""
+        if self.database is not None and sqlite.identity(self.database) != self._identity:
+            raise LostError(f"{self.database} was deleted or replaced")
 
-    def experiment(self, name: str) -> str: ...
-    def tag_experiment(self, experiment_id: str, key: str, value: str) -> None: ...
-    def find(self, experiment_id: str, tag: str, value: str) -> str | None: ...
+    def experiment(self, name: str) -> str:
+        """Id of the experiment, which is made if there is none.
+
+        Raises:
+            UnusableStoreError: somebody has deleted it.
+        """
+        with self._mapped_errors():
+            found = self._client.get_experiment_by_name(name)
+        if found is None:
+            tags = {"mlflow.experimentKind": "custom_model_development"}
+            # Refused: another study has just made it.
+            with contextlib.suppress(RefusedError), self._mapped_errors():
+                self._client.create_experiment(name, self._artifacts(), tags)
+            with self._mapped_errors():
+                found = self._client.get_experiment_by_name(name)
+        if found is None:
+            raise StoreDownError(f"experiment {name!r} could not be made")
+        if found.lifecycle_stage != "active":
+            message = deleted_experiment(self.uri, name, found.experiment_id)
+            raise UnusableStoreError(f"{message}, or choose another tracker.experiment")
+        return str(found.experiment_id)
+
+    def _artifacts(self) -> str | None:
+        # Without a server MLflow would put them below the current directory of whoever comes first.
+        if uris.scheme(self.uri) in uris.SERVERS:
+            return None
+        beside = self.database.parent if self.database else Path.cwd()
+        return (beside / "mlartifacts").as_uri()
+
+    def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
+        with self._mapped_errors():
+            self._client.set_experiment_tag(experiment_id, key, value)
+
     def tags(self, run_id: str) -> dict[str, str]:
-        """The run's tags; empty if it isn't there."""
-        ...
+        """The run's tags; empty if it isn't there, or deleted."""
+        try:
+            with self._mapped_errors():
+                run = self._client.get_run(run_id)
+        except RefusedError:
+            return {}
+        return dict(run.data.tags) if run.info.lifecycle_stage == "active" else {}
+
+    def find(self, experiment_id: str, tag: str, value: str) -> str | None:
+        """Id of the run that bears this tag."""
+        with self._mapped_errors():
+            runs = self._client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else None
 
     def trials(self, experiment_id: str, study_id: str) -> dict[int, str]:
         """Trial id -> run id of all trials of a study, by their tag hpo.uid."""
-        ...
+        found: dict[int, str] = {}
+        token: str | None = None
+        mine = f"tags.`hpo.uid` LIKE '{study_id}:%'"
+        while True:
+            with self._mapped_errors():
+                page = self._client.search_runs([experiment_id], mine, max_results=_PAGE, page_token=token)
+            for run in page:
+                study, _, trial = run.data.tags["hpo.uid"].rpartition(":")
+                if study == study_id and trial.isdecimal():  # "_" matches anything in LIKE
+                    found[int(trial)] = str(run.info.run_id)
+            token = page.token
+            if not token:
+                return found
 
-    def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str: ...
-    def log(self, run_id: str, update: Update) -> list[str]: ...
-    def set_status(self, run_id: str, status: str, time: int) -> None: ...
-    def text(self, run_id: str, name: str, content: str) -> None: ...
-    def file(self, run_id: str, path: Path, folder: str | None = None) -> None: ...
-    def has_file(self, run_id: str, name: str) -> bool: ...
-    def analyze(self) -> None: ...
+    def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str:
+        with self._mapped_errors():
+            run = self._client.create_run(experiment_id, start_time=time, tags=tags, run_name=name)
+        return str(run.info.run_id)
+
+    def log(self, run_id: str, update: Update) -> list[str]:
+        """Adds params, metrics and tags; returns what MLflow refuses to take, each as a line for people."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        whole: dict[str, list[Any]] = {
+            "params": [Param(*item) for item in update.params.items()],
+            "metrics": [Metric(*point) for point in update.metrics],
+            "tags": [RunTag(*item) for item in update.tags.items()],
+        }
+        singles = [(kind, item) for kind, items in whole.items() for item in items]
+        if not singles:
+            return []
+        try:
+            with self._mapped_errors(run_id):
+                self._client.log_batch(run_id, **whole, synchronous=True)
+            return []
+        except RefusedError:
+            refused = []
+        for kind, item in singles:
+            try:
+                with self._mapped_errors():
+                    self._client.log_batch(run_id, **{kind: [item]}, synchronous=True)
+            except RefusedError as error:
+                refused.append(f"{item.key}={item.value}: {error}")
+        return refused
+
+    def set_status(self, run_id: str, status: str, time: int) -> None:
+        with self._mapped_errors(run_id):
+            if status == "RUNNING":
+                self._client.update_run(run_id, status)
+            else:
+                self._client.set_terminated(run_id, status, time)
+
+    def text(self, run_id: str, name: str, content: str) -> None:
+        with self._mapped_errors(run_id):
+            self._client.log_text(run_id, content, name)
+
+    def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
+        with self._mapped_errors():
+            self._client.log_artifact(run_id, str(path), folder)
+
+    def has_file(self, run_id: str, name: str) -> bool:
+        try:
+            with self._mapped_errors():
+                return any(file.path == name for file in self._client.list_artifacts(run_id))
+        except RefusedError:
+            return False
+
+    def analyze(self) -> None:
+        """Keeps sorting by metric fast (SQLite only)."""
+        if self.database is not None:
+            sqlite.analyze(self.database)
+
+    @contextlib.contextmanager
+    def _mapped_errors(self, run_id: str = "") -> Iterator[None]:
+        """Turns MLflow's errors into RefusedError (the data is at fault) or StoreDownError (anything else).
+
+        Where `run_id` is given, into LostError if it isn't there.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except Exception as error:
+            message = uris.masked(str(error), self.uri)
+            if isinstance(error, MlflowException) and error.error_code in _REFUSALS:
+                if run_id and not self.tags(run_id):
+                    raise LostError(f"a run of this study ({run_id}) was deleted") from None
+                raise RefusedError(message) from None
+            self.check()
+            raise StoreDownError(
+                message if isinstance(error, MlflowException) else f"{type(error).__name__}: {message}"
+            ) from None
+
+    def _opening_error(self, error: Exception) -> Exception:
+        """What went wrong when the store was opened, and what to do if no later try can succeed."""
+        message, uri = uris.masked(str(error), self.uri), uris.shown(self.uri)
+        if self.database is not None and not isinstance(error, filelock.Timeout):
+            problem = sqlite.problem(self.database)
+            if problem and "locked" not in problem:
+                return UnusableStoreError(f"{uri} {problem}, or choose another tracker.uri")
+        if "out-of-date database schema" in message or "Can't locate revision" in message:
+            return UnusableStoreError(
+                f"{uri} was made by another version of MLflow; back it up and run `mlflow db upgrade {uri}`, "
+                "or choose another tracker.uri"
+            )
+        if isinstance(error, ImportError):
+            return UnusableStoreError(f"{message}; install what is missing, or use tracker=none")
+        is_permanent = isinstance(error, (PermissionError, NotADirectoryError, FileExistsError, sqlite3.DatabaseError))
+        if is_permanent and "locked" not in message:
+            return UnusableStoreError(f"{uri} can't be opened ({message}); choose another tracker.uri")
+        return StoreDownError(message)

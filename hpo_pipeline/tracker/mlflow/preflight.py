@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from hpo_pipeline.errors import Problem
+from hpo_pipeline.tracker import StoreDownError
 from hpo_pipeline.tracker.mlflow import sqlite
 from hpo_pipeline.tracker.mlflow import uri as uris
-from hpo_pipeline.tracker.mlflow.people import deleted_experiment
+from hpo_pipeline.tracker.mlflow.links import deleted_experiment
+from hpo_pipeline.tracker.mlflow.store import MLflowStore
 
 _SECONDS = 5.0
 _DEADLINE = 12.0
@@ -26,10 +28,11 @@ def problems(uri: str, experiment: str) -> list[Problem]:
     """Why the store at `uri` can't be written to, as problems of the keys `uri` and `experiment`."""
     name = uris.scheme(uri)
     path = uris.database_path(uri)
+    found: str | Problem
     if path is not None:
         found = sqlite.problem(path)
         if not found and (deleted := sqlite.deleted_experiment(path, experiment)):
-            found = deleted_experiment(uri, experiment, deleted)
+            found = Problem("experiment", deleted_experiment(uri, experiment, deleted))
     elif name in uris.DATABASES:
         found = _within_deadline(lambda: _database_problem(uri, _PORTS[name]))
     elif name in ("http", "https"):
@@ -38,14 +41,14 @@ def problems(uri: str, experiment: str) -> list[Problem]:
         return []  # databricks: its profiles and tokens are known to MLflow alone
     if not found:
         return []
-    key = "experiment" if found.startswith("the experiment") else "uri"
-    what = found if key == "experiment" else f"{uris.shown(uri)} {uris.masked(found, uri)}"
-    return [Problem(key, f"{what}, or choose another tracker.{key}, or tracker=none")]
+    if isinstance(found, str):
+        found = Problem("uri", f"{uris.shown(uri)} {uris.masked(found, uri)}")
+    return [Problem(found.path, f"{found.message}, or choose another tracker.{found.path}, or tracker=none")]
 
 
-def _within_deadline(check: Callable[[], str]) -> str:
+def _within_deadline(check: Callable[[], str | Problem]) -> str | Problem:
     """What `check` finds; looking up a host's name knows no time limit of its own."""
-    found: list[str] = []
+    found: list[str | Problem] = []
     thread = threading.Thread(target=lambda: found.append(check()), name="tracker-check", daemon=True)
     thread.start()
     thread.join(_DEADLINE)
@@ -92,7 +95,7 @@ def _socket_problem(host: str, port: int) -> str:
 # -- servers -----------------------------------------------------------------------------------------------------------
 
 
-def _server_problem(uri: str, experiment: str) -> str:
+def _server_problem(uri: str, experiment: str) -> str | Problem:
     import requests
 
     try:
@@ -125,7 +128,9 @@ def _server_problem(uri: str, experiment: str) -> str:
     if "experiment" not in said and "error_code" not in said:
         return f"is no MLflow server (it answers {answer.status_code}); mend the address"
     stage = said.get("experiment", {}).get("lifecycle_stage", "active")
-    return "" if stage == "active" else deleted_experiment(uri, experiment, said["experiment"]["experiment_id"])
+    if stage == "active":
+        return ""
+    return Problem("experiment", deleted_experiment(uri, experiment, said["experiment"]["experiment_id"]))
 
 
 def _json(answer: Any) -> dict[str, Any]:
@@ -138,11 +143,8 @@ def _json(answer: Any) -> dict[str, Any]:
 
 def _credentials_problem(uri: str) -> str:
     """Asks again as MLflow does, which knows of tokens, credential files and sign-in plug-ins."""
-    from hpo_pipeline.tracker.mlflow.mlflow_store import MLflowStore
-    from hpo_pipeline.tracker.mlflow.store import StoreDownError
-
     try:
-        MLflowStore(uri).answer()
+        MLflowStore(uri)
     except StoreDownError as error:
         return (
             f"does not let us in ({_first_line(error)}); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "

@@ -6,14 +6,17 @@ journal up to that record alone, timestamps included; so it may be sent twice, a
 
 from __future__ import annotations
 
+import getpass
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from hpo_pipeline.journal import Record
+from hpo_pipeline.records import Record
 from hpo_pipeline.report.command import command_line, trial_overrides
-from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, Keys, clipped, dimensions, domain_text, scalars, text
+from hpo_pipeline.tracker.mlflow.links import runs_link
+from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, Keys, clipped, dimensions, domain_text, number, scalars, text
+from hpo_pipeline.tracker.mlflow.study_page import note, saved_view, view_key
+from hpo_pipeline.tracker.mlflow.update import Point, RunKey, Update, milliseconds
 from hpo_pipeline.trial import FINAL, State
 from hpo_pipeline.view import StudyView, TrialView
 
@@ -21,82 +24,41 @@ _CONFIG_PARAMS = 100
 _ERROR_LENGTH = 500
 # MLflow's own words for the state of a run. FAILED and KILLED look alike in its table, so a trial that was stopped
 # early is FINISHED, with its state as a tag.
-RUN_STATUS = {
-    State.COMPLETED: "FINISHED",
-    State.STOPPED: "FINISHED",
-    State.PAUSED: "FINISHED",
+_RUN_STATUS = dict.fromkeys(State, "FINISHED") | {
     State.FAILED: "FAILED",
     State.INTERRUPTED: "KILLED",
     State.RUNNING: "KILLED",
 }
-RunKey = int | None
 
 
-class Point(NamedTuple):
-    """One metric record; `time` in milliseconds since the epoch."""
-
-    key: str
-    value: float
-    time: int
-    step: int
-
-
-@dataclass(slots=True)
-class Update:
-    """What is to be added to one run.
-
-    Attributes:
-        created: (name of the run, milliseconds) if the run is new.
-        files: text artifacts, name -> content.
-        status: (MLflow's status, milliseconds), the latest of several.
-    """
-
-    created: tuple[str, int] | None = None
-    params: dict[str, str] = field(default_factory=dict)
-    metrics: list[Point] = field(default_factory=list)
-    tags: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    status: tuple[str, int] | None = None
-
-    def add(self, later: Update) -> None:
-        self.created = self.created or later.created
-        self.params |= later.params
-        self.metrics += later.metrics
-        self.tags |= later.tags
-        self.files |= later.files
-        self.status = later.status or self.status
-
-
-def milliseconds(time: float) -> int:
-    return round(time * 1000)
-
-
-def study_state(end: Record) -> State:
-    """How a session ended, by its `end` record."""
-    word = str(end["state"]).upper()
-    if word in ("INTERRUPTED", "KILLED"):
-        return State.INTERRUPTED
-    return State.FAILED if word in ("FAILED", "ERROR") else State.COMPLETED
-
-
-class Schema:
-    """Turns records into updates, in order.
+class StudyRuns:
+    """Turns a study's records into what they add to runs, in order.
 
     Args:
-        study: the journal's latest `study` record: a copied study has one of its own after the original's, and all
-            that the journal holds is shown as this one's.
+        study: the journal's latest `study` record: all that the journal holds is shown as this one's.
         config: the composed study config.
-        train_command: the beginning of the command line that re-runs a trial.
+        commands: "train" -> the beginning of the command line that re-runs a trial; "resume" -> the one that goes on.
+
+    Attributes:
+        files: names in the folder of what is logged to the study's run.
+        trials: those that have runs.
     """
 
-    def __init__(self, study: Record, config: Mapping[str, Any], train_command: str) -> None:
+    files = ("journal.jsonl", "config.yaml", "overrides.yaml", "best.yaml", "leaderboard.csv")
+
+    def __init__(self, study: Record, config: Mapping[str, Any], commands: Mapping[str, str]) -> None:
         self.view = StudyView()
+        self.trials = self.view.trials.keys()
+        self._source = _source_tags()
         self._study_id, self._name = str(study["id"]), str(study["name"])
         self._config = config
-        self._train_command = train_command
+        self._commands = commands
         self._keys = Keys()
-        self._log_scaled = {path for path, domain in dimensions(config.get("search_space")) if domain.get("log")}
+        self._log_scaled = {
+            path for path, domain in dimensions(config.get("search_space")).items() if domain.get("log")
+        }
         self._terminated: set[int] = set()
+        self._noted = -1
 
     def apply(self, record: Record) -> Iterator[tuple[RunKey, Update]]:
         """Takes in the next record; yields what it adds to which run."""
@@ -125,25 +87,40 @@ class Schema:
             yield None, Update(metrics=[point])
 
     def counters(self, time: float) -> Update:
-        """Where the study stands: a sample, taken once a window."""
+        """Where the study stands: samples, taken once a window."""
         states = [trial.state for trial in self.view.trials.values()]
         values = {f"hpo.trials.{state.value.lower()}": float(states.count(state)) for state in State}
         values["hpo.resource.total"] = float(self.view.total_resource)
         step = self.view.total_resource
         return Update(metrics=[Point(key, value, milliseconds(time), step) for key, value in values.items()])
 
+    def note(self, experiment_id: str, trial_runs: Mapping[int, str]) -> str:
+        """The study in a few lines, if there is a new best trial, or it has ended; else an empty string."""
+        if self._noted == len(self.view.best_history) and not self.view.end:
+            return ""
+        self._noted = len(self.view.best_history)
+        return note(self.view, experiment_id, trial_runs, self._commands.get("resume", ""))
+
+    def saved_view(self, run_id: str) -> dict[str, str]:
+        """The page of charts, as tags of the experiment."""
+        return {f"mlflow.sharedViewState.{view_key(run_id)}": saved_view(self.view, self._config, run_id)}
+
+    def link(self, experiment_id: str, run_id: str, *, with_view: bool) -> str:
+        """Where to look in the UI."""
+        return runs_link(experiment_id, view_key(run_id) if with_view else "")
+
     def _study(self, record: Record, now: int) -> Update:
         params = {"scheduler": self._component("scheduler"), "searcher": self._component("searcher")}
         params |= {"seed": text(record["seed"]), "metric": self.view.metric, "mode": self.view.mode}
         keys = Keys()
-        for path, domain in dimensions(self._config.get("search_space")):
+        for path, domain in dimensions(self._config.get("search_space")).items():
             params[keys(f"space.{path}")] = domain_text(domain)
         # The tracker's own settings may hold a password, and the search space is told above.
         rest = {key: value for key, value in self._config.items() if key not in ("search_space", "tracker")}
         plain = [(path, value) for path, value in scalars(rest) if not path.endswith(("_target_", "_partial_"))]
         for path, value in plain[:_CONFIG_PARAMS]:
             params.setdefault(keys(path), text(value))
-        tags = {"hpo.role": "study", "hpo.study_id": self._study_id, "hpo.state": "RUNNING"}
+        tags = {"hpo.role": "study", "hpo.study_id": self._study_id, "hpo.state": "RUNNING", **self._source}
         return Update(created=(self._name, now), params=params, tags=tags)
 
     def _component(self, group: str) -> str:
@@ -160,6 +137,7 @@ class Schema:
             "hpo.role": "trial",
             "hpo.uid": f"{self._study_id}:{trial.id}",
             "hpo.trial": str(trial.id),
+            **self._source,
             **self._standing(trial),
         }
         return Update(created=(f"trial-{trial.id:04d}", now), params=params, tags=tags)
@@ -172,7 +150,7 @@ class Schema:
             "hpo.stop_reason": clipped(trial.reason, TAG_LENGTH),
             "hpo.bracket": str(trial.bracket),
             "hpo.rung": str(trial.rung),
-            "hpo.command": clipped(f"{self._train_command} {command_line(words)}".strip(), TAG_LENGTH),
+            "hpo.command": clipped(f"{self._commands.get('train', '')} {command_line(words)}".strip(), TAG_LENGTH),
         }
 
     def _submitted(self, trial: TrialView, record: Record, now: int) -> Update:
@@ -205,8 +183,7 @@ class Schema:
         return Update(metrics=[point], tags=self._standing(trial))
 
     def _point(self, name: str, value: float, now: int, step: int) -> Point:
-        # MLflow stores infinity as 1.8e308, which ruins every axis.
-        return Point(self._keys(name), value if math.isfinite(value) else math.nan, now, step)
+        return Point(self._keys(name), number(value), now, step)
 
     def _result(self, trial: TrialView, record: Record, now: int) -> Update:
         if record["outcome"] == "interrupted":
@@ -222,7 +199,7 @@ class Schema:
     def _terminate(self, trial: TrialView, now: int) -> Update:
         """The run ends here, as far as is known. Its summary has the time of its last report: the same if repeated."""
         self._terminated.add(trial.id)
-        update = Update(tags=self._standing(trial), status=(RUN_STATUS[trial.state], now))
+        update = Update(tags=self._standing(trial), status=(_RUN_STATUS[trial.state], now))
         if trial.curve:
             last = milliseconds(trial.curve[-1][2])
             summary = {"hpo.resource": trial.resource, "hpo.rung": trial.rung, "hpo.seconds": trial.seconds}
@@ -239,6 +216,15 @@ class Schema:
                 if trial.state is State.RUNNING:
                     update.tags["hpo.state"] = State.INTERRUPTED.value
                 yield trial.id, update
-        state = study_state(record)
+        state = {"interrupted": State.INTERRUPTED, "failed": State.FAILED}.get(record["state"], State.COMPLETED)
         tags = {"hpo.state": state.value, "hpo.end_reason": clipped(str(record["reason"]), TAG_LENGTH)}
-        yield None, Update(tags=tags, status=(RUN_STATUS[state], now))
+        yield None, Update(tags=tags, status=(_RUN_STATUS[state], now))
+
+
+def _source_tags() -> dict[str, str]:
+    """MLflow's own tags on where a run comes from, shown in its table."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        user = "unknown"
+    return {"mlflow.source.name": "tune.py", "mlflow.source.type": "LOCAL", "mlflow.user": user}

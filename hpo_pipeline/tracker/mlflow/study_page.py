@@ -1,6 +1,7 @@
-"""A ready-made page of charts for one study, as MLflow keeps them under "Views" (an experiment tag, MLflow >= 3.15).
+"""A study's page in MLflow's UI: the note on its run, and a ready-made page of charts under "Views".
 
-The format is MLflow's own and undocumented: if a later version changes it, the page is missing and nothing else.
+Views are experiment tags (MLflow >= 3.15), in a format that is MLflow's own and undocumented: if a later version
+changes it, the page is missing and nothing else.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from hpo_pipeline.tracker.mlflow.naming import dimensions
-from hpo_pipeline.tracker.mlflow.schema import milliseconds
+from hpo_pipeline.tracker.mlflow.links import run_link
+from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, clipped, dimensions
+from hpo_pipeline.tracker.mlflow.update import milliseconds
 from hpo_pipeline.view import StudyView
 
+_BEST = 5
 _SECTION = "study"
 _LINE: dict[str, Any] = {
     "lineSmoothness": 0,
@@ -29,6 +32,40 @@ _LINE: dict[str, Any] = {
     "useGlobalXaxisKey": True,
     "useGlobalLineSmoothing": True,
 }
+
+
+def note(view: StudyView, experiment_id: str, runs: Mapping[int, str], resume: str) -> str:
+    """The study in Markdown: where it stands, and its best trials.
+
+    Args:
+        runs: trial id -> run id.
+        resume: the command that goes on with it; may be empty.
+    """
+    state = "running" if view.end is None else f"{view.end['state']} ({view.end['reason']})"
+    unit = str(view.header.get("unit", "")) or "resource"
+    lines = [
+        f"**{view.header['name']}**: {state}. {len(view.trials)} trials, {view.evaluations} rung evaluations, "
+        f"{view.total_resource} {unit}s in {view.seconds:.0f} s.",
+        "",
+    ]
+    best = view.top(_BEST)
+    if best:
+        names = list(best[0].best_config)
+        lines.append(f"| trial | {view.metric} | {unit} | {' | '.join(names)} |")
+        lines.append("|" + "---|" * (3 + len(names)))
+        for trial in best:
+            run = runs.get(trial.id)
+            title = f"trial-{trial.id:04d}"
+            link = f"[{title}]({run_link(experiment_id, run)})" if run else title
+            values = " | ".join(_short(trial.best_config.get(name)) for name in names)
+            lines.append(f"| {link} | {_short(trial.best(view.metric))} | {trial.best_resource} | {values} |")
+    if resume and (view.end is None or view.end["state"] != "completed"):
+        lines += ["", f"Resume: `{resume}`"]
+    return clipped("\n".join(lines), TAG_LENGTH)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
 
 
 def view_key(study: str) -> str:
@@ -46,7 +83,7 @@ def saved_view(view: StudyView, config: Mapping[str, Any], study: str) -> str:
 
 def _state(view: StudyView, config: Mapping[str, Any], study: str) -> dict[str, Any]:
     best = f"best.{view.metric}"
-    domains = dict(dimensions(config.get("search_space")))
+    domains = dimensions(config.get("search_space"))
     # A logarithmic domain is drawn by its decimal logarithm: the charts of parameters have linear axes only.
     axes = [f"log10.{path}" if domain.get("log") else path for path, domain in domains.items()]
     columns = [f"metrics.`{best}`", "metrics.`hpo.resource`", *(f"params.`{path}`" for path in domains)]
