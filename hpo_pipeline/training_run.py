@@ -10,7 +10,7 @@ from hpo_pipeline.atomic import replacing
 from hpo_pipeline.build import build
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.objective import Objective
+from hpo_pipeline.objective import Objective, SupportsClose, SupportsTest, TrialSpec
 from hpo_pipeline.preflight import check_training
 from hpo_pipeline.report.text import metric_text
 from hpo_pipeline.seeding import trial_seed
@@ -40,7 +40,7 @@ def run_training(composed: Composed) -> int:
     unit, resource, whole = objective.unit, config["resource"], config["max_resource"]
     if resource < whole:
         print(f"to {unit} {resource} of {whole}; resource={whole} trains it to the end", flush=True)
-    state = objective.start(composed.training, trial_seed(config["seed"], config["trial"]))
+    state = objective.start(TrialSpec(composed.training, trial_seed(config["seed"], config["trial"]), folder))
     curve: list[tuple[int, dict[str, float], float]] = []
     for at in range(1, resource + 1):
         metrics = _advance(objective, state)
@@ -48,7 +48,9 @@ def run_training(composed: Composed) -> int:
         _show(f"{unit} {at}/{resource}", metrics)
     with replacing(folder / MODEL) as aside:
         objective.save(state, aside)
-    final = _test(objective, state) if config["final"] else {}
+    final = _test(objective, state) if config["final"] and isinstance(objective, SupportsTest) else {}
+    if isinstance(objective, SupportsClose):
+        objective.close(state)
     print(f"The model is in {folder / MODEL}")
     tags = {"hpo.command": composed.rerun_command(config["trial"], resource, {})}
     tracked = log_training(
@@ -72,8 +74,8 @@ def _advance(objective: Objective, state: Any) -> dict[str, float]:
     return {**metrics, "seconds": time.perf_counter() - began}
 
 
-def _test(objective: Any, state: Any) -> dict[str, float]:
-    metrics: dict[str, float] = objective.test(state)
+def _test(objective: SupportsTest, state: Any) -> dict[str, float]:
+    metrics = objective.test(state)
     _show("test set", metrics)
     return metrics
 

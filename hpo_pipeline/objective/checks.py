@@ -26,6 +26,9 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """Everything that would keep a trial with this config from being trained to `max_resource`."""
     dataset, model = config.get("dataset"), config.get("model")
     optimizer: Any = config.get("optimizer")
+    if config.get("params"):
+        names = ", ".join(config["params"])
+        yield Problem("params", f"this objective has none, got {names}; tune model, optimizer, dataset")
     for problem in grad_clip_problems(config.get("objective", {}).get("grad_clip")):
         yield problem.under("objective")
     if isinstance(dataset, Mapping):

@@ -16,9 +16,9 @@ from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError, Problem
-from hpo_pipeline.objective import Metrics, checkpoint, checks
+from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks
 from hpo_pipeline.objective.checks import grad_clip_problems, without_batch_size
-from hpo_pipeline.objective.device import resolve
+from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.packed.cost import PackCost, measure_cost, measure_gain
 from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
@@ -36,8 +36,7 @@ class TrainingState:
     Attributes:
         model, optimizer: as the last epoch left them.
         data: shared by all trials with the same dataset.
-        config: the trial's config, as `start` got it.
-        seed: the trial's own seed.
+        config, seed: the trial's, as `start` got them.
         schedule: of the learning rate; None where the config has none.
         resource: epochs done.
     """
@@ -109,14 +108,15 @@ class Training:
             self.metrics = ("validation_error", "validation_loss", *self.metrics)
         self._datasets: dict[str, Splits] = {}
 
-    def start(self, config: Mapping[str, Any], seed: int) -> TrainingState:
+    def start(self, trial: TrialSpec) -> TrainingState:
+        config = trial.config
         data = self._data(config["dataset"])
-        torch.manual_seed(seed)
+        torch.manual_seed(trial.seed)
         model: nn.Module = build(config["model"], "model", input_shape=data.input_shape, n_classes=data.n_classes)
         model.to(self.device)
         optimizer, node = _optimizer(config["optimizer"], model), config.get("lr_schedule")
         schedule = None if node is None else Schedule(node, optimizer)
-        return TrainingState(model, optimizer, data, config, seed, schedule)
+        return TrainingState(model, optimizer, data, config, trial.seed, schedule)
 
     def advance(self, state: TrainingState) -> Metrics:
         """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
@@ -206,21 +206,21 @@ class Training:
             path,
         )
 
-    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> TrainingState:
+    def load(self, trial: TrialSpec, path: Path) -> TrainingState:
         """The trial that was saved. Where the config differs from the saved trial's, the config's optimizer is right.
 
         Raises:
             StudyError: the file is no checkpoint, or one of another model or optimizer.
         """
         saved = checkpoint.read(path, self.device)
-        state = self.start(config, seed)
+        state = self.start(trial)
         try:
             state.model.load_state_dict(saved["model"])
             state.optimizer.load_state_dict(saved["optimizer"])
             before = saved["optimizer_config"]
             if saved.get("scheduled"):  # the learning rate that was saved is that of one epoch
                 before = {key: value for key, value in before.items() if key != "lr"}
-            changed = {key: value for key, value in config["optimizer"].items() if before.get(key) != value}
+            changed = {key: value for key, value in trial.config["optimizer"].items() if before.get(key) != value}
             for group in state.optimizer.param_groups:
                 group.update({key: value for key, value in changed.items() if key in group})
             torch.set_rng_state(saved["random_state"].cpu())
@@ -248,6 +248,9 @@ class Training:
             ConfigError: with all that is wrong with it.
         """
         checks.check_data(_dataset(config["dataset"]), test=self.final)
+
+    def devices(self) -> list[str]:
+        return visible_devices() if self.device.type == "cuda" else []
 
     def _data(self, node: Mapping[str, Any]) -> Splits:
         """The splits on the device; trials that differ in `batch_size` alone share them."""
