@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,14 @@ class TrainingState:
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, self.resource)
 
-    def learning_rate(self) -> Metrics:
-        """That of the epoch which was just trained, where a schedule changes it from epoch to epoch."""
-        return {} if self.schedule is None else {"learning_rate": self.optimizer.param_groups[0]["lr"]}
+    def end_epoch(self, train_loss: float, score: tuple[float, float] | None) -> Metrics:
+        """Counts the epoch that was just trained; `score`: validation error and loss, None if there is no such data."""
+        self.resource += 1
+        metrics = {} if score is None else {"validation_error": score[0], "validation_loss": score[1]}
+        metrics["train_loss"] = train_loss
+        if self.schedule is not None:  # it changes from epoch to epoch
+            metrics["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        return metrics
 
 
 class Training:
@@ -123,13 +128,9 @@ class Training:
         data = state.data
         [member] = self._members([state])
         train_loss = train_alone(member, data.x_train, data.y_train)
-        state.resource += 1
-        metrics = {"train_loss": train_loss, **state.learning_rate()}
-        if self.final:
-            return metrics
         state.model.eval()
-        error, loss = evaluate(state.model, data.x_validation, data.y_validation)
-        return {"validation_error": error, "validation_loss": loss, **metrics}
+        score = None if self.final else evaluate(state.model, data.x_validation, data.y_validation)
+        return state.end_epoch(train_loss, score)
 
     def pack_key(self, state: TrainingState) -> Hashable | None:
         """Equal for trials that `advance_pack` can take; None for one that can only be trained alone."""
@@ -140,35 +141,25 @@ class Training:
 
     def advance_pack(self, states: Sequence[TrainingState]) -> list[Metrics]:
         """`advance` for several trials with one `pack_key`, as one program; in their order."""
-        data = states[0].data
-        places = sorted(range(len(states)), key=lambda i: _place(states[i]))
-        members = self._members([states[i] for i in places])
-        losses, stack = train_pack(members, data.x_train, data.y_train)
-        metrics = [{"train_loss": loss, **states[i].learning_rate()} for i, loss in zip(places, losses, strict=True)]
-        if not self.final:
-            for model in (member.model for member in members):
-                model.eval()
-            scores = evaluate_pack(stack, data.x_validation, data.y_validation)
-            metrics = [
-                {"validation_error": error, "validation_loss": loss, **rest}
-                for (error, loss), rest in zip(scores, metrics, strict=True)
-            ]
+        data, ordered = states[0].data, sorted(states, key=_place)
+        losses, stack = train_pack(self._members(ordered), data.x_train, data.y_train)
         for state in states:
-            state.resource += 1
-        return [metrics[places.index(i)] for i in range(len(states))]
+            state.model.eval()
+        unknown = [None] * len(states)
+        scores = unknown if self.final else evaluate_pack(stack, data.x_validation, data.y_validation)
+        ended = zip(ordered, losses, scores, strict=True)
+        metrics = {id(state): state.end_epoch(train_loss, score) for state, train_loss, score in ended}
+        return [metrics[id(state)] for state in states]
 
     def pack_gain(self, states: Sequence[TrainingState]) -> float:
         """How many times as fast a pack of these trials is as one by one: measured on copies, for a few steps."""
-        return measure_gain(self._sorted(states), states[0].data.x_train, states[0].data.y_train)
+        members = self._members(sorted(states, key=_place))
+        return measure_gain(members, states[0].data.x_train, states[0].data.y_train)
 
     def pack_cost(self, states: Sequence[TrainingState]) -> PackCost:
         """What packs of trials like these cost, measured on four copies."""
-        four = self._sorted(list(itertools.islice(itertools.cycle(states), 4)))
+        four = self._members(sorted(itertools.islice(itertools.cycle(states), 4), key=_place))
         return measure_cost(four, states[0].data.x_train, states[0].data.y_train)
-
-    def _sorted(self, states: Sequence[TrainingState]) -> list[Member]:
-        """The trials' parts in a pack, in the order in which `train_pack` takes them."""
-        return self._members(sorted(states, key=_place))
 
     def _members(self, states: Sequence[TrainingState]) -> list[Member]:
         """The trials' parts in a pack, about to train their next epochs."""
@@ -263,16 +254,12 @@ class Training:
 
     def _on_device(self, splits: Splits) -> Splits:
         x, y = splits.x_train, splits.y_train
+        x_validation, y_validation = splits.x_validation, splits.y_validation
         if self.final:
-            x, y = torch.cat([x, splits.x_validation]), torch.cat([y, splits.y_validation])
-            splits = replace(splits, x_validation=x[:0], y_validation=y[:0])
-        return Splits(
-            x.to(self.device),
-            y.to(self.device),
-            splits.x_validation.to(self.device),
-            splits.y_validation.to(self.device),
-            splits.n_classes,
-        )
+            x, y = torch.cat([x, x_validation]), torch.cat([y, y_validation])
+            x_validation, y_validation = x[:0], y[:0]
+        x, y, x_validation, y_validation = (part.to(self.device) for part in (x, y, x_validation, y_validation))
+        return Splits(x, y, x_validation, y_validation, splits.n_classes)
 
 
 def _dataset(node: Mapping[str, Any]) -> Dataset:
