@@ -23,7 +23,7 @@ def problems(*typed: str, program: str = "tune") -> list[str]:
     try:
         check(compose("tracker=none", *typed, program=program), data=False)
     except ConfigError as error:
-        return error.problems
+        return error.lines
     return []
 
 
@@ -66,7 +66,7 @@ def test_params_may_refer_to_what_is_sampled():
     ("typed", "found"),
     [
         ((LR,), None),
-        ((), "search_space: there is none; name one: search_space=…, or say what to tune: "),
+        ((), "search_space: there is none; say what to tune: '+search_space.params.x="),
         ((LR, "search_space.params.lr.low=2"), "search_space.params.lr"),
         ((LR, "+search_space.param.lr={type: int, low: 1, high: 2}"), "search_space.param.lr: not in the config"),
         (("+search_space.model.n_units_1={type: int, low: 1, high: 9}",), "search_space.model.n_units_1: not in the"),

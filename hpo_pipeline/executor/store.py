@@ -14,13 +14,13 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from hpo_pipeline.atomic import put, remove
 from hpo_pipeline.errors import StudyError, describe
 from hpo_pipeline.objective import real_folder
 
@@ -118,15 +118,11 @@ class FolderStore:
                     f"the objective's save wrote no file or folder to the path that it got: {error}"
                 ) from None
             kept = folder / f"{resource}.{checksum}{'.midway' * midway}.ckpt"
-            if instead_of:
-                _sync(*_parts(aside))
             if kept.is_dir():
                 _remove(kept)  # the same content, or damaged: no folder can take another's place
-            os.replace(aside, kept)
+            put(aside, kept, durable=bool(instead_of))
         finally:
             _remove(aside)
-        if instead_of:
-            _sync(folder)
         for old in instead_of:
             if old.name != kept.name:
                 _remove(folder / old.name)
@@ -200,17 +196,4 @@ def _checksum(path: Path, trial_id: int, resource: int) -> str:
 def _remove(path: Path) -> None:
     """What can't be removed is left: that ends no study."""
     with contextlib.suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _sync(*paths: Path) -> None:
-    """Returns when the files, or the names in the folders, are on the disk."""
-    for path in paths:
-        file = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+        remove(path)
