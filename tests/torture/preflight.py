@@ -27,7 +27,7 @@ BASES = (
     (*_FUNCTION, "scheduler=asha", "searcher=random", "executor=serial"),
     (*_FUNCTION, "scheduler=pbt", "search_space=pbt", "searcher=sobol", "executor=fused"),
     (*_FUNCTION, "scheduler=median_stopping", "searcher=grid", "tracker=mlflow"),
-    (*_FUNCTION, "scheduler=hyperband", "searcher=priorband", "search_space=mlp_optimizers"),
+    (*_FUNCTION[:3], "scheduler=hyperband", "searcher=priorband", "search_space=mlp_optimizers"),
     ("dataset=digits", "model=mlp", "scheduler=successive_halving", "lr_schedule=warmup_cosine"),
     ("dataset=digits", "model=softmax", "scheduler=pasha", "lr_schedule=step"),
     ("dataset=digits", "model=cnn", "scheduler=fifo", "executor=fused"),
