@@ -47,6 +47,7 @@ STUDIES = (
 )
 METRICS = [Metric("validation_error")]
 ROOT = Path(__file__).resolve().parent.parent
+FUNCTION = ("objective=function", "model=mlp", "optimizer=adam", "dataset=fashion_mnist")
 
 
 class Stopwatch:
@@ -74,7 +75,7 @@ class Stopwatch:
 
 def decisions(overrides: list[str], n_trials: int) -> Stopwatch:
     """Runs the scheduler by itself, one job at a time."""
-    config = composed("objective=function", *overrides).config
+    config = composed(*FUNCTION, *overrides).config
     space = SearchSpace.parse(config["search_space"])
     trials = TrialGenerator(build(config["searcher"], "searcher", space=space, seed=0), space, n_trials)
     scheduler = build(config["scheduler"], "scheduler", trials=trials, space=space, seed=0)
@@ -101,7 +102,7 @@ def decisions(overrides: list[str], n_trials: int) -> Stopwatch:
 
 def study(overrides: list[str], n_trials: int) -> tuple[float, float, list[float]]:
     """Runs the command; returns its seconds from start to exit, its processor time, and when each trial began."""
-    free = ["objective=function", "executor=serial", "tracker=none", "name=free", f"n_trials={n_trials}"]
+    free = [*FUNCTION, "executor=serial", "tracker=none", "name=free", f"n_trials={n_trials}"]
     with tempfile.TemporaryDirectory() as folder:
         began, processor = time.perf_counter(), _processor_seconds()
         done = subprocess.run(

@@ -14,6 +14,7 @@ import dataclasses
 import random
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
 from hpo_pipeline.build import build
+from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.training import Training, TrainingState
 
 N = 50_000
@@ -97,7 +99,7 @@ def measure(training: Training, configs: list[dict[str, Any]], fraction: float) 
     """Seconds per trial and epoch: the usual loop, one by one, as a pack (or one by one where that is faster)."""
 
     def started() -> list[TrainingState]:
-        states = [training.start(config, seed) for seed, config in enumerate(configs)]
+        states = [training.start(TrialSpec(config, seed, Path())) for seed, config in enumerate(configs)]
         full, n = states[0].data, int(N * fraction)
         data = dataclasses.replace(
             full,

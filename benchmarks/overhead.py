@@ -53,14 +53,16 @@ SETTLE_SECONDS = 1.5
 
 def bare_loop(pipe: Connection, config: dict[str, Any], epochs: int) -> None:
     """Main function of a process: runs the loop each time that it is asked to, and sends back the seconds."""
+    from hpo_pipeline.objective import TrialSpec
     from hpo_pipeline.objective.epoch import data_order, evaluate, train
     from hpo_pipeline.objective.training import Training
 
     objective = Training(threads=1)
     config = {**config, "optimizer": {**config["optimizer"], "weight_decay": 1e-6}}
-    objective.start(config, 0)  # reads the data
+    trial = TrialSpec(config, trial_seed(0, 0), Path())
+    objective.start(trial)  # reads the data
     while pipe.recv() is not None:
-        state = objective.start(config, trial_seed(0, 0))
+        state = objective.start(trial)
         data = state.data
         began = time.perf_counter()
         for epoch in range(epochs):

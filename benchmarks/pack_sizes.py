@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import yaml
 
+from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.training import Training, TrainingState
 from hpo_pipeline.space import SearchSpace
 
@@ -51,7 +52,7 @@ def configs(n: int, root: str) -> list[dict[str, Any]]:
 
 def started(training: Training, configs: list[dict[str, Any]], fraction: float) -> list[TrainingState]:
     """New trials on a part of the data."""
-    states = [training.start(config, seed) for seed, config in enumerate(configs)]
+    states = [training.start(TrialSpec(config, seed, Path())) for seed, config in enumerate(configs)]
     full = states[0].data
     n, m = int(len(full.y_train) * fraction), int(len(full.y_validation) * fraction)
     parts = [full.x_train[:n], full.y_train[:n], full.x_validation[:m], full.y_validation[:m]]

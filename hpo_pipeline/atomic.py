@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,24 +11,32 @@ from pathlib import Path
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write a file to: free, and free again at the end."""
+    """A name beside `path` to write a file or folder to: free, and free again at the end."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.unlink(missing_ok=True)
+    remove(aside)
     try:
         yield aside
     finally:
-        aside.unlink(missing_ok=True)
+        remove(aside)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link, or a folder with what is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def put(aside: Path, path: Path, *, durable: bool = False) -> None:
-    """Gives a complete file its place. A link that stands there is replaced, and not followed.
+    """Gives a complete file or folder its place. A link that stands there is replaced, and not followed.
 
     Args:
         durable: what it says is on the disk before it has its name, and so is the name at the end: a power cut takes
             neither.
     """
     if durable:
-        _sync(aside)
+        _sync(aside, *aside.rglob("*"))
     os.replace(aside, path)
     if durable:
         _sync(path.parent)
@@ -47,10 +56,11 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
-    """Returns when the file, or the names in the folder, are on the disk."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+def _sync(*paths: Path) -> None:
+    """Returns when the files, or the names in the folders, are on the disk."""
+    for path in paths:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)

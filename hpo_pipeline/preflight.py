@@ -10,13 +10,20 @@ from typing import Any
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.build import build, takes
 from hpo_pipeline.checks import option_problems
-from hpo_pipeline.config.composed import Composed
+from hpo_pipeline.config.composed import Composed, with_values
 from hpo_pipeline.config.hydra_keys import name_problems
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.evaluation import MODES
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.runner import Setup
-from hpo_pipeline.objective import Objective
+from hpo_pipeline.objective import (
+    Objective,
+    SupportsCheck,
+    SupportsData,
+    SupportsDevices,
+    SupportsModelCheck,
+    SupportsTest,
+)
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
@@ -118,6 +125,7 @@ def check_training(composed: Composed, *, data: bool = True) -> tuple[Objective,
     flight = Preflight(composed.config, composed.problems)
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
+    _check_config(flight, composed, objective, composed.training)
     _check_models(flight, objective, [composed.training])
     trackers = flight.trackers(look=data)
     flight.raise_problems()
@@ -153,7 +161,8 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         what = "no limit is set; give n_trials, max_total_resource, max_seconds or target"
         flight.problems.append(Problem("n_trials", what))
     scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
-    executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))
+    devices: list[str] = objective.devices() if isinstance(objective, SupportsDevices) else []
+    executor = flight.build("executor", setup=_setup(composed), devices=devices)
     trackers = flight.trackers(look=data)
     flight.raise_problems()
     assert space is not None
@@ -182,19 +191,24 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     if known and metric not in known and not config.get("final", False):
         what = f"the objective reports no {metric!r}, only {', '.join(known)}{nearest(metric, known)}"
         flight.problems.append(Problem("metric", what))
-    if hasattr(objective, "problems"):
-        variants = [{group: node} for group, options in composed.options.items() for node in options.values()]
-        longest = max(config["max_resource"], config.get("resource", 0))  # a training may go on beyond max_resource
-        for variant in variants or [{}]:
-            found = objective.problems({**composed.training, **variant, "max_resource": longest})
-            flight.problems += ConfigError(found).problems
     return objective
+
+
+def _check_config(flight: Preflight, composed: Composed, objective: Objective | None, config: dict[str, Any]) -> None:
+    """Has the objective look at the training config, with each option of a group that the space chooses."""
+    if isinstance(objective, SupportsCheck):
+        variants = [{group: node} for group, options in composed.options.items() for node in options.values()]
+        # A training may go on beyond max_resource.
+        longest = max(composed.config["max_resource"], composed.config.get("resource", 0))
+        for variant in variants or [{}]:
+            found = objective.problems({**config, **variant, "max_resource": longest})
+            flight.problems += ConfigError(found).problems
 
 
 def _unmet_wishes(config: dict[str, Any], objective: Objective) -> Iterator[Problem]:
     """What a person has asked for and the objective has no use for."""
     node = config["objective"]
-    if config.get("final", False) and not (takes(node, "objective", "final") and hasattr(objective, "test")):
+    if config.get("final", False) and not (takes(node, "objective", "final") and isinstance(objective, SupportsTest)):
         what = f"{node['_target_']} has no final training, which takes an argument `final` and a method `test`"
         yield Problem("final", f"{what}; leave final=true out")
     if config["threads"] > 1 and not takes(node, "objective", "threads"):
@@ -204,21 +218,31 @@ def _unmet_wishes(config: dict[str, Any], objective: Objective) -> Iterator[Prob
 def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace | None:
     tree = composed.config["search_space"]
     if not tree:
-        model = composed.training_choices.get("model", "the model")
-        mend = f"add a file search_space/{model}.yaml to your --config-dir, or name one: search_space=…"
-        flight.problems.append(Problem("search_space", f"there is none for {model}; {mend}"))
-        return None
-    space = flight.attempt(lambda: SearchSpace.parse(tree))
+        model = composed.training_choices.get("model", "none")
+        what = f"there is none for {model}; add a file search_space/{model}.yaml to your --config-dir, or name one"
+        if model == "none":
+            what = (
+                "there is none; say what to tune: '+search_space.params.x={type: float, low: 0, high: 1}', or name one"
+            )
+        flight.problems.append(Problem("search_space", f"{what}: search_space=…"))
+    space = flight.attempt(lambda: SearchSpace.parse(tree)) if tree else None
+    training = composed.training
+    if space is not None:  # params need not be in the config before a sample is
+        middle = space.midpoint()
+        own = {p.path: middle.get(p.path) for p in space.parameters if p.path.startswith("params.")}
+        training = with_values(training, own)
+    _check_config(flight, composed, objective, training)
     if space is not None:
-        misplaced = space.check_paths(composed.training, composed.options)
+        misplaced = space.check_paths(training, composed.options)
         flight.problems += [problem.under("search_space") for problem in misplaced]
         space = space.without({problem.path for problem in misplaced})
         before = len(flight.problems)
         _check_options(flight, composed, space)
-        if hasattr(objective, "problems") and len(flight.problems) == before:  # else no config can be made of a sample
+        is_clean = len(flight.problems) == before  # else no config can be made of a sample
+        if isinstance(objective, SupportsCheck) and is_clean:
             flight.attempt(lambda: _check_values(flight, composed, space, objective.problems))
             _check_models(flight, objective, _midpoints(composed, space))
-    return space  # type: ignore[no-any-return]
+    return space
 
 
 def _check_values(
@@ -258,7 +282,7 @@ def _midpoints(composed: Composed, space: SearchSpace) -> Iterator[dict[str, Any
 
 def _check_models(flight: Preflight, objective: Any, configs: Iterable[dict[str, Any]]) -> None:
     """Has the objective run each of the models once."""
-    if not hasattr(objective, "model_problems"):
+    if not isinstance(objective, SupportsModelCheck):
         return
     models: list[Any] = []
     for config in configs:
@@ -299,16 +323,7 @@ def _setup(composed: Composed) -> Setup:
     )
 
 
-def _devices(objective: Any) -> list[str]:
-    """The GPUs to spread workers over, if the objective uses any."""
-    if getattr(getattr(objective, "device", None), "type", "cpu") != "cuda":
-        return []
-    from hpo_pipeline.objective.device import visible_devices
-
-    return visible_devices()
-
-
 def _make_data_available(objective: Any, composed: Composed) -> None:
     """Once, here, before several workers ask for the data at the same time. May download."""
-    if hasattr(objective, "available"):
+    if isinstance(objective, SupportsData):
         objective.available(composed.training)

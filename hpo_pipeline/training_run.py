@@ -10,7 +10,7 @@ from hpo_pipeline.atomic import replacing
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.journal import Journal
-from hpo_pipeline.objective import Objective
+from hpo_pipeline.objective import Objective, SupportsClose, SupportsTest, TrialSpec
 from hpo_pipeline.preflight import check_training
 from hpo_pipeline.report.files import MODEL
 from hpo_pipeline.report.status import status_line
@@ -40,7 +40,7 @@ def run_training(composed: Composed) -> int:
     unit, trial, resource, whole = objective.unit, config["trial"], config["resource"], config["max_resource"]
     if resource < whole:
         print(f"to {unit} {resource} of {whole}; resource={whole} trains it to the end", flush=True)
-    state = objective.start(composed.training, trial_seed(config["seed"], trial))
+    state = objective.start(TrialSpec(composed.training, trial_seed(config["seed"], trial), folder))
     with Journal(folder / "journal.jsonl") as journal:
 
         def record(event: str, **keys: Any) -> None:
@@ -55,11 +55,13 @@ def run_training(composed: Composed) -> int:
             _show(f"{unit} {at}/{resource}", metrics)
         with replacing(folder / MODEL) as aside:
             objective.save(state, aside)
-        if config["final"]:
+        if config["final"] and isinstance(objective, SupportsTest):
             record("test", resource=resource, metrics=_test(objective, state))
         record("result", outcome="done", error="", traceback="")
         record("decision", state="COMPLETED", reason="")
         journal.append({"event": "end", "state": "completed", "reason": "", "time": time.time()})
+    if isinstance(objective, SupportsClose):
+        objective.close(state)
     print(f"The model is in {folder / MODEL}")
     command = composed.rerun_command(trial, resource, {})
     tracking = Tracking(trackers, folder, composed.public_training, {"train": command})
@@ -76,8 +78,8 @@ def _advance(objective: Objective, state: Any) -> dict[str, float]:
     return {**metrics, "seconds": time.perf_counter() - began}
 
 
-def _test(objective: Any, state: Any) -> dict[str, float]:
-    metrics: dict[str, float] = objective.test(state)
+def _test(objective: SupportsTest, state: Any) -> dict[str, float]:
+    metrics = objective.test(state)
     _show("test set", metrics)
     return metrics
 

@@ -26,7 +26,9 @@ from hpo_pipeline.journal import Record, read
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 
-FREE = ("objective=function", "executor=serial", "tracker=none")
+FUNCTION = ("objective=function", "model=mlp", "optimizer=adam", "dataset=fashion_mnist")
+"""A formula of the values that a training would have."""
+FREE = (*FUNCTION, "executor=serial", "tracker=none")
 """A study that trains nothing: its curves are a formula of the learning rate."""
 DIGITS = ("dataset=digits", "model=softmax", "executor=serial", "tracker=none")
 """A study that trains in well under a second a trial."""

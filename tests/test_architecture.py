@@ -160,6 +160,6 @@ def test_every_option_has_a_module_of_its_name_in_the_package_of_its_group(group
 
     for path in (ROOT / "conf" / group).glob("*.yaml"):
         content = yaml.safe_load(path.read_text())
-        target = content.get("_target_") or content[group]["_target_"]
+        target = (content.get(group, content) or {"_target_": ""})["_target_"]
         if target.startswith("hpo_pipeline."):
             assert target.startswith(f"hpo_pipeline.{group}."), path

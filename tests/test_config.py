@@ -37,10 +37,12 @@ def test_every_option_of_every_group_composes_to_a_study_that_could_start(group,
     choices = {"dataset": "digits", "tracker": "none", group: option}
     if group == "search_space" and (CONF / "model" / f"{option}.yaml").exists():
         choices["model"] = option
+    if option in ("function", "learning_curve") or (group in ("model", "dataset", "optimizer") and option == "none"):
+        choices |= {"objective": "function", "search_space": "learning_curve"}
     check_study(compose(*(f"{key}={value}" for key, value in choices.items())))
 
 
-@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "model"])
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "model" and option != "none"])
 def test_every_model_composes_to_a_training_that_could_start(option):
     check_training(compose(f"model={option}", "dataset=digits", "tracker=none", program="train"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import FREE, compose, run
+from commands import FREE, FUNCTION, compose, run
 
 
 def experiment(text: str) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ OUTSIDE = {
 @pytest.mark.parametrize("program", ["tune", "train"])
 @pytest.mark.parametrize(("text", "told"), OUTSIDE.items(), ids=OUTSIDE)
 def test_a_file_leads_nowhere_else(text, told, program):
-    words = ("objective=function", "executor=serial", "dry_run=true") if program == "tune" else ("objective=function",)
+    words = (*FUNCTION, "executor=serial", "dry_run=true") if program == "tune" else FUNCTION
     ended = run(*experiment(text), *words, program=program)
     assert ended.code == 2, ended.out
     assert told in ended.err

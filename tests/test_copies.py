@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import FREE, journal, run
+from commands import FREE, FUNCTION, journal, run
 
 STUDY = (*FREE, "n_trials=2", "name=a")
 
@@ -68,7 +68,7 @@ def test_a_study_that_goes_on_where_it_was_has_one_header():
 def test_a_copy_has_runs_of_its_own_in_mlflow():
     from mlflow import MlflowClient
 
-    study = ("objective=function", "executor=serial", "tracker.saved_view=false", "n_trials=2", "name=a")
+    study = (*FUNCTION, "executor=serial", "tracker.saved_view=false", "n_trials=2", "name=a")
     assert run(*study).code == 0
     client = MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
     (experiment,) = client.search_experiments(filter_string="name = 'hpo'")

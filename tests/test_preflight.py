@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import compose, run
+from commands import FUNCTION, compose, run
 
 pytest.importorskip("torch")
 
@@ -81,7 +81,7 @@ def test_a_bound_that_only_the_bound_itself_breaks_is_no_problem():
 
 
 def test_an_objective_that_says_nothing_about_values_is_not_asked():
-    assert problems("objective=function", "metric=loss", "search_space.model.n_units_1=abc") == []
+    assert problems(*FUNCTION, "metric=loss", "search_space.model.n_units_1=abc") == []
 
 
 @pytest.mark.parametrize("program", ["tune", "train"])
@@ -134,7 +134,7 @@ class Open(Training):
         self.got = rest
 
 class Untested(Training):
-    test = property()
+    test = None
 
 class NoUnit(Function):
     unit = property()

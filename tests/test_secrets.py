@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import FREE, Ended, compose, run
+from commands import FREE, FUNCTION, Ended, compose, run
 
 from hpo_pipeline.config.public import mask
 
@@ -70,7 +70,7 @@ def test_a_saved_config_asks_the_environment_again(monkeypatch):
 
 @pytest.mark.parametrize("program", ["tune", "train"])
 def test_a_variable_that_is_not_set_is_one_line(program):
-    words = FREE if program == "tune" else ("objective=function", "tracker=none")
+    words = FREE if program == "tune" else (*FUNCTION, "tracker=none")
     ended = run(*words, "dataset.root=${oc.env:NOT_SET_AT_ALL}", program=program)
     assert ended.code == 2
     assert ended.err.splitlines() == [

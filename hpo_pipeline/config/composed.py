@@ -16,7 +16,7 @@ from hpo_pipeline.trial import Config
 
 TRAINING_SETTINGS = ("metric", "mode", "seed", "trial", "max_resource", "threads")
 """Root keys with one value each, which the groups may refer to: `T_max: ${max_resource}`."""
-TRAINING_KEYS = ("model", "dataset", "optimizer", "lr_schedule", "objective", *TRAINING_SETTINGS)
+TRAINING_KEYS = ("model", "dataset", "optimizer", "lr_schedule", "objective", "params", *TRAINING_SETTINGS)
 """Root keys that a training depends on: what a sample may set, and what re-running a trial needs."""
 
 
@@ -140,7 +140,7 @@ def with_values(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, An
             above += f"{key}."
             if above not in own:
                 own.add(above)
-                node[key] = dict(node[key])
+                node[key] = dict(node.get(key) or {})
             node = node[key]
         node[leaf] = value
     return copied

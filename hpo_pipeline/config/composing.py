@@ -13,7 +13,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten
-from hpo_pipeline.config.public import resolved, without_hydra
+from hpo_pipeline.config.public import resolved, resolved_as_far_as_possible, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.report.command import overrides
 
@@ -62,7 +62,8 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
     changed = {key for key in TRAINING_SETTINGS if plain[key] != config[key]}
     for key in changed:  # what refers to them follows
         plain[key] = config[key]
-    before, now = flatten(resolved(without_hydra(plain))), flatten({key: config[key] for key in TRAINING_KEYS})
+    defaults, _ = resolved_as_far_as_possible(without_hydra(plain))  # an option may leave a value to be given: ???
+    before, now = flatten(defaults), flatten({key: config[key] for key in TRAINING_KEYS})
     written = flatten(public)
     return {
         path: written.get(path, value)

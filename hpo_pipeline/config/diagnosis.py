@@ -117,7 +117,7 @@ def _options(override: Override, config_name: str, searchpath: list[str]) -> lis
 
 def _wrong_value(config_name: str, good: list[str], config: DictConfig, text: str, override: Override) -> str | None:
     path = override.key_or_group
-    if not override.is_add() and not _is_in(config, path):
+    if not override.is_add() and not path.startswith("params.") and not _is_in(config, path):
         known = flatten(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
         inner = {".".join(key.split(".")[:n]) for key in known for n in range(1, key.count(".") + 2)}
         near = nearest(path, inner)

@@ -244,6 +244,8 @@ def _compose_config_from_defaults_list(
     finally:  # what is refused may be what can't be composed
         if found := [*now.problems, *_root_problems(now), *_name_problems(now)]:
             raise ConfigError(found)
+    if isinstance(config.get("params"), DictConfig):
+        OmegaConf.set_struct(config.params, False)  # whatever the objective takes may be typed
     for key in _replaced(now.layers):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
     return config

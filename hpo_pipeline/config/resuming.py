@@ -46,9 +46,10 @@ def resumed(composed: Composed) -> Composed:
     for key in keys & MAY_CHANGE:  # before anything is resolved: the old value may need what isn't there any more
         OmegaConf.update(cfg, key, composed.config[key], merge=False)
     stored = resolved(cfg)
-    config: dict[str, Any] = dict.fromkeys(TRAINING_KEYS)  # a study of an older version has fewer
+    older: dict[str, Any] = {**dict.fromkeys(TRAINING_KEYS), "params": {}}  # a study of an older version has fewer keys
+    config: dict[str, Any] = dict(older)
     config |= stored
-    public = {**dict.fromkeys(TRAINING_KEYS), **shown(cfg, stored)}
+    public = {**older, **shown(cfg, stored)}
     now = {"name": folder.name, "folder": str(folder), "resume": True, "dry_run": composed.config["dry_run"]}
     now |= {key: config.get(key, composed.config[key]) for key in ("max_failures",)}
     config |= now

@@ -31,6 +31,7 @@ class _Shared:
     optimizer: Any = None
     lr_schedule: Any = None
     objective: Any = None
+    params: dict[str, Any] = field(default_factory=dict)
     tracker: Any = None
 
 
@@ -63,6 +64,7 @@ _TYPES = {
     "float | None": ((int, float), "a number or null"),
     "bool": (bool, "true or false"),
     "list[Any]": (list, "a list"),
+    "dict[str, Any]": (dict, "a mapping"),
 }
 _LONGEST = 255
 """Bytes in the name of a folder, on every usual file system."""

@@ -19,6 +19,7 @@ from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import PackPolicy
 from hpo_pipeline.executor.runner import Held, PackSetup, Task, begin, failure, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
+from hpo_pipeline.objective import SupportsClose
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 
 Around = Callable[..., AbstractContextManager[None]]
@@ -99,15 +100,19 @@ class Pack:
     def stop(self, trial_id: int) -> None:
         """Ends a job, if it is here."""
         new = [task for task in self._new if task.trial_id == trial_id]
-        if self._running.pop(trial_id, None) or new:
+        if running := self._running.pop(trial_id, None):
+            self._close(running.held)
+        if running or new:
             self._new = [task for task in self._new if task not in new]
             self._due.append(Result(trial_id, Outcome.STOPPED, time.time()))
 
     def forget(self, trial_id: int) -> None:
         """A paused trial won't go on here."""
-        self._paused.pop(trial_id, None)
+        if held := self._paused.pop(trial_id, None):
+            self._close(held)
 
     def clear(self) -> None:
+        self._close(*(running.held for running in self._running.values()), *self._paused.values())
         self._new, self._running, self._due, self._paused = [], {}, [], {}
 
     def advance(self) -> list[Event]:
@@ -152,15 +157,15 @@ class Pack:
 
     def _begun(self, task: Task) -> tuple[_Running, list[str]]:
         """The job in hand, and notices of how it begins."""
-        self._checkpoints.folder(task.trial_id)
         if self._objective is None:
             self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
         notices = task.notices
         held = self._paused.pop(task.trial_id, None)
         if held is None or not held.fits(task):
+            self._close(*filter(None, [held]))
             held = None
             self._keep(self.size - 1)  # one's memory for another's
-            held, said = begin(self._objective, task, self._checkpoints)
+            held, said = begin(self._objective, task, self._checkpoints, self._setup.folder)
             notices = [*notices, *said]
         if held.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
@@ -170,7 +175,18 @@ class Pack:
     def _keep(self, n: int) -> None:
         """Lets go of paused trials but `n`; the one that waited longest is loaded from disk when it goes on."""
         while len(self._paused) > n:
-            del self._paused[next(iter(self._paused))]
+            self._close(self._paused.pop(next(iter(self._paused))))
+
+    def _close(self, *dropped: Held) -> None:
+        """Has what these states hold given back; what goes wrong at that ends no trial, it is in the log."""
+        if isinstance(self._objective, SupportsClose):
+            for held in dropped:
+                try:
+                    with self._around([held.trial_id], breakable=False):
+                        self._objective.close(held.state)
+                except BaseException as error:
+                    if not isinstance(error, KeyboardInterrupt):
+                        failure(held.trial_id, error, self._setup.folder)
 
     def _next(self) -> list[_Running]:
         """The jobs that have waited longest, and can be in one pack; of several such packs, the largest."""
@@ -207,7 +223,7 @@ class Pack:
     def _take_apart(self, group: list[_Running], error: BaseException) -> None:
         """The trials of a pack that failed go on from their checkpoints, in smaller packs or one by one."""
         for running in group:
-            del self._running[running.task.trial_id]
+            self._close(self._running.pop(running.task.trial_id).held)
         if len(group) == 1 and not isinstance(error, TimeUp):
             pass_on(error)
             self._due.append(failure(group[0].task.trial_id, error, self._setup.folder))
@@ -241,7 +257,7 @@ class Pack:
                     )
                 running.saved = time.monotonic()
         except BaseException as error:
-            del self._running[task.trial_id]
+            self._close(self._running.pop(task.trial_id).held)
             pass_on(error)
             self._due.append(failure(task.trial_id, error, self._setup.folder))
             return

@@ -16,7 +16,7 @@ from typing import Any, SupportsFloat
 from hpo_pipeline import trust
 from hpo_pipeline.errors import StudyError, describe, encodable
 from hpo_pipeline.executor.checkpoints import Checkpoints
-from hpo_pipeline.objective import Objective
+from hpo_pipeline.objective import Objective, TrialSpec, real_folder
 from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
 
@@ -152,16 +152,17 @@ class Held:
         return not task.adopted and (self.trial_id, self.resource) == (task.trial_id, task.recorded)
 
 
-def begin(objective: Objective, task: Task, checkpoints: Checkpoints) -> tuple[Held, list[str]]:
+def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Path) -> tuple[Held, list[str]]:
     """The trial where its records end: its newest whole checkpoint up to there, or from zero.
 
     Returns:
         And what people should know of that: checkpoints that are damaged or missing.
     """
+    trial = TrialSpec(task.config, task.seed, real_folder(folder / str(task.trial_id)))
     if not task.recorded:
-        return Held(task.trial_id, 0, objective.start(task.config, task.seed)), []
-    found = checkpoints.load(task.trial_id, task.recorded, lambda path: objective.load(path, task.config, task.seed))
-    state = found.state if found.resource else objective.start(task.config, task.seed)
+        return Held(task.trial_id, 0, objective.start(trial)), []
+    found = checkpoints.load(task.trial_id, task.recorded, lambda path: objective.load(trial, path))
+    state = found.state if found.resource else objective.start(trial)
     notices = []
     if found.problems or (found.resource < task.recorded and not task.attempts):  # of a second attempt, people know
         where = f"from {found.resource}" if found.resource else "from the beginning"

@@ -1,19 +1,70 @@
-"""Objectives evaluate configurations, one unit of resource at a time. The interface is here."""
+"""Objectives evaluate configurations, one unit of resource at a time. The interface is here.
+
+`Objective` is what each of them does. What one may do besides is declared below it, a protocol for each ability; who
+makes use of an ability asks for it by `isinstance`.
+
+A trial that hangs is ended from outside, by `executor.job_timeout`; an objective that knows better how long a unit of
+resource may take raises in `advance`, and that trial has failed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from hpo_pipeline.errors import Problem, StudyError
+
 Metrics = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """What an objective is told of a trial that it starts or loads.
+
+    Attributes:
+        config: the composed training config with the trial's values in it: nested, plain, resolved. What the chosen
+            option of `objective` leaves out of a config (`conf/objective/function.yaml`) is None there.
+        seed: the trial's own (initial weights); `config["seed"]` is the study's (order of the data).
+        folder: where all about the trial is kept.
+    """
+
+    config: Mapping[str, Any]
+    seed: int
+    folder: Path
+
+    @property
+    def directory(self) -> Path:
+        """The one place that the trial's code may write to as it likes, made when it is asked for: `<folder>/files`.
+
+        It stays when the study is over. A trial that takes over another one's checkpoint gets none of its files.
+
+        Raises:
+            StudyError: it is a link, or no folder.
+        """
+        return real_folder(real_folder(self.folder) / "files")
+
+
+def real_folder(path: Path) -> Path:
+    """The folder, made if it isn't there.
+
+    Raises:
+        StudyError: it is a link, or no folder.
+    """
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        if path.is_symlink() or not path.is_dir():
+            raise StudyError(f"{path}: must be a folder, and no link to one; remove it") from None
+    return path
 
 
 class Objective(Protocol):
     """Evaluates one configuration, and can save it, load it and go on.
 
-        state = start(config, seed);  advance(state) -> {...};  save(state, path)
-        state = load(path, config, seed);  advance(state) -> the same numbers as without the break
+        state = start(trial);  advance(state) -> {...};  save(state, path)
+        state = load(trial, path);  advance(state) -> the same numbers as without the break
 
     Attributes:
         unit: what one unit of resource is called ("epoch").
@@ -23,13 +74,8 @@ class Objective(Protocol):
     unit: str
     metrics: tuple[str, ...]
 
-    def start(self, config: Mapping[str, Any], seed: int) -> Any:
-        """The state of a new trial at resource 0.
-
-        Args:
-            config: the composed training config with the trial's values in it: nested, plain, resolved.
-            seed: the trial's own seed (initial weights); `config["seed"]` is the study's (order of the data).
-        """
+    def start(self, trial: TrialSpec) -> Any:
+        """The state of a new trial at resource 0."""
         ...
 
     def advance(self, state: Any) -> Metrics:
@@ -37,11 +83,68 @@ class Objective(Protocol):
         ...
 
     def save(self, state: Any, path: Path) -> None:
-        """Writes all that `load` needs to the file `path`, which isn't there yet. Whoever calls keeps it whole."""
+        """Writes all that `load` needs to a file or folder `path`, which isn't there yet. The caller keeps it whole."""
         ...
 
-    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> Any:
-        """The state that was saved. The file may come from a stranger: nothing in it is executed."""
+    def load(self, trial: TrialSpec, path: Path) -> Any:
+        """The state that was saved. What is at `path` may come from a stranger: nothing in it is executed."""
+        ...
+
+
+@runtime_checkable
+class SupportsCheck(Protocol):
+    """Looks at configs before anything starts: the composed one, and samples from the ends of the search space."""
+
+    def problems(self, config: Mapping[str, Any]) -> Sequence[Problem | str]:
+        """Everything that would keep a trial with this config from reaching `max_resource`. Fast, and without data."""
+        ...
+
+
+@runtime_checkable
+class SupportsModelCheck(Protocol):
+    """Runs a model before anything starts: the composed one, and that of the middle of the search space."""
+
+    def model_problems(self, config: Mapping[str, Any]) -> Sequence[Problem | str]:
+        """What only running the model shows. Without data; leaves the global random state alone."""
+        ...
+
+
+@runtime_checkable
+class SupportsData(Protocol):
+    """Needs data, and makes sure of them when all else is right: once, before several workers want them at a time."""
+
+    def available(self, config: Mapping[str, Any]) -> None:
+        """Raises StudyError if there are none, ConfigError if they are wrong. May download."""
+        ...
+
+
+@runtime_checkable
+class SupportsDevices(Protocol):
+    """Trains on GPUs; asked before workers are started."""
+
+    def devices(self) -> list[str]:
+        """The GPUs to spread workers over, as CUDA_VISIBLE_DEVICES names them; [] for none."""
+        ...
+
+
+@runtime_checkable
+class SupportsTest(Protocol):
+    """Has a test set; asked at the end of the one final training alone (`final=true`)."""
+
+    def test(self, state: Any) -> Metrics:
+        """Scores the test set. Tuning must never see these numbers."""
+        ...
+
+
+@runtime_checkable
+class SupportsClose(Protocol):
+    """Has states that hold more than memory: a process, a connection, an open file."""
+
+    def close(self, state: Any) -> None:
+        """Gives back what `state` holds: its trial is over, or goes on from a checkpoint. No call with it follows.
+
+        A worker process that is ended closes nothing: what it has started in its process group ends with it.
+        """
         ...
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +25,9 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """Everything that would keep a trial with this config from being trained to `max_resource`."""
     dataset, model = config.get("dataset"), config.get("model")
     optimizer: Any = config.get("optimizer")
+    if config.get("params"):
+        names = ", ".join(config["params"])
+        yield Problem("params", f"this objective has none, got {names}; tune model, optimizer, dataset")
     for problem in grad_clip_problems(config.get("objective", {}).get("grad_clip")):
         yield problem.under("objective")
     if isinstance(dataset, Mapping):
@@ -145,7 +147,7 @@ def _refusals(
     yield from (problem.under(group) for problem in unbuildable)
     if unbuildable or (group == "model" and None in supplied.values()):
         return
-    make = make or functools.partial(_built, group)
+    make = make or (lambda node, **supplied: build(node, group, **supplied))
     try:
         try:
             with torch.device("meta"):  # weights that take no memory
@@ -159,10 +161,6 @@ def _refusals(
         yield from error.under(group).problems
     except Exception as error:  # whatever somebody's own code may raise
         yield Problem(group, f"{node['_target_']} refuses these values ({reason(error)})")
-
-
-def _built(group: str, node: Any, **supplied: Any) -> Any:
-    return build(node, group, **supplied)
 
 
 def reason(error: Exception) -> str:

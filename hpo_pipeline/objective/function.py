@@ -14,7 +14,7 @@ from typing import Any
 
 from hpo_pipeline.build import locate
 from hpo_pipeline.errors import ConfigError, StudyError
-from hpo_pipeline.objective import Metrics
+from hpo_pipeline.objective import Metrics, TrialSpec
 
 
 @dataclass(slots=True)
@@ -47,8 +47,8 @@ class Function:
         except ConfigError as error:
             raise ConfigError(replace(problem, path="function") for problem in error.problems) from None
 
-    def start(self, config: Mapping[str, Any], seed: int) -> FunctionState:
-        return FunctionState(config, seed)
+    def start(self, trial: TrialSpec) -> FunctionState:
+        return FunctionState(trial.config, trial.seed)
 
     def advance(self, state: FunctionState) -> Metrics:
         metrics = self.function(state.config, state.resource + 1, state.seed)
@@ -58,7 +58,7 @@ class Function:
     def save(self, state: FunctionState, path: Path) -> None:
         path.write_text(json.dumps({"resource": state.resource}))
 
-    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> FunctionState:
+    def load(self, trial: TrialSpec, path: Path) -> FunctionState:
         """The trial that was saved.
 
         Raises:
@@ -70,13 +70,14 @@ class Function:
             raise StudyError(f"{path}: not a checkpoint ({error!r}); remove it and run the trial again") from None
         if not isinstance(resource, int):
             raise StudyError(f"{path}: resource is {resource!r}; remove the file and run the trial again")
-        return FunctionState(config, seed, resource)
+        return FunctionState(trial.config, trial.seed, resource)
 
 
 def learning_curve(config: Mapping[str, Any], resource: int, seed: int) -> Metrics:
-    """A made-up learning curve in closed form, best at `optimizer.lr` 0.003.
+    """A made-up learning curve in closed form, best at a learning rate of 0.003.
 
-    With z = log10(lr / 0.003), w = log10(weight_decay) + 5, and p the dropout rates, where the config has them:
+    With z = log10(lr / 0.003), w = log10(weight_decay) + 5, and p the dropout rates `dropout_1` and `dropout_2`, where
+    `params`, or else `optimizer` and `model`, have them:
 
         asymptote a  = min(0.9, 0.1 + 0.02 z^2 + 0.002 w^2 + 0.1 (p_1^2 + p_2^2))
         speed c      = 0.8 * 2^(z / 4), within 0.4 to 1.6: larger steps learn faster, so curves cross
@@ -85,12 +86,14 @@ def learning_curve(config: Mapping[str, Any], resource: int, seed: int) -> Metri
     The loss is -ln(1 - error), as if the right class always got the same probability; the training loss is 0.9 of it.
     Every metric is NaN where lr is not positive. `seed` plays no part.
     """
-    optimizer, model = config.get("optimizer") or {}, config.get("model") or {}
-    lr, weight_decay = optimizer.get("lr", 0.003), optimizer.get("weight_decay")
+    values: dict[str, Any] = {}
+    for group in ("model", "optimizer", "params"):
+        values |= config.get(group) or {}
+    lr, weight_decay = values.get("lr", 0.003), values.get("weight_decay")
     if not lr > 0:
         return dict.fromkeys(("validation_error", "validation_loss", "train_loss"), math.nan)
     z = math.log10(lr / 0.003)
-    asymptote = 0.1 + 0.02 * z**2 + 0.1 * sum(model.get(key, 0.0) ** 2 for key in ("dropout_1", "dropout_2"))
+    asymptote = 0.1 + 0.02 * z**2 + 0.1 * sum(values.get(key, 0.0) ** 2 for key in ("dropout_1", "dropout_2"))
     if weight_decay:
         asymptote += 0.002 * (math.log10(weight_decay) + 5) ** 2
     asymptote = min(0.9, asymptote)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError, Problem
-from hpo_pipeline.objective import Metrics, checkpoint, checks
+from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks
 from hpo_pipeline.objective.checks import grad_clip_problems, without_batch_size
-from hpo_pipeline.objective.device import resolve
+from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.packed.cost import PackCost, measure_cost, measure_gain
 from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
@@ -36,8 +36,7 @@ class TrainingState:
     Attributes:
         model, optimizer: as the last epoch left them.
         data: shared by all trials with the same dataset.
-        config: the trial's config, as `start` got it.
-        seed: the trial's own seed.
+        config, seed: the trial's, as `start` got them.
         schedule: of the learning rate; None where the config has none.
         resource: epochs done.
     """
@@ -60,9 +59,14 @@ class TrainingState:
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, self.resource)
 
-    def learning_rate(self) -> Metrics:
-        """That of the epoch which was just trained, where a schedule changes it from epoch to epoch."""
-        return {} if self.schedule is None else {"learning_rate": self.optimizer.param_groups[0]["lr"]}
+    def end_epoch(self, train_loss: float, score: tuple[float, float] | None) -> Metrics:
+        """Counts the epoch that was just trained; `score`: validation error and loss, None if there is no such data."""
+        self.resource += 1
+        metrics = {} if score is None else {"validation_error": score[0], "validation_loss": score[1]}
+        metrics["train_loss"] = train_loss
+        if self.schedule is not None:  # it changes from epoch to epoch
+            metrics["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        return metrics
 
 
 class Training:
@@ -109,27 +113,24 @@ class Training:
             self.metrics = ("validation_error", "validation_loss", *self.metrics)
         self._datasets: dict[str, Splits] = {}
 
-    def start(self, config: Mapping[str, Any], seed: int) -> TrainingState:
+    def start(self, trial: TrialSpec) -> TrainingState:
+        config = trial.config
         data = self._data(config["dataset"])
-        torch.manual_seed(seed)
+        torch.manual_seed(trial.seed)
         model: nn.Module = build(config["model"], "model", input_shape=data.input_shape, n_classes=data.n_classes)
         model.to(self.device)
         optimizer, node = _optimizer(config["optimizer"], model), config.get("lr_schedule")
         schedule = None if node is None else Schedule(node, optimizer)
-        return TrainingState(model, optimizer, data, config, seed, schedule)
+        return TrainingState(model, optimizer, data, config, trial.seed, schedule)
 
     def advance(self, state: TrainingState) -> Metrics:
         """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
         data = state.data
         [member] = self._members([state])
         train_loss = train_alone(member, data.x_train, data.y_train)
-        state.resource += 1
-        metrics = {"train_loss": train_loss, **state.learning_rate()}
-        if self.final:
-            return metrics
         state.model.eval()
-        error, loss = evaluate(state.model, data.x_validation, data.y_validation)
-        return {"validation_error": error, "validation_loss": loss, **metrics}
+        score = None if self.final else evaluate(state.model, data.x_validation, data.y_validation)
+        return state.end_epoch(train_loss, score)
 
     def pack_key(self, state: TrainingState) -> Hashable | None:
         """Equal for trials that `advance_pack` can take; None for one that can only be trained alone."""
@@ -140,35 +141,25 @@ class Training:
 
     def advance_pack(self, states: Sequence[TrainingState]) -> list[Metrics]:
         """`advance` for several trials with one `pack_key`, as one program; in their order."""
-        data = states[0].data
-        places = sorted(range(len(states)), key=lambda i: _place(states[i]))
-        members = self._members([states[i] for i in places])
-        losses, stack = train_pack(members, data.x_train, data.y_train)
-        metrics = [{"train_loss": loss, **states[i].learning_rate()} for i, loss in zip(places, losses, strict=True)]
-        if not self.final:
-            for model in (member.model for member in members):
-                model.eval()
-            scores = evaluate_pack(stack, data.x_validation, data.y_validation)
-            metrics = [
-                {"validation_error": error, "validation_loss": loss, **rest}
-                for (error, loss), rest in zip(scores, metrics, strict=True)
-            ]
+        data, ordered = states[0].data, sorted(states, key=_place)
+        losses, stack = train_pack(self._members(ordered), data.x_train, data.y_train)
         for state in states:
-            state.resource += 1
-        return [metrics[places.index(i)] for i in range(len(states))]
+            state.model.eval()
+        unknown = [None] * len(states)
+        scores = unknown if self.final else evaluate_pack(stack, data.x_validation, data.y_validation)
+        ended = zip(ordered, losses, scores, strict=True)
+        metrics = {id(state): state.end_epoch(train_loss, score) for state, train_loss, score in ended}
+        return [metrics[id(state)] for state in states]
 
     def pack_gain(self, states: Sequence[TrainingState]) -> float:
         """How many times as fast a pack of these trials is as one by one: measured on copies, for a few steps."""
-        return measure_gain(self._sorted(states), states[0].data.x_train, states[0].data.y_train)
+        members = self._members(sorted(states, key=_place))
+        return measure_gain(members, states[0].data.x_train, states[0].data.y_train)
 
     def pack_cost(self, states: Sequence[TrainingState]) -> PackCost:
         """What packs of trials like these cost, measured on four copies."""
-        four = self._sorted(list(itertools.islice(itertools.cycle(states), 4)))
+        four = self._members(sorted(itertools.islice(itertools.cycle(states), 4), key=_place))
         return measure_cost(four, states[0].data.x_train, states[0].data.y_train)
-
-    def _sorted(self, states: Sequence[TrainingState]) -> list[Member]:
-        """The trials' parts in a pack, in the order in which `train_pack` takes them."""
-        return self._members(sorted(states, key=_place))
 
     def _members(self, states: Sequence[TrainingState]) -> list[Member]:
         """The trials' parts in a pack, about to train their next epochs."""
@@ -206,21 +197,21 @@ class Training:
             path,
         )
 
-    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> TrainingState:
+    def load(self, trial: TrialSpec, path: Path) -> TrainingState:
         """The trial that was saved. Where the config differs from the saved trial's, the config's optimizer is right.
 
         Raises:
             StudyError: the file is no checkpoint, or one of another model or optimizer.
         """
         saved = checkpoint.read(path, self.device)
-        state = self.start(config, seed)
+        state = self.start(trial)
         try:
             state.model.load_state_dict(saved["model"])
             state.optimizer.load_state_dict(saved["optimizer"])
             before = saved["optimizer_config"]
             if saved.get("scheduled"):  # the learning rate that was saved is that of one epoch
                 before = {key: value for key, value in before.items() if key != "lr"}
-            changed = {key: value for key, value in config["optimizer"].items() if before.get(key) != value}
+            changed = {key: value for key, value in trial.config["optimizer"].items() if before.get(key) != value}
             for group in state.optimizer.param_groups:
                 group.update({key: value for key, value in changed.items() if key in group})
             torch.set_rng_state(saved["random_state"].cpu())
@@ -249,6 +240,9 @@ class Training:
         """
         checks.check_data(_dataset(config["dataset"]), test=self.final)
 
+    def devices(self) -> list[str]:
+        return visible_devices() if self.device.type == "cuda" else []
+
     def _data(self, node: Mapping[str, Any]) -> Splits:
         """The splits on the device; trials that differ in `batch_size` alone share them."""
         key = json.dumps(without_batch_size(node), sort_keys=True)
@@ -260,16 +254,12 @@ class Training:
 
     def _on_device(self, splits: Splits) -> Splits:
         x, y = splits.x_train, splits.y_train
+        x_validation, y_validation = splits.x_validation, splits.y_validation
         if self.final:
-            x, y = torch.cat([x, splits.x_validation]), torch.cat([y, splits.y_validation])
-            splits = replace(splits, x_validation=x[:0], y_validation=y[:0])
-        return Splits(
-            x.to(self.device),
-            y.to(self.device),
-            splits.x_validation.to(self.device),
-            splits.y_validation.to(self.device),
-            splits.n_classes,
-        )
+            x, y = torch.cat([x, x_validation]), torch.cat([y, y_validation])
+            x_validation, y_validation = x[:0], y[:0]
+        x, y, x_validation, y_validation = (part.to(self.device) for part in (x, y, x_validation, y_validation))
+        return Splits(x, y, x_validation, y_validation, splits.n_classes)
 
 
 def _dataset(node: Mapping[str, Any]) -> Dataset:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from specs import trial_of
 
 pytest.importorskip("torch")
 
@@ -151,7 +152,7 @@ def test_data_that_can_not_be_trained_on_are_refused_in_one_line(change):
         Training(device="cpu").available(config(change=change))
     assert caught.value.lines == [expected]
     with pytest.raises(ConfigError) as caught:  # whoever comes without the check beforehand
-        Training(device="cpu").start(config(change=change), seed=0)
+        Training(device="cpu").start(trial_of(config(change=change), 0))
     assert caught.value.lines == [expected]
 
 

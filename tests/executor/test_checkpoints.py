@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pools import curve_of, job, outcomes, packs, setup, until_results
 
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.executor.checkpoints import Checkpoints
+from hpo_pipeline.executor.checkpoints import Checkpoints, Loaded
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.trial import Event, Notice, Outcome
 
@@ -41,6 +42,22 @@ def loaded(store: Checkpoints, at_most: int = 9, trial: int = 0) -> tuple[int, s
     """(resource, content, number of problems)."""
     found = store.load(trial, at_most, Path.read_text)
     return found.resource, found.state, len(found.problems)
+
+
+def folder(text: str) -> Callable[[Path], object]:
+    """Writes a checkpoint that is a folder."""
+
+    def write(path: Path) -> None:
+        (path / "weights").mkdir(parents=True)
+        (path / "weights" / "1.txt").write_text(text)
+        (path / "empty").mkdir()
+
+    return write
+
+
+def read_folder(path: Path) -> str:
+    assert sorted(part.name for part in path.rglob("*")) == ["1.txt", "empty", "weights"]
+    return (path / "weights" / "1.txt").read_text()
 
 
 def damage(path: Path) -> None:
@@ -136,9 +153,73 @@ def test_a_failed_save_leaves_the_older_checkpoint_and_no_other_file():
     assert loaded(store) == (1, "trial 0 at 1", 0)
 
 
-def test_an_objective_that_writes_no_file_is_told_so():
-    with pytest.raises(StudyError, match="save wrote no file"):
-        Checkpoints(TRIALS).save(0, 1, lambda path: None, midway=False)
+@pytest.mark.parametrize("write", [lambda path: None, lambda path: path.symlink_to("/tmp"), os.mkfifo])
+def test_an_objective_that_writes_no_file_is_told_so(write):
+    with pytest.raises(StudyError, match="save wrote no file or folder"):
+        Checkpoints(TRIALS).save(0, 1, write, midway=False)
+    assert os.listdir(TRIALS / "0") == []
+
+
+# -- checkpoints that are folders --------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_a_checkpoint_as_well():
+    store = saved(1)
+    for resource in (2, 3):
+        store.save(0, resource, folder(f"at {resource}"), midway=False)
+    assert resources() == [2, 3]
+    assert store.load(0, 3, read_folder).state == "at 3"
+    assert store.adopt(1, 5, (0, 3), until=7) == ""
+    assert store.load(1, 5, read_folder).state == "at 3"
+    store.discard(0)
+    assert os.listdir(TRIALS / "0") == []
+
+
+FOLDER_DAMAGES: dict[str, Callable[[Path], object]] = {
+    "flipped": lambda path: damage(path / "weights" / "1.txt"),
+    "one more": lambda path: (path / "2.txt").touch(),
+    "one fewer": lambda path: (path / "weights" / "1.txt").unlink(),
+    "renamed": lambda path: (path / "weights").rename(path / "weight"),
+    "a folder fewer": lambda path: (path / "empty").rmdir(),
+    "a file for a folder": lambda path: ((path / "empty").rmdir(), (path / "empty").touch()),
+    "a link in it": lambda path: (path / "empty" / "link").symlink_to("/"),
+    "a pipe in it": lambda path: os.mkfifo(path / "pipe"),
+    "a link": lambda path: path.rename(TRIALS / "kept") and path.symlink_to(TRIALS.absolute() / "kept"),
+    "a file": lambda path: (shutil.rmtree(path), path.touch()),
+}
+
+
+@pytest.mark.parametrize("how", FOLDER_DAMAGES)
+def test_a_folder_that_is_damaged_is_passed_over(how):
+    store = Checkpoints(TRIALS)
+    for resource in (2, 5):
+        store.save(0, resource, folder(f"at {resource}"), midway=False)
+    FOLDER_DAMAGES[how](file_of(5))
+    found = store.load(0, 9, read_folder)
+    assert (found.resource, found.state, len(found.problems)) == (2, "at 2", 1)
+
+
+def test_where_a_damaged_folder_is_written_again_it_is_whole():
+    store = Checkpoints(TRIALS)
+    for _ in range(2):
+        store.save(0, 1, folder("same"), midway=False)
+        assert store.load(0, 1, read_folder).state == "same"
+        damaged = file_of(1) / "weights" / "1.txt"
+        damaged.write_text("other")
+    store.save(0, 1, folder("same"), midway=False)
+    assert store.load(0, 1, read_folder) == Loaded(1, "same", [])
+
+
+def test_what_a_killed_process_left_of_a_folder_is_in_nobody_s_way():
+    store = Checkpoints(TRIALS)
+    folder("half")(TRIALS / "0" / ".1.ckpt.tmp")
+    assert store.load(0, 1, read_folder).resource == 0
+    store.save(0, 1, folder("whole"), midway=False)
+    assert store.load(0, 1, read_folder).state == "whole"
+    assert len(os.listdir(TRIALS / "0")) == 1
+
+
+# -- order, links ------------------------------------------------------------------------------------------------------
 
 
 def test_it_is_on_the_disk_under_its_name_before_an_older_one_is_removed(monkeypatch):
@@ -264,7 +345,5 @@ def test_discarding_leaves_files_that_are_no_checkpoints():
     store = saved(1)
     for name in ("best.ckpt", "log.txt", ".2.ckpt.tmp", "1.5.ckpt"):
         (TRIALS / "0" / name).write_text("kept")
-    (TRIALS / "0" / "7.ckpt").mkdir()  # which nobody but a trial can have made
     store.discard(0)
-    (TRIALS / "0" / "7.ckpt").rmdir()
     assert sorted(os.listdir(TRIALS / "0")) == ["1.5.ckpt", "best.ckpt", "log.txt"]

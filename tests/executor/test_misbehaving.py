@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import journal, start, wait_for
+from commands import FUNCTION, journal, start, wait_for
 from pools import curve_of, job, outcomes, packs, setup, until_results
 
 from hpo_pipeline.executor.fused import FusedExecutor
@@ -200,7 +200,7 @@ def test_the_study_s_time_ends_within_an_epoch_and_the_trial_can_go_on():
 def test_max_seconds_ends_a_serial_study_within_an_epoch_in_good_order(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     arguments = (
-        *("objective=function", "objective.function=trouble.waits_for_a_file", "executor=serial", "tracker=none"),
+        *(*FUNCTION, "objective.function=trouble.waits_for_a_file", "executor=serial", "tracker=none"),
         *("name=s", "metric=loss", "scheduler=fifo", "max_resource=3", "n_trials=1"),
     )
     ended = wait_for(start(*arguments, "max_seconds=2", HPO_TRUST="trouble.*"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trouble
 from commands import DIGITS, compose
 from pools import curve_of, job, setup
 
@@ -109,6 +110,54 @@ def test_another_trial_in_between_changes_nothing():
     events(same, 1, 0, trial_id=0)
     events(same, 1, 0, trial_id=1)
     assert resources(events(same, 2, 1, trial_id=0)) == [2]
+
+
+def closed() -> list[str]:
+    return Path("closed.txt").read_text().splitlines() if Path("closed.txt").exists() else []
+
+
+def test_a_trial_writes_to_a_directory_of_its_own_which_a_later_process_finds_again():
+    for resource, recorded in ((2, 0), (5, 2)):
+        at_work = Pack(setup("Writes").pack(threads=1, checkpoint_seconds=1e9))
+        at_work.submit(setup("Writes").task(job(0, resource), recorded))
+        assert resources(advanced(at_work)) == list(range(recorded + 1, resource + 1))
+    assert (TRIALS / "0" / "files" / "units.txt").read_text() == "xxxxx"
+
+
+def test_a_state_is_closed_when_its_trial_is_stopped_forgotten_failed_or_crowded_out():
+    at_work = Pack(setup("Writes").pack(threads=1, checkpoint_seconds=1e9))
+
+    def train(trial_id: int, resource: int, recorded: int = 0, x: float = 0.5) -> None:
+        at_work.submit(setup("Writes").task(job(trial_id, resource, x), recorded))
+        list(advanced(at_work))
+
+    train(0, 1)
+    assert closed() == []
+    train(0, 2, recorded=1)
+    assert closed() == []  # it was in memory
+    train(1, 1, x=0.25)
+    assert closed() == ["0.5 at -1.0"]  # one place, which trial 1 has taken
+    at_work.forget(1)
+    assert closed()[1:] == ["0.25 at -0.25"]
+    train(2, 1, x=-1)
+    assert closed()[2:] == ["-1 at -0.0"]
+    at_work.submit(setup("Writes").task(job(3, 9, x=0.75), 0))
+    at_work.advance()
+    at_work.stop(3)
+    assert closed()[3:] == ["0.75 at -0.75"]
+    list(advanced(at_work))
+    train(4, 1, x=0.125)
+    at_work.clear()
+    assert closed()[4:] == ["0.125 at -0.125"]
+
+
+def test_what_goes_wrong_when_a_state_is_closed_is_in_the_trial_s_log(monkeypatch):
+    monkeypatch.setattr(trouble.Writes, "close", lambda self, state: 1 / 0)
+    at_work = Pack(setup("Writes").pack(threads=1, checkpoint_seconds=1e9))
+    at_work.submit(setup("Writes").task(job(0, 1), 0))
+    assert resources(advanced(at_work)) == [1]
+    at_work.clear()
+    assert "ZeroDivisionError" in (TRIALS / "0" / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

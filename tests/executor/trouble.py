@@ -15,6 +15,8 @@ from typing import Any
 
 import filelock
 
+from hpo_pipeline.objective import TrialSpec
+
 LOCK = filelock.FileLock("alive.lock")
 
 
@@ -116,7 +118,8 @@ class Deeds:
     def __init__(self, deed: str = "good") -> None:
         pass
 
-    def start(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    def start(self, trial: TrialSpec) -> dict[str, Any]:
+        config = trial.config
         return {"x": config["objective"]["deed"] if "objective" in config else config["x"], "resource": 0}
 
     def advance(self, state: dict[str, Any]) -> Any:
@@ -131,8 +134,8 @@ class Deeds:
     def save(self, state: dict[str, Any], path: Path) -> None:
         path.write_text(str(state["resource"]))
 
-    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
-        return {**self.start(config, seed), "resource": int(path.read_text())}
+    def load(self, trial: TrialSpec, path: Path) -> dict[str, Any]:
+        return {**self.start(trial), "resource": int(path.read_text())}
 
 
 def waits_for_a_file(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
@@ -200,8 +203,8 @@ class Sum:
     unit = "step"
     metrics = ("loss",)
 
-    def start(self, config: Mapping[str, Any], seed: int) -> list[float]:
-        return [config["x"], 0.0]
+    def start(self, trial: TrialSpec) -> list[float]:
+        return [trial.config["x"], 0.0]
 
     def advance(self, state: list[float]) -> dict[str, float]:
         state[1] += state[0]
@@ -210,8 +213,29 @@ class Sum:
     def save(self, state: list[float], path: Path) -> None:
         path.write_text(repr(state[1]))
 
-    def load(self, path: Path, config: Mapping[str, Any], seed: int) -> list[float]:
-        return [config["x"], float(path.read_text())]
+    def load(self, trial: TrialSpec, path: Path) -> list[float]:
+        return [trial.config["x"], float(path.read_text())]
+
+
+class Writes(Sum):
+    """Counts its units of resource in a file of the trial's own, and notes what it is closed with."""
+
+    def start(self, trial: TrialSpec) -> list[Any]:
+        return [trial.config["x"], 0.0, trial.directory]
+
+    def advance(self, state: list[Any]) -> dict[str, float]:
+        with open(state[2] / "units.txt", "a") as file:
+            file.write("x")
+        if state[0] == -1:
+            raise RuntimeError("no luck")
+        return super().advance(state)
+
+    def load(self, trial: TrialSpec, path: Path) -> list[Any]:
+        return [*super().load(trial, path), trial.directory]
+
+    def close(self, state: list[Any]) -> None:
+        with open("closed.txt", "a") as file:
+            file.write(f"{state[0]} at {-state[1]}\n")
 
 
 class HangsInAPack(Sum):

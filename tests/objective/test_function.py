@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from specs import trial_of
 
 from hpo_pipeline import trust
 from hpo_pipeline.errors import ConfigError, StudyError
@@ -23,7 +24,7 @@ def echo(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float
 def test_the_function_gets_the_config_the_resource_from_1_on_and_the_seed():
     trust.trust((__name__,))
     objective = Function(f"{__name__}.echo")
-    state = objective.start({"a": 7}, 9)
+    state = objective.start(trial_of({"a": 7}, 9))
     assert objective.advance(state) == {"value": 7, "resource": 1, "seed": 9}
     assert objective.advance(state) == {"value": 7, "resource": 2, "seed": 9}
 
@@ -31,10 +32,12 @@ def test_the_function_gets_the_config_the_resource_from_1_on_and_the_seed():
 def test_a_trial_goes_on_from_its_checkpoint(tmp_path: Path):
     objective = Function()
     config = {"optimizer": {"lr": 0.01}}
-    state = objective.start(config, 0)
+    state = objective.start(trial_of(config, 0))
     objective.advance(state)
     objective.save(state, tmp_path / "checkpoint")
-    assert objective.advance(objective.load(tmp_path / "checkpoint", config, 0)) == learning_curve(config, 2, 0)
+    assert objective.advance(objective.load(trial_of(config, 0), tmp_path / "checkpoint")) == learning_curve(
+        config, 2, 0
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
@@ -42,7 +45,7 @@ def test_a_trial_goes_on_from_its_checkpoint(tmp_path: Path):
 def test_a_file_that_is_no_checkpoint_is_refused_by_its_name(tmp_path: Path, content: str):
     (tmp_path / "checkpoint").write_text(content)
     with pytest.raises(StudyError, match=str(tmp_path / "checkpoint")):
-        Function().load(tmp_path / "checkpoint", {}, 0)
+        Function().load(trial_of({}, 0), tmp_path / "checkpoint")
 
 
 @pytest.mark.parametrize("function", ["os.system", "hpo_pipeline.objective.function.learning_curv"])

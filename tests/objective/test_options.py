@@ -15,7 +15,11 @@ from hpo_pipeline.objective.training import Training
 
 (ROOT,) = map(Path, conf.__path__)
 GROUPS = ("model", "dataset", "optimizer")
-OPTIONS = list(itertools.product(*(sorted((ROOT / group).glob("*.yaml")) for group in GROUPS)))
+OPTIONS = list(
+    itertools.product(
+        *(sorted(path for path in (ROOT / group).glob("*.yaml") if path.stem != "none") for group in GROUPS)
+    )
+)
 
 
 def node(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from specs import trial_of
 
 pytest.importorskip("torch")
 
@@ -50,7 +51,7 @@ def objective() -> Training:
 
 
 def rates(objective: Training, trial: dict[str, Any], epochs: int = 5) -> list[float]:
-    state = objective.start(trial, seed=1)
+    state = objective.start(trial_of(trial, 1))
     return [objective.advance(state)["learning_rate"] for _ in range(epochs)]
 
 
@@ -68,7 +69,7 @@ def test_the_warm_up_is_linear_and_then_comes_a_cosine_down_to_the_lowest_rate(o
 
 def test_the_learning_rate_that_is_reported_is_the_one_the_weights_were_trained_with(objective):
     still, moving = config({**EXPONENTIAL, "gamma": 0.0}), config(None)
-    state, other = objective.start(still, 1), objective.start(moving, 1)
+    state, other = objective.start(trial_of(still, 1)), objective.start(trial_of(moving, 1))
     first, second = objective.advance(state), objective.advance(state)
     expected = objective.advance(other)
     assert (first["learning_rate"], second["learning_rate"]) == (0.2, 0.0)
@@ -77,29 +78,29 @@ def test_the_learning_rate_that_is_reported_is_the_one_the_weights_were_trained_
 
 
 def test_without_a_schedule_no_learning_rate_is_reported(objective):
-    assert "learning_rate" not in objective.advance(objective.start(config(None), 1))
+    assert "learning_rate" not in objective.advance(objective.start(trial_of(config(None), 1)))
 
 
 @pytest.mark.parametrize("schedule", [STEP, EXPONENTIAL, COSINE, WARMUP_COSINE], ids=lambda node: node["_target_"])
 def test_a_trial_with_a_break_after_every_epoch_has_the_numbers_of_one_in_one_piece(objective, tmp_path, schedule):
     trial = config(schedule)
-    state = objective.start(trial, 1)
+    state = objective.start(trial_of(trial, 1))
     whole = [objective.advance(state) for _ in range(5)]
-    state, parts = objective.start(trial, 1), []
+    state, parts = objective.start(trial_of(trial, 1)), []
     for _ in range(5):
         parts.append(objective.advance(state))
         objective.save(state, tmp_path / "checkpoint")
-        state = objective.load(tmp_path / "checkpoint", trial, 1)
+        state = objective.load(trial_of(trial, 1), tmp_path / "checkpoint")
     assert parts == whole
 
 
 def resumed(objective: Training, folder: Path, before: Any, after: Any) -> dict[str, float]:
     """What the third epoch reports of a trial that has one config for two epochs, and then another."""
-    state = objective.start(before, 1)
+    state = objective.start(trial_of(before, 1))
     objective.advance(state)
     objective.advance(state)
     objective.save(state, folder / "checkpoint")
-    state = objective.load(folder / "checkpoint", after, 1)
+    state = objective.load(trial_of(after, 1), folder / "checkpoint")
     return {**objective.advance(state), "lr": state.optimizer.param_groups[0]["lr"]}
 
 

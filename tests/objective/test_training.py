@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from specs import trial_of
 from torch import nn
 
 from hpo_pipeline import trust
@@ -60,7 +61,7 @@ def objective() -> Training:
 
 
 def run(objective: Training, trial: dict[str, Any], seed: int, epochs: int) -> list[dict[str, float]]:
-    state = objective.start(trial, seed)
+    state = objective.start(trial_of(trial, seed))
     return [objective.advance(state) for _ in range(epochs)]
 
 
@@ -72,14 +73,17 @@ def test_a_trial_that_goes_on_from_its_checkpoint_beside_others_reaches_the_same
     trial = config(model, optimizer)
     whole = run(Training(device="cpu"), trial, seed=5, epochs=4)
 
-    state, other = objective.start(trial, 5), objective.start(config("mlp", "adam", batch_size=64), 6)
+    state, other = (
+        objective.start(trial_of(trial, 5)),
+        objective.start(trial_of(config("mlp", "adam", batch_size=64), 6)),
+    )
     parts = []
     for _ in range(4):
         objective.advance(other)
         parts.append(objective.advance(state))
         objective.save(state, tmp_path / "checkpoint")
         objective.advance(other)
-        state = objective.load(tmp_path / "checkpoint", trial, 5)
+        state = objective.load(trial_of(trial, 5), tmp_path / "checkpoint")
     assert parts == whole
     assert state.resource == 4
 
@@ -99,7 +103,7 @@ def test_an_epoch_reports_every_promised_metric_but_the_seconds(objective: Train
 
 
 def test_trials_with_other_batch_sizes_share_one_tensor(objective: Training):
-    first, second = (objective.start(config(batch_size=size), 0) for size in (8, 128))
+    first, second = (objective.start(trial_of(config(batch_size=size), 0)) for size in (8, 128))
     assert first.data.x_train.data_ptr() == second.data.x_train.data_ptr()
 
 
@@ -113,7 +117,7 @@ def test_test_images_are_not_read_while_tuning(objective: Training, monkeypatch:
 
 def test_a_final_training_sees_training_and_validation_data_and_is_scored_on_the_test_set():
     objective = Training(device="cpu", final=True)
-    state = objective.start(config(), 0)
+    state = objective.start(trial_of(config(), 0))
     assert len(state.data.y_train) == 1497
     assert objective.advance(state).keys() == {"train_loss"}
     assert objective.test(state).keys() == {"test_error", "test_loss"}
@@ -135,27 +139,27 @@ def test_any_module_can_be_trained_and_resumed_with_its_buffers(objective: Train
     trial = config() | {"model": {"_target_": f"{__name__}.Net", "width": 7}}
     assert objective.problems(trial) == []
     whole = run(objective, trial, 0, 2)
-    state = objective.start(trial, 0)
+    state = objective.start(trial_of(trial, 0))
     objective.advance(state)
     objective.save(state, tmp_path / "checkpoint")
-    assert objective.advance(objective.load(tmp_path / "checkpoint", trial, 0)) == whole[1]
+    assert objective.advance(objective.load(trial_of(trial, 0), tmp_path / "checkpoint")) == whole[1]
 
 
 def test_a_changed_learning_rate_goes_before_the_checkpoints(objective: Training, tmp_path: Path):
-    state = objective.start(config(optimizer="adam"), 0)
+    state = objective.start(trial_of(config(optimizer="adam"), 0))
     objective.advance(state)
     objective.save(state, tmp_path / "checkpoint")
     changed = config(optimizer="adam")
     changed["optimizer"]["lr"] = 0.5
-    (group,) = objective.load(tmp_path / "checkpoint", changed, 0).optimizer.param_groups
+    (group,) = objective.load(trial_of(changed, 0), tmp_path / "checkpoint").optimizer.param_groups
     assert (group["lr"], group["weight_decay"]) == (0.5, 1e-4)
 
 
 def test_torchs_fused_optimizer_is_used_unless_the_config_says_otherwise(objective: Training):
-    assert objective.start(config(optimizer="adam"), 0).optimizer.defaults["fused"] is True
+    assert objective.start(trial_of(config(optimizer="adam"), 0)).optimizer.defaults["fused"] is True
     trial = config(optimizer="adam")
     trial["optimizer"]["fused"] = False
-    assert objective.start(trial, 0).optimizer.defaults["fused"] is False
+    assert objective.start(trial_of(trial, 0)).optimizer.defaults["fused"] is False
 
 
 def test_gradients_are_clipped_where_a_trial_says_so(objective: Training):
@@ -195,6 +199,6 @@ def test_a_config_is_plain_data_that_survives_json(objective: Training):
 
 
 def test_a_checkpoint_of_another_model_is_refused(objective: Training, tmp_path: Path):
-    objective.save(objective.start(config("softmax"), 0), tmp_path / "checkpoint")
+    objective.save(objective.start(trial_of(config("softmax"), 0)), tmp_path / "checkpoint")
     with pytest.raises(StudyError, match="does not fit the trial's model"):
-        objective.load(tmp_path / "checkpoint", config("mlp"), 0)
+        objective.load(trial_of(config("mlp"), 0), tmp_path / "checkpoint")

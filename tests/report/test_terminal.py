@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import FREE, ROOT, journal, run
+from commands import FREE, FUNCTION, ROOT, journal, run
 
 STUDY = (*FREE, "n_trials=3", "name=s")
 
@@ -47,7 +47,7 @@ def test_a_study_that_was_killed_before_its_first_record_can_be_begun():
 
 @pytest.mark.parametrize("program", ["tune", "train"])
 def test_a_folder_that_can_not_be_made_is_one_line(program):
-    words = STUDY if program == "tune" else ("objective=function", "tracker=none", "name=s")
+    words = STUDY if program == "tune" else (*FUNCTION, "tracker=none", "name=s")
     ended = run(*words, f"folder={'/'.join(['y' * 250] * 20)}", program=program)
     assert ended.code == 2
     assert "Traceback" not in ended.err

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from specs import trial_of
 
 pytest.importorskip("torchvision.transforms.v2")
 
 import torch
-from commands import run
+from commands import FUNCTION, run
 from hostile_nodes import IDENTITY, LINEAR, NODES, NOWHERE, RESNET, SERIAL
 
 from hpo_pipeline.build import build, check, locate
@@ -107,7 +108,7 @@ def test_a_trial_builds_nothing_that_its_sample_has_smuggled_in(group: str):
     assert result.outcome is Outcome.FAILED
     assert "'os.system' is not on the trust list" in str(result.error)
     with pytest.raises(ConfigError):
-        Training(device="cpu").start(config, 0)
+        Training(device="cpu").start(trial_of(config, 0))
 
 
 def test_a_choice_of_targets_is_held_to_the_kind_of_its_place():
@@ -167,7 +168,7 @@ def test_no_constructor_does_anything_with_a_text_but_keep_or_refuse_it(kind: st
 
 
 def test_modules_beside_the_config_are_found_only_where_somebody_trusts_some(monkeypatch: pytest.MonkeyPatch):
-    free = ("objective=function", "executor=serial", "tracker=none", "n_trials=1", "dry_run=true")
+    free = (*FUNCTION, "executor=serial", "tracker=none", "n_trials=1", "dry_run=true")
     assert run(*free).code == 0
     assert str(Path.cwd()) not in sys.path
     monkeypatch.setenv("HPO_TRUST", "my_lab")

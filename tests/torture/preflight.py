@@ -22,11 +22,12 @@ from torture.sandbox import Sandbox
 from torture.strategies import CANARY, KEYS, NODES, POINTS, SCALARS, SPACES, VALUES
 
 SIZE = 250
+_FUNCTION = ("objective=function", "model=mlp", "dataset=digits", "optimizer=adam")
 BASES = (
-    ("objective=function", "scheduler=asha", "searcher=random", "executor=serial"),
-    ("objective=function", "scheduler=pbt", "search_space=pbt", "searcher=sobol", "executor=fused"),
-    ("objective=function", "scheduler=median_stopping", "searcher=grid", "tracker=mlflow"),
-    ("objective=function", "scheduler=hyperband", "searcher=priorband", "search_space=mlp_optimizers"),
+    (*_FUNCTION, "scheduler=asha", "searcher=random", "executor=serial"),
+    (*_FUNCTION, "scheduler=pbt", "search_space=pbt", "searcher=sobol", "executor=fused"),
+    (*_FUNCTION, "scheduler=median_stopping", "searcher=grid", "tracker=mlflow"),
+    (*_FUNCTION[:3], "scheduler=hyperband", "searcher=priorband", "search_space=mlp_optimizers"),
     ("dataset=digits", "model=mlp", "scheduler=successive_halving", "lr_schedule=warmup_cosine"),
     ("dataset=digits", "model=softmax", "scheduler=pasha", "lr_schedule=step"),
     ("dataset=digits", "model=cnn", "scheduler=fifo", "executor=fused"),

@@ -36,7 +36,10 @@ EXECUTORS = {
     "fused_workers": ("executor=fused", "executor.n_workers=2", "executor.pack_size=2"),
 }
 ONE_AT_A_TIME = ("serial", "one_process")
-FUNCTION = ("objective=function", "objective.function=torture.objectives.curve", "metric=error")
+FUNCTION = (
+    *("objective=function", "model=mlp", "optimizer=adam", "dataset=digits"),
+    *("objective.function=torture.objectives.curve", "metric=error"),
+)
 TRAINING = ("model=softmax", "optimizer=sgd", "metric=validation_loss")
 N_TRIALS, MAX_RESOURCE = 9, 9
 NAME = "s"

@@ -31,8 +31,14 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
         executor = "process"
     bad = draw.randrange(N_TRIALS)
     arguments = [
-        *(f"name={NAME}", "tracker=none", "scheduler=fifo", "objective=function", "metric=error", "dataset=digits"),
-        *("model=softmax", f"n_trials={N_TRIALS}", f"max_resource={MAX_RESOURCE}", *EXECUTORS[executor]),
+        *(f"name={NAME}", "tracker=none", "scheduler=fifo", "objective=function", "metric=error"),
+        *(
+            "dataset=digits",
+            "model=softmax",
+            f"n_trials={N_TRIALS}",
+            f"max_resource={MAX_RESOURCE}",
+            *EXECUTORS[executor],
+        ),
         *("objective.function=torture.objectives.misbehaving", *(["executor.job_timeout=2"] if name in _HANGS else [])),
     ]
     environment = {"MISBEHAVIOUR": name, "BAD_TRIAL": str(bad), "BAD_AT": str(draw.randint(1, MAX_RESOURCE))}

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from specs import trial_of
 
 torch = pytest.importorskip("torch")
 
@@ -142,14 +143,14 @@ def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(
     for partners in PARTNERS[kind]:
         for place in {0, len(partners)}:
             trials = [*partners[:place], OWN[kind], *partners[place:]]
-            states = [objective.start(*trial) for trial in trials]
+            states = [objective.start(trial_of(*trial)) for trial in trials]
             if len(states) == 1:
                 curves.append([objective.advance(states[0]) for _ in range(2)])
             else:
                 curves.append([objective.advance_pack(states)[place] for _ in range(2)])
     for curve in curves[1:]:
         assert curve == [pytest.approx(metrics, rel=1e-4) for metrics in curves[0]]
-    other_seed = objective.start(OWN[kind][0], 8)
+    other_seed = objective.start(trial_of(OWN[kind][0], 8))
     assert objective.advance(other_seed)["train_loss"] != pytest.approx(curves[0][0]["train_loss"], rel=1e-3)
 
 

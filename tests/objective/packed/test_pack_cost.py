@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from specs import trial_of
 
 torch = pytest.importorskip("torch")
 
@@ -74,7 +75,7 @@ def config(lr, batch_size=32):
 @pytest.mark.parametrize("n", [2, 4])
 def test_measuring_changes_no_trial(n):
     objective = Training(device="cpu", threads=1)
-    states = [objective.start(config(0.01 * i, 16 * i), i) for i in range(1, n + 1)]
+    states = [objective.start(trial_of(config(0.01 * i, 16 * i), i)) for i in range(1, n + 1)]
     objective.advance_pack(states)
     before = copy.deepcopy([(state.model.state_dict(), state.optimizer.state_dict()) for state in states])
     measured = objective.pack_cost(states)
@@ -89,7 +90,7 @@ def test_measuring_changes_no_trial(n):
 def test_the_memory_of_a_trial_is_at_least_its_weights_and_states_three_times(k):
     # Its own, those of a paused one, and those in the pack: 64·8+8, 8·8+8 and 8·10+10 weights, and Adam's two of each.
     objective = Training(device="cpu", threads=1)
-    states = [objective.start(config(0.01), i) for i in range(4)]
+    states = [objective.start(trial_of(config(0.01), i)) for i in range(4)]
     objective.advance_pack(states)
     memory = objective.pack_cost(states).memory
     assert memory[k] >= k * 3 * 3 * (520 + 72 + 90) * 4

@@ -5,6 +5,7 @@ import dataclasses
 import math
 
 import pytest
+from specs import trial_of
 
 torch = pytest.importorskip("torch")
 
@@ -106,7 +107,7 @@ def training(monkeypatch):
 
 
 def started(training, configs):
-    return [training.start(config, seed) for seed, config in enumerate(configs, start=7)]
+    return [training.start(trial_of(config, seed)) for seed, config in enumerate(configs, start=7)]
 
 
 @pytest.mark.parametrize("name", PACKS)
@@ -148,7 +149,7 @@ def test_a_trial_goes_on_alone_after_a_pack_and_in_a_pack_after_alone(training, 
     alone, mixed = started(training, PACKS[name]), started(training, PACKS[name])
     training.advance_pack(mixed)
     training.save(mixed[1], tmp_path / "1.ckpt")
-    mixed[1] = training.load(tmp_path / "1.ckpt", PACKS[name][1], 8)
+    mixed[1] = training.load(trial_of(PACKS[name][1], 8), tmp_path / "1.ckpt")
     training.advance(mixed[1])
     last = training.advance_pack([mixed[0], mixed[2]])
     for _ in range(2):
@@ -198,7 +199,7 @@ def test_schedules_clipping_dropout_and_breaks_in_one_pack(launch_bound, final, 
         assert found == [pytest.approx(metrics, rel=2e-3) for metrics in expected]
         for i, state in enumerate(together):
             objective.save(state, tmp_path / f"{i}.ckpt")
-            together[i] = objective.load(tmp_path / f"{i}.ckpt", configs[i], 7 + i)
+            together[i] = objective.load(trial_of(configs[i], 7 + i), tmp_path / f"{i}.ckpt")
 
 
 @pytest.mark.parametrize("launch_bound", [False, True])
