@@ -1,4 +1,4 @@
-"""Whether each parameter of a search space has its place in the config that is tuned."""
+"""Whether the path of each parameter of a search space is there in the config that is tuned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpo_pipeline.trial import Value
 _ABSENT = object()
 
 
-def place_problems(
+def path_problems(
     parameters: Iterable[Parameter],
     config: Mapping[str, Any],
     options: Mapping[str, Mapping[Value, Mapping[str, Any]]],
