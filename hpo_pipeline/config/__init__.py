@@ -2,6 +2,19 @@
 
 A path in the search space is a path in the config, so a sample is a list of overrides. Composing happens once; a
 trial's config is the composed one with its sample put in.
+
+    typed         command_line   what was typed, and the beginnings of the commands that are printed
+    composing     layers         which file contributed what, watched while Hydra composes
+                  hydra_keys     what a file may set of Hydra itself
+                  schema         the root keys
+                  search_space   domains that replace each other, values that pin them
+                  hydra_errors   what Hydra says, in our words
+                  diagnosis      every mistake of a command line that can't be composed
+    composed      composed       plain data, and a trial's config
+                  composing      the options of groups, what was changed
+                  containment    where files may have things written
+                  public         the same without secrets
+    going on      resuming       the config that a study began with
 """
 
 from __future__ import annotations
@@ -30,8 +43,8 @@ from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems, without_download
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
-from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
+from hpo_pipeline.config.search_space import pin, with_group_choices, without_effect
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.report.terminal import forgiving_streams
 

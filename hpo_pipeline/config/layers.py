@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.hydra_keys import file_problems, name_problems
-from hpo_pipeline.config.space_tree import merged, replaces
+from hpo_pipeline.config.search_space import merged, replaces
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 
 _OWN = "pkg://hpo_pipeline.conf"
@@ -238,6 +238,9 @@ def _compose_config_from_defaults_list(
             raise ConfigError(found)
     for key in _replaced(now.layers):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
+    removed = [override.key_or_group for override in now.typed if override.is_delete()]
+    for key in set(removed) & set(map(str, config)) if now.saved else ():  # no option that Hydra could leave out
+        OmegaConf.update(config, key, None, merge=False)
     return config
 
 
