@@ -51,16 +51,16 @@ from hpo_pipeline.report.terminal import forgiving_streams
 schema.register()
 
 
+@forgiving_streams()
 def tune() -> None:
     """The command `tune.py` (or `hpo-tune`)."""
-    with forgiving_streams():
-        _command("tune", _tune)
+    _command("tune", _tune)
 
 
+@forgiving_streams()
 def train() -> None:
     """The command `train.py` (or `hpo-train`)."""
-    with forgiving_streams():
-        _command("train", _train)
+    _command("train", _train)
 
 
 def _tune(cfg: DictConfig, line: CommandLine) -> int:
@@ -126,10 +126,8 @@ def _typed(argv: list[str]) -> CommandLine:
         sys.exit("--experimental-rerun unpickles a file, which could run anything; use --config-path … --config-name …")
     path = arguments.config_path
     if path and "://" not in path and Path(path).is_dir():
-        argv[:] = [str(Path(path).absolute()) if word == path else word for word in argv]
-        argv[:] = [
-            f"--config-path={Path(path).absolute()}" if word == f"--config-path={path}" else word for word in argv
-        ]
+        whole = str(Path(path).absolute())
+        argv[:] = [{path: whole, f"--config-path={path}": f"--config-path={whole}"}.get(word, word) for word in argv]
     searchpath = next((o for o in arguments.overrides if o.startswith("hydra.searchpath=")), "")
     return CommandLine(
         argv[0],

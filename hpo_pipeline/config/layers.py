@@ -99,17 +99,6 @@ def composition() -> Composition:
 
 
 @contextlib.contextmanager
-def _instead(owner: type, name: str, ours: Any) -> Iterator[None]:
-    """Puts a method in the place of a class's own (as unittest.mock does, which takes longer to import than to use)."""
-    before = owner.__dict__[name]
-    setattr(owner, name, ours)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-@contextlib.contextmanager
 def watched() -> Iterator[None]:
     """Watches whatever Hydra composes inside the block.
 
@@ -125,7 +114,8 @@ def watched() -> Iterator[None]:
             (ConfigLoaderImpl, "_compose_config_from_defaults_list", _compose_config_from_defaults_list),
             (ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides_to_config)),
         ):
-            stack.enter_context(_instead(owner, name, ours))
+            stack.callback(setattr, owner, name, owner.__dict__[name])
+            setattr(owner, name, ours)
         yield
 
 
