@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hydra
-from omegaconf import OmegaConf
+from hydra.core.hydra_config import HydraConfig
 
-import hpo_pipeline.config  # noqa: F401 (it registers the root schemas)
+from hpo_pipeline.config import compose
 from hpo_pipeline.config.composed import Composed
 
 
 def composed(*overrides: str) -> Composed:
-    """What `python tune.py <overrides>` hands on; `changes` and `choices`, which only commands need, are left out."""
+    """What `python tune.py <overrides>` hands on."""
     with hydra.initialize_config_module("hpo_pipeline.conf", version_base="1.3"):
-        cfg = hydra.compose("tune", overrides=["hydra/job_logging=none", "name=benchmark", *overrides])
-    config = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(config, dict)
-    config = {str(key): value for key, value in config.items()} | {"choices": {}}
-    return Composed(config=config, merge=None, typed=[], config_dir=None, changes={})
+        typed = ["hydra/job_logging=none", "name=benchmark", *overrides]
+        cfg = hydra.compose("tune", overrides=typed, return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        return compose(cfg)

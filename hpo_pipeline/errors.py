@@ -12,10 +12,6 @@ MOST_CHARACTERS = 500
 """Of a line about an error: some hold a whole array."""
 
 
-class _Unsaid:
-    """Stands for no value."""
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong with a configuration.
@@ -29,7 +25,7 @@ class Problem:
 
     path: str
     message: str
-    value: Any = _Unsaid
+    value: Any = ...
 
     def under(self, path: str) -> Problem:
         """The same, seen from where the finder stands at `path`."""
@@ -39,7 +35,7 @@ class Problem:
     @property
     def statement(self) -> str:
         """What is wrong, with the value."""
-        return self.message if self.value is _Unsaid else f"{self.message}, got {self.value!r}"
+        return self.message if self.value is ... else f"{self.message}, got {self.value!r}"
 
     def __str__(self) -> str:
         """One line, for people: `path: what is wrong, got value`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.build import build, takes
 from hpo_pipeline.checks import option_problems
-from hpo_pipeline.config.composed import Composed, with_values
+from hpo_pipeline.config.composed import Composed, flatten, with_values
 from hpo_pipeline.config.hydra_keys import name_problems
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.evaluation import MODES
@@ -309,7 +309,22 @@ def _check_options(flight: Preflight, composed: Composed, space: SearchSpace) ->
                 mend = f"add {group}/{option}.yaml to your --config-dir"
                 flight.problems.append(Problem(f"search_space.{group}", f"{what}; {mend}"))
         what = f"is set, but the search space chooses {group}; set it there for each option that has it"
-        flight.problems += [Problem(path, what) for path in composed.changes if path.startswith(f"{group}.")]
+        flight.problems += [
+            Problem(path, what)
+            for path in composed.changes
+            if path.startswith(f"{group}.") and not _is_in_each(space, group, path, chosen.values(), options)
+        ]
+
+
+def _is_in_each(
+    space: SearchSpace, group: str, path: str, chosen: Sequence[Value], options: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    """Whether the space has the path under each of the group's options that are chosen from and have such a key."""
+    return all(
+        any(p.path == path and all(c.parent != group or option in c.values for c in p.when) for p in space.parameters)
+        for option in chosen
+        if path.removeprefix(f"{group}.") in flatten(options.get(str(option), {}))
+    )
 
 
 def _setup(composed: Composed) -> Setup:

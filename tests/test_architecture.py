@@ -6,7 +6,7 @@ import ast
 import importlib.metadata
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ LAYERS = (
     {"evaluation"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "report.command", "interrupt"},
-    {"config.hydra_keys", "config.hydra_errors", "config.space_tree"},
+    {"config.hydra_keys", "config.hydra_errors"},
     {"config.command_line"},
     {"searcher"},
     {"journal", "records"},
@@ -29,7 +29,7 @@ LAYERS = (
     {"report"},
     {"scheduler"},
     {"objective", "model", "dataset", "tracker"},
-    {"config.containment", "config.composed", "config.public", "config.pinning"},
+    {"config.containment", "config.composed", "config.public", "config.search_space"},
     {"executor"},
     {"tuner", "history"},
     {"testing", "simulation", "preflight"},
@@ -67,15 +67,20 @@ def layer(module: str) -> int | None:
     return None
 
 
-def imports(path: Path) -> Iterator[str]:
-    """The absolute names of what a file imports, within functions too, but not for type checking alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped = {
+def for_types_alone(tree: ast.AST) -> set[int]:
+    """The ids of the nodes under `if TYPE_CHECKING`."""
+    return {
         id(inner)
         for node in ast.walk(tree)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The absolute names of what a file imports, within functions too, but not for type checking alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = for_types_alone(tree)
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
@@ -98,6 +103,26 @@ def test_imports_point_down_only(path):
             other = layer(imported.removeprefix("hpo_pipeline."))
             assert other is not None, imported
             assert other <= own, f"{name} imports {imported}, which stands above it"
+
+
+def test_no_file_needs_itself():
+    """Within functions too: no circle of imports, of whatever length."""
+    files = {f"hpo_pipeline.{name_of(path)}".rstrip("."): path for path in FILES}
+    needs = {name: _imported_files(path, files) - {name} for name, path in files.items()}
+    while leaves := {name for name, needed in needs.items() if not needed & needs.keys()}:
+        needs = {name: needed for name, needed in needs.items() if name not in leaves}
+    assert not needs, f"files that need each other, or those that do: {sorted(needs)}"
+
+
+def _imported_files(path: Path, files: Mapping[str, Path]) -> set[str]:
+    """The files behind a file's imports: `from package import name` is the module of that name, where there is one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found, skipped = set(), for_types_alone(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in skipped:
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {module if module in files else node.module or "" for module in modules}
+    return found & files.keys()
 
 
 @pytest.mark.parametrize("library", DOORS)

@@ -2,6 +2,19 @@
 
 A path in the search space is a path in the config, so a sample is a list of overrides. Composing happens once; a
 trial's config is the composed one with its sample put in.
+
+    typed         command_line   what was typed, and the beginnings of the commands that are printed
+    composing     layers         which file contributed what, watched while Hydra composes
+                  hydra_keys     what a file may set of Hydra itself
+                  schema         the root keys
+                  search_space   domains that replace each other, values that pin them
+                  hydra_errors   what Hydra says, in our words
+                  diagnosis      every mistake of a command line that can't be composed
+    composed      composed       plain data, and a trial's config
+                  composing      the options of groups, what was changed
+                  containment    where files may have things written
+                  public         the same without secrets
+    going on      resuming       the config that a study began with
 """
 
 from __future__ import annotations
@@ -30,24 +43,24 @@ from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems, without_download
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
-from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
+from hpo_pipeline.config.search_space import pin, with_group_choices, without_effect
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.report.terminal import forgiving_streams
 
 schema.register()
 
 
+@forgiving_streams()
 def tune() -> None:
     """The command `tune.py` (or `hpo-tune`)."""
-    with forgiving_streams():
-        _command("tune", _tune)
+    _command("tune", _tune)
 
 
+@forgiving_streams()
 def train() -> None:
     """The command `train.py` (or `hpo-train`)."""
-    with forgiving_streams():
-        _command("train", _train)
+    _command("train", _train)
 
 
 def _tune(cfg: DictConfig, line: CommandLine) -> int:
@@ -113,10 +126,8 @@ def _typed(argv: list[str]) -> CommandLine:
         sys.exit("--experimental-rerun unpickles a file, which could run anything; use --config-path … --config-name …")
     path = arguments.config_path
     if path and "://" not in path and Path(path).is_dir():
-        argv[:] = [str(Path(path).absolute()) if word == path else word for word in argv]
-        argv[:] = [
-            f"--config-path={Path(path).absolute()}" if word == f"--config-path={path}" else word for word in argv
-        ]
+        whole = str(Path(path).absolute())
+        argv[:] = [{path: whole, f"--config-path={path}": f"--config-path={whole}"}.get(word, word) for word in argv]
     searchpath = next((o for o in arguments.overrides if o.startswith("hydra.searchpath=")), "")
     return CommandLine(
         argv[0],

@@ -9,14 +9,14 @@ from pathlib import Path
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.composed import flatten
 from hpo_pipeline.config.hydra_errors import told
-from hpo_pipeline.errors import Problem, nearest
+from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.report.command import overrides
 
 
@@ -46,16 +46,23 @@ def diagnose(
     good = overrides({"hydra.searchpath": [*line.searchpath, *folder]}) if folder or line.searchpath else []
     with _initialized(config_module, line.config_path):
         config_name = line.config_name or config_name
+        problems: list[Problem] = []
         try:
-            problems = list(_problems(config_name, good, typed))
+            config = hydra.compose(config_name, overrides=good)
         except Exception:  # the primary config itself is what can't be read
             return [Problem("", told(error))]
+        for text in sorted(typed, key=lambda text: "." in _key(text)):  # groups first: they decide which keys there are
+            try:
+                config = hydra.compose(config_name, overrides=[*good, text])
+            except ConfigError as refused:
+                problems += refused.problems
+            except Exception as refused:
+                problems.append(_problem(text, refused, config))
+            else:
+                good.append(text)
         if not problems:
             return [Problem("", told(error))]
-        try:
-            config = hydra.compose(config_name, overrides=good, return_hydra_config=True)
-        except Exception:  # what is wrong with the files themselves is among the problems
-            return problems
+        config = hydra.compose(config_name, overrides=good, return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         return [*problems, *further(config)]
 
@@ -73,60 +80,33 @@ def _initialized(config_module: str, config_path: str | None) -> Iterator[None]:
             yield
 
 
-def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[Problem]:
-    """What is wrong with each override; those that are right are added to `good`."""
-    parser = OverridesParser.create()
-    searchpath = list(good)
-    values: list[tuple[str, Override]] = []
-    for text in typed:
-        try:
-            override = parser.parse_override(text)
-        except Exception as error:  # whatever the grammar's library raises: all of it is a wrong override
-            yield Problem(text, f"can't be read ({told(error)}); quote values with special characters")
-            continue
-        options = _options(override, config_name, searchpath)
-        value = override.value()
-        if options and override.is_delete():
-            yield Problem(override.key_or_group, f"can't be removed; choose one of {', '.join(sorted(options))}")
-            continue
-        if not options or override.is_sweep_override():
-            values.append((text, override))
-        elif value in options:
-            good.append(text)
-        else:
-            what = f"there is no {value!r}{nearest(str(value), options) or ';'} there are {', '.join(sorted(options))}"
-            yield Problem(override.key_or_group, what)
-    try:
-        config = hydra.compose(config_name, overrides=good)
-    except Exception as error:
-        yield Problem("", told(error))
-        return
-    for text, override in values:
-        if wrong := _wrong_value(config_name, good, config, text, override):
-            yield Problem(override.key_or_group, wrong)
-        else:
-            good.append(text)
+def _key(override: str) -> str:
+    """What stands on the left: a path, or a config group."""
+    return override.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
-def _options(override: Override, config_name: str, searchpath: list[str]) -> list[str]:
-    """The options of the config group that is named on the left, [] if that is no group."""
-    loader = GlobalHydra.instance().config_loader()
-    options: list[str] = loader.get_group_options(override.key_or_group, config_name=config_name, overrides=searchpath)
-    return options if isinstance(override.value(), str) or override.value() is None else []
+def _problem(override: str, error: Exception, config: DictConfig) -> Problem:
+    """What is wrong with an override, which composing refused.
 
-
-def _wrong_value(config_name: str, good: list[str], config: DictConfig, text: str, override: Override) -> str | None:
-    path = override.key_or_group
-    if not override.is_add() and not path.startswith("params.") and not _is_in(config, path):
+    Args:
+        config: what there is without it.
+    """
+    key = _key(override)
+    if isinstance(error, OverrideParseException):
+        return Problem(override, f"can't be read ({told(error)}); quote values with special characters")
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        if group == key:
+            near = nearest(option, error.options) or ";"
+            return Problem(key, f"there is no {option!r}{near} there are {', '.join(error.options)}")
+    is_unknown = isinstance(error.__cause__, (ConfigAttributeError, ConfigKeyError)) or override.startswith("~")
+    if is_unknown and not override.startswith("+") and not _is_in(config, key):
         known = flatten(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
-        inner = {".".join(key.split(".")[:n]) for key in known for n in range(1, key.count(".") + 2)}
-        near = nearest(path, inner)
-        return f"there is no such key{near or f'; to add one, write +{text.lstrip(chr(126))}'}"
-    try:
-        hydra.compose(config_name, overrides=[*good, text])
-    except Exception as error:
-        return told(error.__cause__ or error)
-    return None
+        inner = {".".join(path.split(".")[:n]) for path in known for n in range(1, path.count(".") + 2)}
+        near = nearest(key, inner) or f"; to add one, write +{override.lstrip('~')}"
+        return Problem(key, f"there is no such key{near}")
+    of_a_file = isinstance(error, ConfigCompositionException) and not error.__cause__  # which the message names
+    return Problem("" if of_a_file else key, told(error.__cause__ or error))
 
 
 def _is_in(config: DictConfig, path: str) -> bool:

@@ -23,6 +23,7 @@ _WORDS = tuple(
         (r"Cannot (?:merge|assign) ListConfig (?:with|to) DictConfig", "is a mapping; a list can't take its place"),
         (r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.", "must be a list"),
         (r"Key '(.*)' is not in struct", r"there is no key '\1'; to add one, put + before the whole"),
+        (r"Config group override must be a string or a list\. Got (\w+)", r"must be the name of an option, got a \1"),
         (r"Key '(.*)' not in '\w+Schema'", "there is no such key"),
         (r"(?:Incompatible|Unsupported) key type '?NoneType.*", "a key is null; keys must be words (quote it: 'null')"),
         (r"Key None .* is incompatible with .*", "a key is null; keys must be words (quote it: 'null')"),

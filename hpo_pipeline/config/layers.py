@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.hydra_keys import file_problems, name_problems
-from hpo_pipeline.config.space_tree import merged, replaces
+from hpo_pipeline.config.search_space import merged, replaces
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 
 _OWN = "pkg://hpo_pipeline.conf"
@@ -106,17 +106,6 @@ def composition() -> Composition:
 
 
 @contextlib.contextmanager
-def _instead(owner: type, name: str, ours: Any) -> Iterator[None]:
-    """Puts a method in the place of a class's own (as unittest.mock does, which takes longer to import than to use)."""
-    before = owner.__dict__[name]
-    setattr(owner, name, ours)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-@contextlib.contextmanager
 def watched() -> Iterator[None]:
     """Watches whatever Hydra composes inside the block.
 
@@ -132,7 +121,8 @@ def watched() -> Iterator[None]:
             (ConfigLoaderImpl, "_compose_config_from_defaults_list", _compose_config_from_defaults_list),
             (ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides_to_config)),
         ):
-            stack.enter_context(_instead(owner, name, ours))
+            stack.callback(setattr, owner, name, owner.__dict__[name])
+            setattr(owner, name, ours)
         yield
 
 
@@ -248,6 +238,9 @@ def _compose_config_from_defaults_list(
         OmegaConf.set_struct(config.params, False)  # whatever the objective takes may be typed
     for key in _replaced(now.layers):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
+    removed = [override.key_or_group for override in now.typed if override.is_delete()]
+    for key in set(removed) & set(map(str, config)) if now.saved else ():  # no option that Hydra could leave out
+        OmegaConf.update(config, key, None, merge=False)
     return config
 
 

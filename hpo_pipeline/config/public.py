@@ -41,7 +41,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(list(_unresolvable(config)) or _reason(error)) from None
+        problems: list[Problem] = []
+        _leniently(config, None, problems)
+        raise ConfigError(problems or _reason(error)) from None
     return {str(key): value for key, value in plain.items()}  # type: ignore[union-attr]
 
 
@@ -50,7 +52,7 @@ def resolved_as_far_as_possible(config: DictConfig) -> tuple[dict[str, Any], lis
     try:
         return resolved(config), []
     except ConfigError as error:
-        return _leniently(config, None), error.problems
+        return _leniently(config, None, []), error.problems
 
 
 def shown(config: DictConfig, plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def shown(config: DictConfig, plain: Mapping[str, Any]) -> dict[str, Any]:
     if "oc.env" not in repr(written) and "oc.decode" not in repr(written):
         return masked(plain)  # type: ignore[no-any-return]
     with _other_environment():
-        elsewhere = _leniently(config, _MARK)
+        elsewhere = _leniently(config, _MARK, [])
     return masked(_kept(written, plain, elsewhere))  # type: ignore[no-any-return]
 
 
@@ -115,38 +117,19 @@ def _other_environment() -> Iterator[None]:
         register("oc.env", oc.env, replace=True)
 
 
-def _leniently(node: Any, instead: Any) -> Any:
-    """The node resolved; `instead` of what can't be."""
-
-    def value(key: Any) -> Any:
+def _leniently(node: Any, instead: Any, problems: list[Problem], path: str = "") -> Any:
+    """The node resolved; `instead` of what can't be, which is added to `problems`."""
+    if not OmegaConf.is_config(node) or node._is_none():
+        return node
+    found = {}
+    for key in node if isinstance(node, DictConfig) else range(len(node)):
+        here = f"{path}.{key!s}" if path else str(key)
         try:
-            return node[key]
-        except (OmegaConfBaseException, RecursionError):
-            return instead
-
-    if isinstance(node, DictConfig) and not node._is_none():
-        return {str(key): _leniently(value(key), instead) for key in node}
-    if OmegaConf.is_list(node) and not node._is_none():
-        return [_leniently(value(i), instead) for i in range(len(node))]
-    return node
-
-
-def _unresolvable(config: DictConfig) -> Iterator[Problem]:
-    """Every value that can't be had, and why."""
-
-    def look(node: Any, path: str) -> Iterator[Problem]:
-        keys = list(node) if isinstance(node, DictConfig) else range(len(node))
-        for key in keys:
-            here = f"{path}.{key}" if path else str(key)
-            try:
-                value = node[key]
-            except (OmegaConfBaseException, RecursionError) as error:
-                yield Problem(here, _reason(error))
-                continue
-            if OmegaConf.is_config(value) and not value._is_none():
-                yield from look(value, here)
-
-    yield from look(config, "")
+            found[str(key)] = _leniently(node[key], instead, problems, here)
+        except (OmegaConfBaseException, RecursionError) as error:
+            problems.append(Problem(here, _reason(error)))
+            found[str(key)] = instead
+    return found if isinstance(node, DictConfig) else list(found.values())
 
 
 def _reason(error: BaseException) -> str:

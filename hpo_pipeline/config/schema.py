@@ -66,6 +66,8 @@ _TYPES = {
     "list[Any]": (list, "a list"),
     "dict[str, Any]": (dict, "a mapping"),
 }
+_STAND_INS = {"name": "x", "folder": "runs/x", "metric": "x", "resource": 1}
+"""Values that the other checks can work with, of keys without a default."""
 _LONGEST = 255
 """Bytes in the name of a folder, on every usual file system."""
 
@@ -94,7 +96,7 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
     for key, declared in known.items():
         kind, what = _TYPES.get(str(declared.type), (object, ""))
         default = declared.default_factory() if declared.default_factory is not MISSING else declared.default
-        usable = _usable(key, default)
+        usable = _STAND_INS.get(key, default)
         if key not in config:
             if kind is not object:
                 yield Problem(key, "is missing; it was removed, and has no default")
@@ -109,12 +111,6 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
             config[key] = usable
             yield Problem(key, f"must be {what}", value)
     yield from _choices_problems(config)
-
-
-def _usable(key: str, default: Any) -> Any:
-    """A value that the other checks can work with."""
-    stands_in = {"name": "x", "folder": "runs/x", "metric": "x", "resource": 1}
-    return stands_in.get(key, default)
 
 
 def _choices_problems(config: dict[str, Any]) -> Iterator[Problem]:

@@ -90,11 +90,6 @@ class Scipy(Domain):
     def _discrete(self) -> bool:
         return hasattr(self._law.dist, "pmf")
 
-    @property
-    def size(self) -> int | None:
-        low, high = self._law.support()
-        return int(high - low) + 1 if self._discrete and math.isfinite(high - low) else None
-
     def contains(self, value: Any) -> bool:
         low, high = self._law.support()
         right_type = is_integer(value) if self._discrete else is_number(value)
@@ -118,8 +113,8 @@ class Scipy(Domain):
         return [self.from_unit(0.01), self.from_unit(0.99)]
 
     def values(self) -> Sequence[int]:
-        low, _ = self._law.support()
-        return range(int(low), int(low) + (self.size or 0))
+        low, high = self._law.support()
+        return range(int(low), int(high) + 1) if self._discrete and math.isfinite(high - low) else ()
 
     def __str__(self) -> str:
         return f"{self.distribution}({', '.join(f'{key}={text(value)}' for key, value in self.parameters.items())})"

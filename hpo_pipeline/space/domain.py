@@ -52,13 +52,13 @@ class Domain(ABC):
     __slots__ = ()
 
     @property
-    @abstractmethod
     def size(self) -> int | None:
         """Number of values; None if there is no end to them."""
+        return len(self.values()) or None
 
-    @abstractmethod
     def contains(self, value: Any) -> bool:
         """Whether `value` is one of them, by type as well (True is no int, "3" no number)."""
+        return any(identity(listed) == identity(value) for listed in self.values())
 
     @abstractmethod
     def to_unit(self, value: Any) -> float:
@@ -68,9 +68,9 @@ class Domain(ABC):
     def from_unit(self, u: float) -> Value:
         """The value at `u` in [0, 1]."""
 
-    @abstractmethod
     def values(self) -> Sequence[Value]:
-        """All values of a finite domain, in order."""
+        """All values of a finite domain, in order; nothing of another."""
+        return ()
 
     def sample(self, rng: np.random.Generator) -> Value:
         return self.from_unit(rng.random())
@@ -106,13 +106,6 @@ class Constant(Domain):
     """One value that isn't tuned. It takes no dimension of the unit cube."""
 
     value: Value
-
-    @property
-    def size(self) -> int:
-        return 1
-
-    def contains(self, value: Any) -> bool:
-        return identity(value) == identity(self.value)
 
     def to_unit(self, value: Any) -> float:
         return 0.5
@@ -160,13 +153,6 @@ class Choice(Domain):
         if problems := _choices_problems(self.choices):
             raise ConfigError(problems)
         object.__setattr__(self, "choices", tuple(self.choices))
-
-    @property
-    def size(self) -> int:
-        return len(self.choices)
-
-    def contains(self, value: Any) -> bool:
-        return any(identity(choice) == identity(value) for choice in self.choices)
 
     def to_unit(self, value: Any) -> float:
         return (_index(self.choices, value) + 0.5) / len(self.choices)
@@ -228,13 +214,6 @@ class Ordinal(Domain):
         numbers = [math.log(float(c)) if self.log else float(c) for c in self.choices]  # type: ignore[arg-type]
         half = (numbers[-1] - numbers[0]) / (n - 1) / 2
         return [(x - numbers[0] + half) / (numbers[-1] - numbers[0] + 2 * half) for x in numbers]
-
-    @property
-    def size(self) -> int:
-        return len(self.choices)
-
-    def contains(self, value: Any) -> bool:
-        return any(identity(choice) == identity(value) for choice in self.choices)
 
     def to_unit(self, value: Any) -> float:
         return self._positions()[_index(self.choices, value)]

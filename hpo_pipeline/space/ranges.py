@@ -141,10 +141,6 @@ class Float(Domain):
             raise ConfigError(Problem("n" if self.n else "step", what))
         return listed
 
-    @property
-    def size(self) -> int | None:
-        return None if self._listed is None else len(self._listed)
-
     def contains(self, value: Any) -> bool:
         if not is_number(value) or not self.low <= value <= self.high:
             return False
@@ -236,14 +232,8 @@ class Int(Domain):
             return tuple(powers)
         return None
 
-    @property
-    def size(self) -> int:
-        return len(self._listed) if self._listed else (self.high - self.low) // (self.step or 1) + 1
-
     def contains(self, value: Any) -> bool:
-        if not is_integer(value):
-            return False
-        return value in self.values()
+        return is_integer(value) and value in self.values()
 
     def to_unit(self, value: Any) -> float:
         if self._listed and value in self._listed:
@@ -258,7 +248,7 @@ class Int(Domain):
             nearest = round(value)
             below = nearest if nearest - value <= 1e-12 * value else math.floor(value)  # 1e-12: k itself is in k's bin
             return min(max(below, self.low), self.high)
-        return self.values()[bin_of(u, self.size)]
+        return self.values()[bin_of(u, len(self.values()))]
 
     def values(self) -> Sequence[int]:
         return self._listed or range(self.low, self.high + 1, self.step or 1)

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.space.config_paths import path_problems
 from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.domain import Choice, Constant, Ordinal, identity, text
 from hpo_pipeline.space.parameter import Parameter
 from hpo_pipeline.space.parsing import parse
-from hpo_pipeline.space.places import place_problems
 from hpo_pipeline.space.ranges import Float, Int
 from hpo_pipeline.trial import Config, Value
 
@@ -244,8 +244,8 @@ class SearchSpace:
     def check_paths(
         self, config: Mapping[str, Any], options: Mapping[str, Mapping[Value, Mapping[str, Any]]] | None = None
     ) -> list[Problem]:
-        """Every parameter that has no place in the config that is tuned; see places.py."""
-        return place_problems(self.parameters, config, options or {})
+        """Every parameter that has no place in the config that is tuned; see config_paths.py."""
+        return path_problems(self.parameters, config, options or {})
 
     def without(self, paths: Collection[str]) -> SearchSpace:
         """The rest of the space, to be looked at as well; constraints and what depends on `paths` go, too."""

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpo_pipeline.config.space_tree import domains
+from hpo_pipeline.config.search_space import domains
 from hpo_pipeline.report.command import hydra_value
 
 KEY_LENGTH = 250

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import yaml
+from commands import ROOT
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.space import SearchSpace
 
-CONF = Path(__file__).parent.parent / "conf" / "search_space"
+CONF = ROOT / "conf" / "search_space"
 LR = {"type": "float", "low": 1e-6, "high": 1.0, "log": True}
 GROUP = {
     "optimizer": {

@@ -48,6 +48,12 @@ def test_it_takes_other_options(words, told):
     assert saved["seed"] == 5
 
 
+def test_a_group_can_be_left_out():
+    ended = again("~scheduler")
+    assert ended.code == 2
+    assert ended.err.splitlines()[1:] == ["  scheduler: must be a mapping with a _target_, got None"]
+
+
 def test_a_search_space_whose_keys_were_sorted_is_not_resumed_with_other_draws():
     path = Path("runs/first/config.yaml")
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()), sort_keys=True))

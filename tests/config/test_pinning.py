@@ -118,3 +118,15 @@ def test_a_domain_is_replaced_where_it_stands_in_an_experiment():
 
 def test_a_domain_is_moved_with_its_type_left_out():
     assert compose("search_space.optimizer.lr={low: 0.5}").config["search_space"]["optimizer"]["lr"]["high"] == 1.0
+
+
+def test_a_value_of_an_option_that_the_space_chooses_is_pinned_with_it():
+    composed = compose("search_space=mlp_optimizers", "optimizer=sgd", "optimizer.lr=0.5")
+    assert composed.config["search_space"]["optimizer"]["choices"]["sgd"]["lr"] == 0.5
+    assert run(*FREE, "search_space=mlp_optimizers", "optimizer=sgd", "optimizer.lr=0.5", "dry_run=true").code == 0
+
+
+def test_a_value_that_only_some_of_the_chosen_options_would_get_is_refused():
+    ended = run(*FREE, "search_space=mlp_optimizers", "optimizer.weight_decay=0.5", "dry_run=true")
+    assert ended.code == 2
+    assert "optimizer.weight_decay: is set, but the search space chooses optimizer" in ended.err
