@@ -19,7 +19,7 @@ LAYERS = (
     {"errors", "trial", "seeding", "checks", "atomic"},
     {"evaluation"},
     {"ranking"},
-    {"trust", "kinds", "build", "space", "report.command", "interrupt"},
+    {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},
     {"config.hydra_keys", "config.hydra_errors"},
     {"config.command_line"},
     {"searcher"},

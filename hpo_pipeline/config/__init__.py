@@ -7,7 +7,7 @@ trial's config is the composed one with its sample put in.
     composing     layers         which file contributed what, watched while Hydra composes
                   hydra_keys     what a file may set of Hydra itself
                   schema         the root keys
-                  search_space   domains that replace each other, values that pin them
+                  pinning        values that are set though the search space tunes them
                   hydra_errors   what Hydra says, in our words
                   diagnosis      every mistake of a command line that can't be composed
     composed      composed       plain data, and a trial's config
@@ -43,8 +43,8 @@ from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems, without_download
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
+from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
-from hpo_pipeline.config.search_space import pin, with_group_choices, without_effect
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.report.terminal import forgiving_streams
 

@@ -29,8 +29,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.hydra_keys import file_problems, name_problems
-from hpo_pipeline.config.search_space import merged, replaces
 from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.space_tree import merged, replaces
 
 _OWN = "pkg://hpo_pipeline.conf"
 _SEVERAL = "tracker"

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpo_pipeline.config.search_space import domains
 from hpo_pipeline.report.command import hydra_value
+from hpo_pipeline.space_tree import domains
 
 KEY_LENGTH = 250
 PARAM_LENGTH = 6000
