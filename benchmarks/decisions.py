@@ -31,7 +31,7 @@ from hpo_pipeline.build import build
 from hpo_pipeline.journal import read
 from hpo_pipeline.objective.function import learning_curve
 from hpo_pipeline.score import score
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Job
 
@@ -75,7 +75,7 @@ def decisions(overrides: list[str], n_trials: int) -> Stopwatch:
     """Runs the scheduler by itself, one job at a time."""
     config = composed("objective=function", *overrides).config
     space = SearchSpace.parse(config["search_space"])
-    trials = Suggestions(build(config["searcher"], "searcher", space=space, seed=0), space, n_trials)
+    trials = TrialGenerator(build(config["searcher"], "searcher", space=space, seed=0), space, n_trials)
     scheduler = build(config["scheduler"], "scheduler", trials=trials, space=space, seed=0)
     watch = Stopwatch()
     watch.next_trial()

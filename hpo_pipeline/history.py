@@ -19,8 +19,8 @@ from hpo_pipeline.records import Record
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.scheduler.checked import CheckedScheduler
 from hpo_pipeline.score import WORST, score
-from hpo_pipeline.searcher.suggestions import Suggestions
-from hpo_pipeline.trial import Job, State, Verdict
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
+from hpo_pipeline.trial import Job, State, StateChange
 from hpo_pipeline.view import StudyView
 
 _ANSWERS = ("rung", "decision")
@@ -40,7 +40,7 @@ class History:
         scheduler_name: the class, for messages.
     """
 
-    def __init__(self, scheduler: Scheduler, trials: Suggestions, view: StudyView) -> None:
+    def __init__(self, scheduler: Scheduler, trials: TrialGenerator, view: StudyView) -> None:
         self.view = view
         self.jobs: dict[int, Job] = {}
         self.due: deque[Record] = deque()
@@ -100,7 +100,7 @@ class History:
             rung = {"event": "rung", "trial": job.trial.id, "rung": decision.rung, "bracket": job.bracket}
             records.append({**rung, "resource": resource, "value": value, "time": report["time"]})
         if decision.stop:
-            records.append(_decision(Verdict(job.trial.id, State.STOPPED, decision.reason), report["time"]))
+            records.append(_decision(StateChange(job.trial.id, State.STOPPED, decision.reason), report["time"]))
         return records
 
     def _after_result(self, job: Job, result: Record) -> list[Record]:
@@ -109,8 +109,8 @@ class History:
         reached = WORST if failed else score(math.nan if last is None else last, self.view.mode)
         if failed:
             self._trials.observe(job.trial, job.resource, WORST)
-        verdicts = self._scheduler.on_result(job, reached, failed=failed)
-        return [_decision(verdict, result["time"]) for verdict in verdicts]
+        changes = self._scheduler.on_result(job, reached, failed=failed)
+        return [_decision(change, result["time"]) for change in changes]
 
     # -- the fold ------------------------------------------------------------------------------------------------
 
@@ -189,9 +189,9 @@ def _sessions(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
     return [list(group) for _, group in groupby(enumerate(records, start=1), session)]
 
 
-def _decision(verdict: Verdict, now: float) -> Record:
-    state = verdict.state.value
-    return {"event": "decision", "trial": verdict.trial_id, "state": state, "reason": verdict.reason, "time": now}
+def _decision(change: StateChange, now: float) -> Record:
+    state = change.state.value
+    return {"event": "decision", "trial": change.trial_id, "state": state, "reason": change.reason, "time": now}
 
 
 def _told(record: Record) -> str:

@@ -16,7 +16,7 @@ from hpo_pipeline.executor.runner import Setup
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.score import MODES
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.domain import text
@@ -35,7 +35,7 @@ class Components:
     """A study's parts, built and ready; none of them has started anything."""
 
     space: SearchSpace
-    trials: Suggestions
+    trials: TrialGenerator
     scheduler: Scheduler
     objective: Objective
     executor: Executor
@@ -143,9 +143,9 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     space = _space(flight, composed, objective)
     searcher = flight.build("searcher", space=space or _NO_SPACE, seed=config["seed"])
     points = config["points_to_evaluate"]
-    trials: Suggestions | None = None
+    trials: TrialGenerator | None = None
     if space and searcher:
-        trials = flight.attempt(lambda: Suggestions(searcher, space, budget.n_trials, points))
+        trials = flight.attempt(lambda: TrialGenerator(searcher, space, budget.n_trials, points))
     limits = (budget.n_trials, budget.max_total_resource, budget.max_seconds, budget.target)
     if all(limit is None for limit in limits) and not getattr(searcher, "finite", False):
         flight.problems.append("n_trials: no limit is set; give n_trials, max_total_resource, max_seconds or target")

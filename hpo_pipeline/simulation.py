@@ -17,7 +17,7 @@ from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.random import RandomSearch
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Budget, Config, Event, Job, Outcome, Report, Result
@@ -121,7 +121,7 @@ class SimulatedExecutor:
         if event.resource == running.job.resource:
             del self._running[event.trial_id]
             return [event, Result(event.trial_id, Outcome.DONE, self.now)]
-        if event.resource in running.job.decide_at:
+        if event.resource in running.job.milestones:
             self._at_rest = self._next_number(), running
         else:
             self._advance(running, self._next_number())
@@ -171,7 +171,7 @@ class Outcomes:
 
 
 def simulate(
-    make: Callable[[Suggestions], Scheduler],
+    make: Callable[[TrialGenerator], Scheduler],
     curve: Curve,
     n_workers: int = 1,
     budget: Budget | None = None,
@@ -203,7 +203,7 @@ def simulate(
         for session, cut in enumerate(cuts):
             if n_trials:
                 budget = replace(budget, n_trials=n_trials[session])
-            trials = Suggestions(searcher(space, seed), space, budget.n_trials, points)
+            trials = TrialGenerator(searcher(space, seed), space, budget.n_trials, points)
             executor = SimulatedExecutor(n_workers, curve, seconds, cut, now)
             with Journal(path) as journal:
                 records = [record for record, _ in read(path)]

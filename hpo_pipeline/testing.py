@@ -14,7 +14,7 @@ from hpo_pipeline.errors import ComponentError, StudyError
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.random import RandomSearch
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.simulation import (
     METRIC,
@@ -48,7 +48,7 @@ _REPEATABLE = "the interface asks for what follows from the calls of the other m
 
 
 def check_scheduler(
-    make: Callable[[Suggestions], Scheduler],
+    make: Callable[[TrialGenerator], Scheduler],
     n_workers: int,
     seed: int,
     n_trials: int = 40,
@@ -70,7 +70,7 @@ def check_scheduler(
     curve, seconds = random_world(seed)
     budget = Budget(n_trials=n_trials)
 
-    def study(made: Callable[[Suggestions], Scheduler]) -> Outcomes:
+    def study(made: Callable[[TrialGenerator], Scheduler]) -> Outcomes:
         outcome = simulate(made, curve, n_workers, budget, searcher=searcher, space=space, seed=seed, seconds=seconds)
         _expect(outcome.end.state == "completed", outcome.end.reason)
         return outcome
@@ -94,7 +94,7 @@ def check_scheduler(
     for fewer_or_more in ([15, 30, 45], [30, 15, 15]):
         outcome = resumed([20, 20], fewer_or_more)
         _expect(outcome.end.state == "completed", f"n_trials of three sessions {fewer_or_more}: {outcome.end.reason}")
-    made = make(Suggestions(searcher(space, seed), space, n_trials))
+    made = make(TrialGenerator(searcher(space, seed), space, n_trials))
     _expect(isinstance(made.describe(), str), f"describe answers a str, not {made.describe()!r}")
 
 
@@ -158,10 +158,10 @@ class _Watched:
         self._space = space
         self._seen: set[Hashable] = set()
 
-    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
-        answer = self._searcher.suggest(trial_id, level)
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
+        answer = self._searcher.suggest(trial_id, first_rung)
         before = dict(answer) if isinstance(answer, Mapping) else answer
-        again = self._searcher.suggest(trial_id, level)
+        again = self._searcher.suggest(trial_id, first_rung)
         _expect(before == again, f"{self._name}.suggest answered {before}, and asked again {again}; {_REPEATABLE}")
         if answer is None and not (self._finite and self._seen):
             n, size = len(self._seen), self._space.size
@@ -186,12 +186,12 @@ class _Watched:
 
 def _suggested(searcher: Searcher, space: SearchSpace, n: int, recorded: list[Config]) -> list[Config]:
     """`n` configurations, with a result after each third one, good, NaN and failed ones among them."""
-    trials = Suggestions(_Watched(searcher, space), space, n)
+    trials = TrialGenerator(_Watched(searcher, space), space, n)
     for config in recorded:
         trials.replay(config)
     configs: list[Config] = []
     try:
-        while (trial := trials.new(level=trials.next_id % 2)) is not None:
+        while (trial := trials.new(first_rung=trials.next_id % 2)) is not None:
             configs.append(dict(trial.config))
             if trial.id % 3 == 2:
                 trials.observe(trial, 1, math.inf if trial.id % 2 else float(trial.id))

@@ -1,6 +1,6 @@
 """What a study is made of: trials, jobs, and what comes back from them. Frozen data, no behaviour.
 
-Scheduler --Job--> Executor --Report, Report, ..., Result--> Scheduler --Decision, Verdict--> views
+Scheduler --Job--> Executor --Report, Report, ..., Result--> Scheduler --Decision, StateChange--> views
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Job:
         resource: the cumulative resource to reach (epochs since the trial began, not since this job did).
         rung: index of the rung that reaching `resource` is an evaluation of.
         bracket: which bracket the rung belongs to.
-        decide_at: the resources on the way at which the scheduler may stop the trial. The worker waits for the
+        milestones: the resources on the way at which the scheduler may stop the trial. The worker waits for the
             answer there and nowhere else.
         source: (trial id, resource) of the checkpoint to go on from instead of the trial's own; its weights become
             this trial's, whose own count of resource goes on (population-based training).
@@ -56,7 +56,7 @@ class Job:
     resource: int
     rung: int = 0
     bracket: int = 0
-    decide_at: Sequence[int] = ()
+    milestones: Sequence[int] = ()
     source: tuple[int, int] | None = None
 
 
@@ -125,7 +125,7 @@ CONTINUE = Decision()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StateChange:
     """A trial's state has changed; `reason` is for people."""
 
     trial_id: int

@@ -25,7 +25,7 @@ from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.report.text import failures_text
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.score import score
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import FINAL, Budget, Event, Job, Notice, Outcome, Report, Result, State
 from hpo_pipeline.view import StudyView, TrialView
 
@@ -62,7 +62,7 @@ class Tuner:
     def __init__(
         self,
         scheduler: Scheduler,
-        trials: Suggestions,
+        trials: TrialGenerator,
         executor: Executor,
         journal: Journal,
         view: StudyView,

@@ -16,28 +16,28 @@ from hpo_pipeline.scheduler.pasha import PASHA
 from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.testing import METRIC, SPACE, Curve, SimulatedExecutor
 from hpo_pipeline.trial import Budget, Job
 from hpo_pipeline.tuner import End, Listener, Tuner
 from hpo_pipeline.view import StudyView
 
-Make = Callable[[Suggestions], Scheduler]
+Make = Callable[[TrialGenerator], Scheduler]
 
 
-def fifo(trials: Suggestions) -> FIFO:
+def fifo(trials: TrialGenerator) -> FIFO:
     return FIFO(trials, max_resource=4)
 
 
-def halving(trials: Suggestions) -> SuccessiveHalving:
+def halving(trials: TrialGenerator) -> SuccessiveHalving:
     return SuccessiveHalving(trials, eta=2, min_resource=1, max_resource=4)
 
 
-def promotion(trials: Suggestions) -> ASHA:
+def promotion(trials: TrialGenerator) -> ASHA:
     return ASHA(trials, eta=2, min_resource=1, max_resource=4)
 
 
-def stopping(trials: Suggestions) -> ASHA:
+def stopping(trials: TrialGenerator) -> ASHA:
     return ASHA(trials, eta=2, min_resource=1, max_resource=4, type="stopping")
 
 
@@ -92,7 +92,7 @@ class Session:
         self.path = Path("journal.jsonl")
         self.view = StudyView()
         self.executor = executor(n_workers, curve, dies_after=dies_after)
-        trials = Suggestions(RandomSearch(SPACE, seed), SPACE, budget.n_trials, points)
+        trials = TrialGenerator(RandomSearch(SPACE, seed), SPACE, budget.n_trials, points)
         with journal(self.path) as opened:
             records = [record for record, _ in read(self.path)]
             if not records:

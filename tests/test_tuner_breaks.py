@@ -14,7 +14,7 @@ from sessions import MAKERS, RecordingExecutor, Session, by_number, fifo, halvin
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.scheduler import Scheduler
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.testing import Curve, random_world, simulate
 from hpo_pipeline.trial import Budget, State
 from hpo_pipeline.tuner import End
@@ -180,7 +180,7 @@ class Interrupts:
     def session(self, name: str, curve: Curve) -> Session:
         """A study in which every call out of the tuner is counted."""
 
-        def make(trials: Suggestions) -> Scheduler:
+        def make(trials: TrialGenerator) -> Scheduler:
             self.around(trials, "new", "observe")
             scheduler = MAKERS[name](trials)
             self.around(scheduler, "next_job", "on_report", "on_result")

@@ -56,7 +56,7 @@ class Executor(Protocol):
         """Blocks until something is reported (at most `timeout` seconds) and returns it, oldest first.
 
         Whatever a trial does, its job has a Result in the end, and nothing is raised but the study's own interrupt.
-        A job that reported at one of its `decide_at` is at rest until the next call. So whatever the events lead to,
+        A job that reported at one of its `milestones` is at rest until the next call. So whatever the events lead to,
         cancelled and new jobs, is handed over before it.
         """
         ...

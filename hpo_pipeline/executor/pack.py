@@ -129,7 +129,7 @@ class Pack:
 
     def _decides(self, event: Report) -> bool:
         running = self._running.get(event.trial_id)
-        return running is not None and event.resource in running.task.decide_at
+        return running is not None and event.resource in running.task.milestones
 
     def _begin_new(self) -> None:
         said: list[Notice] = []

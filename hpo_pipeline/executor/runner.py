@@ -55,7 +55,7 @@ class Setup:
             self.trial_seed(trial_id),
             job.resource,
             recorded,
-            job.decide_at,
+            job.milestones,
             adopted=job.source is not None,
             notices=list(filter(None, notices)),
         )
@@ -126,7 +126,7 @@ class Task:
     seed: int
     resource: int
     recorded: int
-    decide_at: Sequence[int]
+    milestones: Sequence[int]
     adopted: bool = False
     attempts: int = 0
     notices: list[str] = field(default_factory=list)

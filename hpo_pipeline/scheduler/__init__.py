@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hpo_pipeline.trial import Decision, Job, Verdict
+from hpo_pipeline.trial import Decision, Job, StateChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Scheduler(Protocol):
     `next_job` that answers WAIT or DONE changes nothing. Resuming a study is making the recorded calls again.
     Scores are minimised; +inf stands for NaN, an infinite metric and failure, ranks last and is never promoted.
     A resumed study may allow another number of trials (`trials.n_trials`); what was final before stays so: no job, and
-    no verdict, for a trial that is COMPLETED, STOPPED or FAILED.
+    no change, for a trial that is COMPLETED, STOPPED or FAILED.
 
     The tuner checks every answer (checked.py); the first one that isn't what is asked for here ends the study.
     """
@@ -50,11 +50,11 @@ class Scheduler(Protocol):
     def on_report(self, job: Job, resource: int, score: float) -> Decision:
         """The job's trial has reached `resource` (on the way, or the job's own at its end).
 
-        It can be stopped where the job's `decide_at` says, and nowhere else.
+        It can be stopped where the job's `milestones` says, and nowhere else.
         """
         ...
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
         """The job ended at its resource with `score`, or failed (`score` is +inf, and the trial is not run again).
 
         Not called for a job that `on_report` stopped. Returns every trial whose state changed by this, once: the job's

@@ -19,15 +19,15 @@ from collections.abc import Sequence
 from hpo_pipeline.errors import ConfigError, integer_problems, nearest
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
 from hpo_pipeline.scheduler.hyperband import bracket_size
-from hpo_pipeline.scheduler.rungs import Rung, check_geometry, levels
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.scheduler.rungs import Rung, check_geometry, rung_resources
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Trial, Verdict
+from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial
 
 TYPES = ("promotion", "stopping")
 
 
-class Ladder:
+class Bracket:
     """One bracket: its rungs, from the bottom up."""
 
     def __init__(self, resources: tuple[int, ...], eta: int) -> None:
@@ -61,7 +61,7 @@ class ASHA:
 
     def __init__(
         self,
-        trials: Suggestions,
+        trials: TrialGenerator,
         eta: int,
         min_resource: int,
         max_resource: int,
@@ -70,7 +70,7 @@ class ASHA:
         seed: int = 0,
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
-        resources = () if problems else levels(min_resource, max_resource, eta)
+        resources = () if problems else rung_resources(min_resource, max_resource, eta)
         if type not in TYPES:
             problems.append(f"type: must be one of {', '.join(TYPES)}, got {type!r}{nearest(str(type), TYPES)}")
         if wrong := integer_problems(brackets=brackets):
@@ -83,7 +83,7 @@ class ASHA:
         self._eta = eta
         self._seed = seed
         self._stopping = type == "stopping"
-        self._ladders = [Ladder(resources[b:], eta) for b in range(brackets)]
+        self._brackets = [Bracket(resources[b:], eta) for b in range(brackets)]
         top = len(resources) - 1
         sizes = [bracket_size(top - b, top, eta) for b in range(brackets)]
         self._shares = [size / sum(sizes) for size in sizes]
@@ -93,64 +93,64 @@ class ASHA:
 
     def next_job(self) -> Job | Wait | Done:
         if not self._stopping:
-            for bracket, ladder in enumerate(self._ladders):
-                if (promoted := ladder.pop_promotable(self._limit)) is not None:
-                    return self._job(self._trial[promoted[0]], bracket, promoted[1])
-        bracket = self._drawn_bracket(self._trials.next_id)
-        trial = self._trials.new(level=bracket)
+            for index, bracket in enumerate(self._brackets):
+                if (promoted := bracket.pop_promotable(self._limit)) is not None:
+                    return self._job(self._trial[promoted[0]], index, promoted[1])
+        index = self._drawn_bracket(self._trials.next_id)
+        trial = self._trials.new(first_rung=index)
         if trial is None:
             return WAIT if self._running else DONE
-        return self._job(trial, bracket, self._ladders[bracket].top if self._stopping else 0)
+        return self._job(trial, index, self._brackets[index].top if self._stopping else 0)
 
     def _drawn_bracket(self, trial_id: int) -> int:
-        if len(self._ladders) == 1:
+        if len(self._brackets) == 1:
             return 0
         return int(generator(self._seed, "bracket", trial_id).choice(len(self._shares), p=self._shares))
 
     def _job(self, trial: Trial, bracket: int, rung: int) -> Job:
         self._running += 1
         self._trial[trial.id] = trial
-        resources = self._ladders[bracket].resources
-        return Job(trial, resources[rung], rung, bracket, decide_at=resources[:-1] if self._stopping else ())
+        resources = self._brackets[bracket].resources
+        return Job(trial, resources[rung], rung, bracket, milestones=resources[:-1] if self._stopping else ())
 
     def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        ladder = self._ladders[job.bracket]
+        bracket = self._brackets[job.bracket]
         if resource == job.resource:
             return Decision(rung=job.rung)
-        if resource not in job.decide_at:
+        if resource not in job.milestones:
             return CONTINUE
-        rung = ladder.resources.index(resource)
-        rank = ladder.rungs[rung].add(score, job.trial.id)
-        n = len(ladder.rungs[rung])
+        rung = bracket.resources.index(resource)
+        rank = bracket.rungs[rung].add(score, job.trial.id)
+        n = len(bracket.rungs[rung])
         kept = max(1, n // self._eta)
         if rank < kept and score < math.inf:
             return Decision(rung=rung)
         self._running -= 1
         return Decision(stop=True, rung=rung, reason=f"rung {rung}: rank {rank + 1} of {n}, kept {kept}")
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
         self._running -= 1
-        ladder = self._ladders[job.bracket]
-        at_top = job.rung == ladder.top
-        own = Verdict(job.trial.id, State.FAILED if failed else State.COMPLETED if at_top else State.PAUSED)
+        bracket = self._brackets[job.bracket]
+        at_top = job.rung == bracket.top
+        own = StateChange(job.trial.id, State.FAILED if failed else State.COMPLETED if at_top else State.PAUSED)
         if self._stopping:
             return [own]
-        ladder.rungs[job.rung].add(score, job.trial.id)
+        bracket.rungs[job.rung].add(score, job.trial.id)
         stopped = [] if failed or at_top else self._stopped(job, score)
-        return stopped if any(verdict.trial_id == job.trial.id for verdict in stopped) else [own, *stopped]
+        return stopped if any(change.trial_id == job.trial.id for change in stopped) else [own, *stopped]
 
-    def _stopped(self, job: Job, score: float) -> list[Verdict]:
+    def _stopped(self, job: Job, score: float) -> list[StateChange]:
         """The trials that can't be promoted any more, however the rest turns out, now that this one came in."""
         if score == math.inf:
-            return [Verdict(job.trial.id, State.STOPPED, f"rung {job.rung}: the metric is not finite")]
+            return [StateChange(job.trial.id, State.STOPPED, f"rung {job.rung}: the metric is not finite")]
         if self._trials.n_trials is None:
             return []
-        rung = self._ladders[job.bracket].rungs[job.rung]
+        rung = self._brackets[job.bracket].rungs[job.rung]
         # A rung never holds more than n_trials / eta^k trials, so ranks beyond a fixed one have no hope. (A session
         # may allow fewer trials than there are already, or more than before: who is stopped then stays so.)
         hope = max(self._trials.n_trials, self._trials.next_id) // self._eta ** (job.rung + 1)
         return [
-            Verdict(
+            StateChange(
                 trial_id,
                 State.STOPPED,
                 f"rung {job.rung}: rank {rank + 1} of {len(rung)}, at most {hope} can be promoted",
@@ -160,7 +160,7 @@ class ASHA:
 
     def describe(self) -> str:
         what = "stopped unless" if self._stopping else "promoted if"
-        lines = [f"rungs at {', '.join(map(str, ladder.resources))}" for ladder in self._ladders]
+        lines = [f"rungs at {', '.join(map(str, bracket.resources))}" for bracket in self._brackets]
         if len(lines) > 1:
             shares = zip(lines, self._shares, strict=True)
             lines = [f"bracket {b}: {line}; {share:.0%} of the trials" for b, (line, share) in enumerate(shares)]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from hpo_pipeline.errors import ComponentError, asked
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
-from hpo_pipeline.trial import FINAL, Decision, Job, State, Trial, Verdict
+from hpo_pipeline.trial import FINAL, Decision, Job, State, StateChange, Trial
 from hpo_pipeline.view import StudyView
 
-_VERDICTS = (State.PAUSED, State.COMPLETED, State.STOPPED)
+_CHANGES = (State.PAUSED, State.COMPLETED, State.STOPPED)
 
 
 class CheckedScheduler:
@@ -76,41 +76,41 @@ class CheckedScheduler:
         if not isinstance(answer, Decision) or not _is_decision(answer):
             what = f"answered {answer!r} to a report of trial {job.trial.id}"
             raise self._broken("on_report", what, "a Decision: stop is a bool, rung an integer or None, reason a str")
-        if answer.stop and resource not in job.decide_at:
+        if answer.stop and resource not in job.milestones:
             raise self._broken(
                 "on_report",
                 f"stopped trial {job.trial.id} at {resource}",
-                f"to stop a job only where its decide_at says, here {_listed(job.decide_at)}; at its end, on_result "
+                f"to stop a job only where its milestones says, here {_listed(job.milestones)}; at its end, on_result "
                 "says what becomes of the trial",
             )
         return answer
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
         """As `Scheduler.on_result`."""
         answer: object = asked(self._scheduler, "on_result", job, score, failed=failed)
-        if not isinstance(answer, Sequence) or not all(map(_is_verdict, answer)):
+        if not isinstance(answer, Sequence) or not all(map(_is_change, answer)):
             what = f"answered {answer!r} to the result of trial {job.trial.id}"
-            raise self._broken("on_result", what, "a sequence of Verdict(trial id, State, str)")
-        told = [verdict.trial_id for verdict in answer]
+            raise self._broken("on_result", what, "a sequence of StateChange(trial id, State, str)")
+        told = [change.trial_id for change in answer]
         if job.trial.id not in told:
             what = f"says nothing of trial {job.trial.id}, whose job has ended"
-            raise self._broken("on_result", what, "a verdict on each trial whose state changes, this one among them")
-        for verdict in answer:
-            self._check_verdict(verdict, job, failed)
+            raise self._broken("on_result", what, "a change on each trial whose state changes, this one among them")
+        for change in answer:
+            self._check_change(change, job, failed)
         if len(set(told)) < len(told):
-            raise self._broken("on_result", f"gave two verdicts on one trial: {told}", "one for each")
+            raise self._broken("on_result", f"gave two changes on one trial: {told}", "one for each")
         return answer
 
-    def _check_verdict(self, verdict: Verdict, job: Job, failed: bool) -> None:
-        what = f"says {verdict.state.value} of trial {verdict.trial_id}"
-        if verdict.trial_id == job.trial.id:
-            allowed = (State.FAILED,) if failed else _VERDICTS
-            if verdict.state not in allowed:
+    def _check_change(self, change: StateChange, job: Job, failed: bool) -> None:
+        what = f"says {change.state.value} of trial {change.trial_id}"
+        if change.trial_id == job.trial.id:
+            allowed = (State.FAILED,) if failed else _CHANGES
+            if change.state not in allowed:
                 names = " or ".join(state.value for state in allowed)
                 raise self._broken("on_result", f"{what}, whose job {'failed' if failed else 'went well'}", names)
             return
-        other = self._view.trials.get(verdict.trial_id)
-        if other is None or other.state is not State.PAUSED or verdict.state not in _VERDICTS:
+        other = self._view.trials.get(change.trial_id)
+        if other is None or other.state is not State.PAUSED or change.state not in _CHANGES:
             state = "isn't there" if other is None else f"is {other.state.value}"
             wanted = "PAUSED, COMPLETED or STOPPED, of its own trial or of those that are PAUSED"
             raise self._broken("on_result", f"{what}, which {state}", wanted)
@@ -128,11 +128,11 @@ def _job_problem(job: Job) -> tuple[str, str] | None:
         if not _is_count(value) or value < least:
             return f"answered a job of {name} {value!r}", f"an integer of at least {least}"
     wanted = f"resources before the job's end, {job.resource}"
-    if not isinstance(job.decide_at, Sequence):
-        return f"answered a job of decide_at {job.decide_at!r}", wanted
-    ends = job.decide_at if not isinstance(job.decide_at, range) else [*job.decide_at[:1], *job.decide_at[-1:]]
+    if not isinstance(job.milestones, Sequence):
+        return f"answered a job of milestones {job.milestones!r}", wanted
+    ends = job.milestones if not isinstance(job.milestones, range) else [*job.milestones[:1], *job.milestones[-1:]]
     if not all(_is_count(at) and 0 < at < job.resource for at in ends):
-        return f"answered a job of decide_at {job.decide_at!r}", wanted
+        return f"answered a job of milestones {job.milestones!r}", wanted
     return None
 
 
@@ -145,8 +145,8 @@ def _is_decision(answer: Decision) -> bool:
     return is_rung and isinstance(answer.stop, bool) and isinstance(answer.reason, str)
 
 
-def _is_verdict(answer: object) -> bool:
-    if not isinstance(answer, Verdict) or not _is_count(answer.trial_id):
+def _is_change(answer: object) -> bool:
+    if not isinstance(answer, StateChange) or not _is_count(answer.trial_id):
         return False
     return isinstance(answer.state, State) and isinstance(answer.reason, str)
 

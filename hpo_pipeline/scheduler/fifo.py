@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError, integer_problems
 from hpo_pipeline.scheduler import DONE, Done, Wait
-from hpo_pipeline.searcher.suggestions import Suggestions
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Verdict
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
+from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange
 
 
 class FIFO:
@@ -21,7 +21,7 @@ class FIFO:
         ConfigError: naming the keys.
     """
 
-    def __init__(self, trials: Suggestions, max_resource: int) -> None:
+    def __init__(self, trials: TrialGenerator, max_resource: int) -> None:
         if problems := integer_problems(max_resource=max_resource):
             raise ConfigError(problems)
         self._trials = trials
@@ -34,8 +34,8 @@ class FIFO:
     def on_report(self, job: Job, resource: int, score: float) -> Decision:
         return Decision(rung=0) if resource == self._resource else CONTINUE
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
-        return [Verdict(job.trial.id, State.FAILED if failed else State.COMPLETED)]
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
+        return [StateChange(job.trial.id, State.FAILED if failed else State.COMPLETED)]
 
     def describe(self) -> str:
         return f"every trial to {self._resource}"

@@ -16,7 +16,7 @@ import itertools
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 
 
 def bracket_size(s: int, s_max: int, eta: int) -> int:
@@ -40,7 +40,7 @@ def plans(min_resource: int, max_resource: int, eta: int) -> tuple[Plan, ...]:
     for s in range(s_max, -1, -1):
         resources = tuple(max_resource // eta ** (s - i) for i in range(s + 1))
         sizes = halving_sizes(bracket_size(s, s_max, eta), s + 1, eta)
-        brackets.append(Plan(s, sizes, resources, level=s_max - s))
+        brackets.append(Plan(s, sizes, resources, first_rung=s_max - s))
     return tuple(brackets)
 
 
@@ -57,7 +57,7 @@ class Hyperband(Brackets):
         ConfigError: naming the keys.
     """
 
-    def __init__(self, trials: Suggestions, eta: int, min_resource: int, max_resource: int) -> None:
+    def __init__(self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int) -> None:
         if problems := check_geometry(min_resource, max_resource, eta):
             raise ConfigError(problems)
         self.plans = plans(min_resource, max_resource, eta)

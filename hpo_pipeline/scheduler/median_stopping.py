@@ -15,8 +15,8 @@ from sortedcontainers import SortedList
 
 from hpo_pipeline.errors import ConfigError, integer_problems
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
-from hpo_pipeline.searcher.suggestions import Suggestions
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Verdict
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
+from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange
 
 
 class MedianStopping:
@@ -35,7 +35,7 @@ class MedianStopping:
 
     def __init__(
         self,
-        trials: Suggestions,
+        trials: TrialGenerator,
         max_resource: int,
         grace_period: int = 1,
         min_samples: int = 3,
@@ -49,7 +49,7 @@ class MedianStopping:
             raise ConfigError(problems)
         self._trials = trials
         self._resource = max_resource
-        self._decide_at = range(grace_period, max_resource)
+        self._milestones = range(grace_period, max_resource)
         self._min_samples = min_samples
         self._completed_only = completed_only
         self._averages: defaultdict[int, SortedList[float]] = defaultdict(SortedList)
@@ -62,7 +62,7 @@ class MedianStopping:
         if trial is None:
             return WAIT if self._running else DONE
         self._running += 1
-        return Job(trial, self._resource, decide_at=self._decide_at)
+        return Job(trial, self._resource, milestones=self._milestones)
 
     def on_report(self, job: Job, resource: int, score: float) -> Decision:
         trial_id = job.trial.id
@@ -74,7 +74,7 @@ class MedianStopping:
         if resource == self._resource:
             self._count(resource, averages[-1])
             return Decision(rung=0)
-        reason = self._worse(resource, self._best[trial_id]) if resource in self._decide_at else ""
+        reason = self._worse(resource, self._best[trial_id]) if resource in self._milestones else ""
         self._count(resource, averages[-1])
         if not reason:
             return CONTINUE
@@ -99,14 +99,14 @@ class MedianStopping:
             return ""
         return f"at {resource}: worse than the median of {n} trials"
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
         self._running -= 1
         averages = self._own.pop(job.trial.id, [])
         self._best.pop(job.trial.id, None)
         if self._completed_only and not failed:
             for resource, average in enumerate(averages, start=1):
                 self._averages[resource].add(average)
-        return [Verdict(job.trial.id, State.FAILED if failed else State.COMPLETED)]
+        return [StateChange(job.trial.id, State.FAILED if failed else State.COMPLETED)]
 
     def describe(self) -> str:
         others = "completed trials" if self._completed_only else "the others"

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from hpo_pipeline.scheduler.asha import ASHA
-from hpo_pipeline.searcher.suggestions import Suggestions
-from hpo_pipeline.trial import Decision, Job, Verdict
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
+from hpo_pipeline.trial import Decision, Job, StateChange
 
 RANKED = 32
 PERCENTILE = 0.9
@@ -39,9 +39,9 @@ class PASHA(ASHA):
         ConfigError: naming the keys.
     """
 
-    def __init__(self, trials: Suggestions, eta: int, min_resource: int, max_resource: int) -> None:
+    def __init__(self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int) -> None:
         super().__init__(trials, eta, min_resource, max_resource)
-        self._limit = min(1, self._ladders[0].top)
+        self._limit = min(1, self._brackets[0].top)
         self._curves: dict[int, list[float]] = {}
         self._on_top: list[tuple[float, int]] = []
         self._noise: dict[tuple[int, int], float | None] = {}
@@ -55,22 +55,22 @@ class PASHA(ASHA):
         self._curves.setdefault(job.trial.id, []).append(score)
         return super().on_report(job, resource, score)
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
-        verdicts = super().on_result(job, score, failed=failed)
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
+        changes = super().on_result(job, score, failed=failed)
         if job.rung == self._limit and score < math.inf:
             insort(self._on_top, (score, job.trial.id))
             is_ranked = (score, job.trial.id) not in self._on_top[RANKED:]
             del self._on_top[RANKED:]
             # Who isn't ranked changes nothing: the others were stable before, or the limit would have been raised.
-            if is_ranked and self._limit < self._ladders[0].top and not self._is_stable():
+            if is_ranked and self._limit < self._brackets[0].top and not self._is_stable():
                 self._limit += 1
                 self._on_top = []
                 self._noise = {}
-        return verdicts
+        return changes
 
     def _is_stable(self) -> bool:
         """Whether each trial of the top rung's ranking is, on the rung below, within ε of the one of that place."""
-        at = self._ladders[0].resources[self._limit - 1] - 1
+        at = self._brackets[0].resources[self._limit - 1] - 1
         below = {trial_id: self._curves[trial_id][at] for _, trial_id in self._on_top}
         places = sorted((score, trial_id) for trial_id, score in below.items())
         epsilon = self._epsilon()
@@ -92,7 +92,7 @@ class PASHA(ASHA):
         return percentile(sorted(noise), PERCENTILE) if noise else 0.0
 
     def describe(self) -> str:
-        resources = self._ladders[0].resources
+        resources = self._brackets[0].resources
         now = ", ".join(map(str, resources[: self._limit + 1]))
         return f"rungs at {now}, up to {resources[-1]} while the ranking is unstable; {super().describe()}"
 

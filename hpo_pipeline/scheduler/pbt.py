@@ -23,10 +23,10 @@ from sortedcontainers import SortedList
 
 from hpo_pipeline.errors import ConfigError, integer_problems
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import Choice, Float, Int, Parameter, SearchSpace
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Trial, Value, Verdict
+from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial, Value
 
 FACTORS = (0.8, 1.2)
 
@@ -61,7 +61,7 @@ class PBT:
 
     def __init__(
         self,
-        trials: Suggestions,
+        trials: TrialGenerator,
         space: SearchSpace,
         seed: int,
         max_resource: int,
@@ -136,29 +136,29 @@ class PBT:
     def on_report(self, job: Job, resource: int, score: float) -> Decision:
         return Decision(rung=job.rung) if resource == job.resource else CONTINUE
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
         self._running -= 1
         member = self._members[job.trial.id]
         if member.resource:
             self._ranked.remove((member.score, member.trial.id))
         if failed:  # its place in the population stays empty, and nobody copies it
-            return [Verdict(job.trial.id, State.FAILED), *self._completed()]
+            return [StateChange(job.trial.id, State.FAILED), *self._completed()]
         member.score, member.resource = score, job.resource
         self._ranked.add((score, member.trial.id))
         if job.resource < self._resource:
             heapq.heappush(self._ready, (job.resource, job.trial.id))
-            return [Verdict(job.trial.id, State.PAUSED)]
+            return [StateChange(job.trial.id, State.PAUSED)]
         # The others may still copy it: its checkpoint has to stay until all are through.
         self._complete.append(job.trial.id)
-        return self._completed() or [Verdict(job.trial.id, State.PAUSED, "through; may still be copied")]
+        return self._completed() or [StateChange(job.trial.id, State.PAUSED, "through; may still be copied")]
 
-    def _completed(self) -> list[Verdict]:
+    def _completed(self) -> list[StateChange]:
         if self._running or self._ready or (len(self._members) < self._population and not self._trials.exhausted):
             return []
         through, self._complete = self._complete, []
         for trial_id in through:  # final: its checkpoint may go, so nobody copies it any more
             self._ranked.remove((self._members[trial_id].score, trial_id))
-        return [Verdict(trial_id, State.COMPLETED) for trial_id in through]
+        return [StateChange(trial_id, State.COMPLETED) for trial_id in through]
 
     def describe(self) -> str:
         return (

@@ -20,11 +20,12 @@ def check_geometry(min_resource: int, max_resource: int, eta: int) -> list[str]:
     return integer_problems(eta=eta, least=2) + resources
 
 
-def levels(min_resource: int, max_resource: int, eta: int) -> tuple[int, ...]:
+def rung_resources(min_resource: int, max_resource: int, eta: int) -> tuple[int, ...]:
     """The resources of the rungs: r·eta^k from below, and R itself on top.
 
     The number of steps K is the one whose r·eta^K lies nearest R on a log scale, so that the last step is never a
-    sliver (1, 3, 9, 10) nor a leap: `levels(1, 16, 2) == (1, 2, 4, 8, 16)`, `levels(1, 10, 3) == (1, 3, 10)`.
+    sliver (1, 3, 9, 10) nor a leap: `rung_resources(1, 16, 2) == (1, 2, 4, 8, 16)` and
+    `rung_resources(1, 10, 3) == (1, 3, 10)`.
 
     Raises:
         ConfigError: naming the keys.
@@ -38,9 +39,9 @@ def levels(min_resource: int, max_resource: int, eta: int) -> tuple[int, ...]:
     return (*(min_resource * eta**k for k in range(steps)), max_resource)
 
 
-def halving_sizes(n: int, n_levels: int, eta: int) -> tuple[int, ...]:
+def halving_sizes(n: int, n_rungs: int, eta: int) -> tuple[int, ...]:
     """How many of `n` trials are on each rung: floor(n / eta^i), but one trial at least always reaches the top."""
-    return tuple(max(1, n // eta**i) for i in range(n_levels))
+    return tuple(max(1, n // eta**i) for i in range(n_rungs))
 
 
 class Rung:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 
 from hpo_pipeline.errors import ConfigError, integer_problems
-from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes, levels
+from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes, rung_resources
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 
 
 class SuccessiveHalving(Brackets):
@@ -30,14 +30,14 @@ class SuccessiveHalving(Brackets):
     """
 
     def __init__(
-        self, trials: Suggestions, eta: int, min_resource: int, max_resource: int, bracket_size: int | None = None
+        self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int, bracket_size: int | None = None
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
         if bracket_size is not None:
             problems += integer_problems(bracket_size=bracket_size)
         if problems:
             raise ConfigError(problems)
-        resources = levels(min_resource, max_resource, eta)
+        resources = rung_resources(min_resource, max_resource, eta)
         size = bracket_size or eta ** (len(resources) - 1)
         sizes = halving_sizes(size, len(resources), eta)
         self._plan = Plan(0, sizes, resources)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
 from hpo_pipeline.scheduler.rungs import halving_sizes
-from hpo_pipeline.searcher.suggestions import Suggestions
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, Trial, Verdict
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
+from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Plan:
 
     Attributes:
         index: its number in the logs.
-        level: how many rungs it leaves out at the bottom, compared with the longest bracket.
+        first_rung: how many rungs it leaves out at the bottom, compared with the longest bracket.
     """
 
     index: int
     sizes: tuple[int, ...]
     resources: tuple[int, ...]
-    level: int = 0
+    first_rung: int = 0
 
     def cost(self) -> int:
         """Units of resource, with trials that go on from their checkpoints."""
@@ -80,14 +80,14 @@ class Brackets:
         eta: reduction factor.
     """
 
-    def __init__(self, trials: Suggestions, plans: Iterator[Plan], eta: int) -> None:
+    def __init__(self, trials: TrialGenerator, plans: Iterator[Plan], eta: int) -> None:
         self._trials = trials
         self._plans = plans
         self._next_plan = next(plans)
         self._eta = eta
         self._open: list[_Open] = []
         self._of_trial: dict[int, _Open] = {}
-        self._late: list[Verdict] = []
+        self._late: list[StateChange] = []
         """Of a rung that was closed without a result: told with the next one."""
 
     def next_job(self) -> Job | Wait | Done:
@@ -96,7 +96,7 @@ class Brackets:
                 return self._job(bracket, bracket.queue.popleft())
         filling = bool(self._open) and self._open[-1].filling
         plan = self._open[-1].plan if filling else self._next_plan
-        trial = self._trials.new(plan.level)
+        trial = self._trials.new(plan.first_rung)
         if trial is None:
             return self._job_without_new_trials()
         if not filling:
@@ -121,17 +121,17 @@ class Brackets:
     def on_report(self, job: Job, resource: int, score: float) -> Decision:
         return Decision(rung=job.rung) if resource == job.resource else CONTINUE
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[Verdict]:
+    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
         bracket = self._of_trial.pop(job.trial.id)
         bracket.running -= 1
         bracket.done.append(_Member(score, job.trial, failed))
         state = State.FAILED if failed else State.COMPLETED if bracket.at_top else State.PAUSED
-        verdicts = {verdict.trial_id: verdict for verdict in (*self._late, Verdict(job.trial.id, state))}
+        changes = {change.trial_id: change for change in (*self._late, StateChange(job.trial.id, state))}
         self._late.clear()
         # The newest bracket may have been waiting for trials that this result used up the budget of.
         for settled in [b for b in self._open if self._is_settled(b)]:
-            verdicts |= {verdict.trial_id: verdict for verdict in self._close_rung(settled)}
-        return list(verdicts.values())
+            changes |= {change.trial_id: change for change in self._close_rung(settled)}
+        return list(changes.values())
 
     def _is_settled(self, bracket: _Open) -> bool:
         """The rung's members are all done, and it has as many as it will ever have."""
@@ -141,15 +141,15 @@ class Brackets:
     def _ranked(self, bracket: _Open) -> list[_Member]:
         return sorted(bracket.done, key=lambda member: (member.score, member.trial.id))
 
-    def _close_rung(self, bracket: _Open) -> list[Verdict]:
+    def _close_rung(self, bracket: _Open) -> list[StateChange]:
         """Promotes the best of a finished rung; the others are stopped."""
         ranked = self._ranked(bracket)
         if bracket.rung == 0:
             bracket.sizes = halving_sizes(len(ranked), len(bracket.plan.resources), self._eta)
         kept = 0 if bracket.at_top else bracket.sizes[bracket.rung + 1]
         promoted = [member.trial for member in ranked[:kept] if member.score < math.inf]
-        verdicts = [
-            Verdict(
+        changes = [
+            StateChange(
                 member.trial.id,
                 State.STOPPED,
                 f"rung {bracket.rung}: rank {rank} of {len(ranked)}, kept {len(promoted)}",
@@ -162,4 +162,4 @@ class Brackets:
         bracket.queue.extend(promoted)
         if not promoted:
             self._open.remove(bracket)
-        return verdicts
+        return changes

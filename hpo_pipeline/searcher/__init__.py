@@ -22,10 +22,10 @@ class Searcher(Protocol):
     configurations, and goes on as if it had never ended.
     """
 
-    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
-        """A configuration for the new trial `trial_id`; None if the space is exhausted, whatever the level.
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
+        """A configuration for the new trial `trial_id`; None if the space is exhausted, wherever it begins.
 
-        `level`: how many rungs the trial's bracket leaves out at the bottom; 0 where it begins with the least resource.
+        `first_rung`: the rung that the trial begins on, counted from the lowest one of the longest bracket, which is 0.
         """
         ...
 

@@ -42,7 +42,7 @@ class GridSearch:
         self._left = space.grid(DEFAULT_POINTS, n_points) if isinstance(n_points, Mapping) else space.grid(n_points)
         self._current = next(self._left, None)
 
-    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
         # what is skipped here has been seen for good, so the answer depends on what was seen alone
         while self._current is not None and self._current in self._seen:
             self._current = next(self._left, None)

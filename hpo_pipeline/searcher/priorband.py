@@ -1,7 +1,7 @@
 """PriorBand's sampling (Mallik et al. 2023, "PriorBand: Practical Hyperparameter Optimization in the Age of Deep
 Learning"): a mixture of uniform samples, samples from the priors, and variations of the incumbent.
 
-    eta = eta    R = max_resource    r = level    λ̂ = the incumbent, the configuration with the best score so far
+    eta = eta    R = max_resource    r = first_rung    λ̂ = the incumbent, the configuration with the best score so far
 
     p_U = 1 / (1 + eta^r), p_π + p_λ̂ = 1 - p_U
         At the lowest rung half of the samples are uniform; where a bracket begins higher, where samples are dearer,
@@ -87,9 +87,9 @@ class PriorBand:
         self._incumbent: _Evaluation | None = None
         self._log_near: dict[tuple[int, int], float] = {}  # (resource, trial id): densities around this incumbent
 
-    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
         rng = generator(self._seed, "suggest", trial_id)
-        draw = self._drawn_source(self.shares(level), rng)
+        draw = self._drawn_source(self.shares(first_rung), rng)
         return self._seen.first_unseen(iter(lambda: draw(rng), None))
 
     def _drawn_source(self, shares: Shares, rng: np.random.Generator) -> Callable[[np.random.Generator], Config]:
@@ -116,9 +116,9 @@ class PriorBand:
             self._incumbent = evaluation
             self._log_near.clear()
 
-    def shares(self, level: int = 0) -> Shares:
-        """How likely a trial that begins at rung `level` is to come from each source, after what was observed."""
-        uniform = 1 / (1 + self._eta**level)
+    def shares(self, first_rung: int = 0) -> Shares:
+        """How likely a trial that begins at rung `first_rung` is to come from each source, after what was observed."""
+        uniform = 1 / (1 + self._eta**first_rung)
         incumbent = (1 - uniform) * self._part_of_incumbent()
         return Shares(uniform, 1 - uniform - incumbent, incumbent)
 

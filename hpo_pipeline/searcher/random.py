@@ -19,7 +19,7 @@ class RandomSearch:
         self._seed = seed
         self._seen = Seen(space)
 
-    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
         rng = generator(self._seed, "suggest", trial_id)
         return self._seen.first_unseen(iter(lambda: self._space.sample(rng), None))
 

@@ -37,7 +37,7 @@ class SobolSearch:
                 if self._space.allows(config):
                     yield config
 
-    def suggest(self, trial_id: int, level: int = 0) -> Config | None:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
         # Both what is passed over (it has been seen for good) and how far is looked follow from what was seen alone.
         end = PATIENCE * (self._n_seen + 1)
         while not self._seen.exhausted:

@@ -37,8 +37,8 @@ def packs(
     return Pool(made, made.pack(1, checkpoint_seconds, size, job_timeout, max_retries), n_workers, ())
 
 
-def job(trial_id: int, resource: int, x: float | str = 0.5, decide_at: Iterable[int] = ()) -> Job:
-    return Job(Trial(trial_id, {"x": x}), resource, decide_at=tuple(decide_at))
+def job(trial_id: int, resource: int, x: float | str = 0.5, milestones: Iterable[int] = ()) -> Job:
+    return Job(Trial(trial_id, {"x": x}), resource, milestones=tuple(milestones))
 
 
 def until_results(executor: Executor, n: int = 1) -> list[Event]:

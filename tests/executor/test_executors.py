@@ -62,7 +62,7 @@ def test_an_objective_without_the_metric_fails_and_names_those_that_it_has(opene
 
 def test_a_trial_that_is_stopped_reports_nothing_more_and_frees_its_place(opened):
     executor = opened()
-    executor.submit(job(0, 5, decide_at=[2, 4]), 0)
+    executor.submit(job(0, 5, milestones=[2, 4]), 0)
     seen = []
     while not seen or seen[-1].resource < 2:
         seen += executor.wait(60)
@@ -75,7 +75,7 @@ def test_a_trial_that_is_stopped_reports_nothing_more_and_frees_its_place(opened
 
 def test_a_trial_that_may_go_on_goes_on(opened):
     executor = opened()
-    executor.submit(job(0, 3, decide_at=[1, 2]), 0)
+    executor.submit(job(0, 3, milestones=[1, 2]), 0)
     events = []
     while not events or isinstance(events[-1], Report):
         events += executor.wait(60)
@@ -182,7 +182,7 @@ def test_jobs_are_spread_evenly_over_the_workers():
 
 def test_a_stopped_trial_of_a_pack_is_not_advanced_again():
     executor = packs(n_workers=1, size=2)
-    executor.submit(job(0, 3, decide_at=[1]), 0)
+    executor.submit(job(0, 3, milestones=[1]), 0)
     executor.submit(job(1, 3), 0)
     seen = []
     while sum(isinstance(event, Result) for event in seen) < 2:

@@ -13,7 +13,7 @@ from hpo_pipeline.journal import Journal
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Budget, Job, Notice, Outcome, Report, Result, Trial
 from hpo_pipeline.tuner import Tuner
@@ -54,7 +54,7 @@ def here(folder, n_workers=1, pack_size=32, merge=merge):
 def study(folder, executor, scheduler, n_trials, max_total_resource=None):
     """The study's rung table: (rung, trial) -> value."""
     folder.mkdir(exist_ok=True)
-    trials = Suggestions(RandomSearch(SPACE, 0), SPACE, n_trials)
+    trials = TrialGenerator(RandomSearch(SPACE, 0), SPACE, n_trials)
     budget = Budget(n_trials=n_trials, max_total_resource=max_total_resource)
     header = {"event": "study", "name": "s", "id": "s", "metric": "validation_loss", "mode": "min", "time": 0.0}
     with Journal(folder / "journal.jsonl") as journal:

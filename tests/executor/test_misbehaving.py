@@ -177,7 +177,7 @@ def test_trials_together_that_hang_in_a_worker_go_on_one_by_one(n_workers):
 
 def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_not_tried_again():
     executor = packs(n_workers=1, size=1)
-    executor.submit(job(0, 2, decide_at=[1]), 0)
+    executor.submit(job(0, 2, milestones=[1]), 0)
     (report,) = executor.wait(60)
     executor.cancel(0)
     os.kill(int(report.metrics["pid"]), 9)

@@ -12,7 +12,7 @@ from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.journal import Journal, read
 from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.searcher.random import RandomSearch
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Budget, Job, Notice, Report, Trial
 from hpo_pipeline.tuner import Tuner
@@ -93,7 +93,7 @@ class Listens:
 
 def session(made, dies_after=None, dies_of=KilledError):
     """A population of 4 over 9 steps, which may exploit each 3, and has a checkpoint after each step."""
-    trials = Suggestions(RandomSearch(SPACE, 0), SPACE, 4)
+    trials = TrialGenerator(RandomSearch(SPACE, 0), SPACE, 4)
     scheduler = PBT(trials, SPACE, seed=0, max_resource=9, population=4, interval=3, quantile=0.5)
     listener, answers, wait = Listens(), 0, made.wait
 

@@ -126,7 +126,7 @@ def test_a_trial_may_start_processes_a_data_loader_s_for_instance():
 
 def test_a_job_whose_worker_is_killed_goes_on_from_its_checkpoint():
     executor = packs(n_workers=1, size=1, checkpoint_seconds=1e-9)
-    executor.submit(job(0, 3, decide_at=[1, 2]), 0)
+    executor.submit(job(0, 3, milestones=[1, 2]), 0)
     events = executor.wait(60)
     os.kill(int(events[0].metrics["pid"]), signal.SIGKILL)
     executor._workers[0].process.join()

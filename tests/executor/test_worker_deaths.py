@@ -16,7 +16,7 @@ from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.journal import Journal, read
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Report, Result
 from hpo_pipeline.tuner import Tuner
@@ -120,7 +120,7 @@ def test_trials_of_a_dead_worker_go_on_from_their_checkpoints():
 def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_the_others_go_on():
     executor = packs(n_workers=1, size=2)
     for trial in range(2):
-        executor.submit(job(trial, 2, decide_at=[1]), 0)
+        executor.submit(job(trial, 2, milestones=[1]), 0)
     seen = []
     while len(seen) < 2:
         seen += executor.wait(60)
@@ -136,7 +136,7 @@ def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_the_others_
 def test_a_job_that_waits_for_another_worker_is_cancelled():
     executor = packs(n_workers=1, size=3)
     for trial in range(3):
-        executor.submit(job(trial, 2, decide_at=[1]), 0)
+        executor.submit(job(trial, 2, milestones=[1]), 0)
     seen = []
     while len(seen) < 3:
         seen += executor.wait(60)
@@ -154,7 +154,7 @@ def test_a_job_that_waits_for_another_worker_is_cancelled():
 def test_a_job_that_was_given_to_a_dead_worker_is_not_lost():
     executor = packs(n_workers=1, size=4)
     for trial in range(2):
-        executor.submit(job(trial, 2, decide_at=[1]), 0)
+        executor.submit(job(trial, 2, milestones=[1]), 0)
     (report,) = executor.wait(60)
     kill_worker_of(executor, report)
     executor.submit(job(2, 2), 0)
@@ -179,7 +179,7 @@ def test_a_worker_that_dies_before_the_size_of_a_pack_is_measured_is_followed_by
 
 def test_a_synchronous_study_in_which_a_trial_ends_its_process_has_one_failure_and_all_other_rung_evaluations():
     space = SearchSpace.parse({"x": {"type": "float", "low": 0, "high": 1}})
-    trials = Suggestions(RandomSearch(space, 0), space, 8)
+    trials = TrialGenerator(RandomSearch(space, 0), space, 8)
     executor = packs("one_ends", n_workers=2, size=4)
     header = {"event": "study", "name": "s", "id": "s", "metric": "loss", "mode": "min", "time": 0.0}
     view = StudyView()

@@ -11,7 +11,7 @@ from hpo_pipeline.scheduler import DONE, WAIT
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.fifo import FIFO
 from hpo_pipeline.testing import ContractError, check_scheduler, random_world, simulate
-from hpo_pipeline.trial import CONTINUE, FINAL, Budget, Decision, Job, State, Trial, Verdict
+from hpo_pipeline.trial import CONTINUE, FINAL, Budget, Decision, Job, State, StateChange, Trial
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -59,8 +59,8 @@ class Bad(FIFO):
         return self.decision(decision, resource) if job.trial.id == 2 else decision
 
     def on_result(self, job, score, *, failed):
-        verdicts = super().on_result(job, score, failed=failed)
-        return self.verdicts(verdicts, failed) if job.trial.id == 2 else verdicts
+        changes = super().on_result(job, score, failed=failed)
+        return self.changes(changes, failed) if job.trial.id == 2 else changes
 
     def job(self, job):
         return job
@@ -68,8 +68,8 @@ class Bad(FIFO):
     def decision(self, decision, resource):
         return decision
 
-    def verdicts(self, verdicts, failed):
-        return verdicts
+    def changes(self, changes, failed):
+        return changes
 
 
 def raising(*_):
@@ -87,9 +87,12 @@ BAD_JOBS = {
     "zero": (lambda _s, job: replace(job, resource=0), "a job of resource 0"),
     "rung": (lambda _s, job: replace(job, rung=None), "a job of rung None"),
     "bracket": (lambda _s, job: replace(job, bracket=-1), "a job of bracket -1"),
-    "late decide_at": (lambda _s, job: replace(job, decide_at=(1, 4)), "asks for resources before the job's end, 4"),
-    "early decide_at": (lambda _s, job: replace(job, decide_at=range(3)), "asks for resources before the job's end, 4"),
-    "decide_at 3": (lambda _s, job: replace(job, decide_at=3), "a job of decide_at 3"),
+    "late milestones": (lambda _s, job: replace(job, milestones=(1, 4)), "resources before the job's end, 4"),
+    "early milestones": (
+        lambda _s, job: replace(job, milestones=range(3)),
+        "asks for resources before the job's end, 4",
+    ),
+    "milestones 3": (lambda _s, job: replace(job, milestones=3), "a job of milestones 3"),
     "unknown": (lambda _s, job: replace(job, trial=Trial(9, {"x": 0.5})), "sent trial 9 to work; .* trial 2 first"),
     "final": (lambda _s, job: replace(job, trial=Trial(0, {"x": 0.5})), "sent trial 0 to work after it was"),
     "source": (lambda _s, job: replace(job, source=(7, 1)), r"gave a job the source \(7, 1\)"),
@@ -105,7 +108,7 @@ BAD_DECISIONS = {
     "reason": (lambda *_: Decision(reason=None), "asks for a Decision"),
     "stops anywhere": (
         lambda *_: Decision(stop=True),
-        "stopped trial 2 at 1; .* where its decide_at says, here nowhere",
+        "stopped trial 2 at 1; .* where its milestones says, here nowhere",
     ),
     "stops at the end": (
         lambda _s, decision, resource: Decision(stop=True, rung=0) if resource == 4 else decision,
@@ -113,29 +116,32 @@ BAD_DECISIONS = {
     ),
     "raises": (raising, "Bad.on_report raised KeyError: 'gone'"),
 }
-BAD_VERDICTS = {
-    "None": (lambda *_: None, "answered None to the result of trial 2; the interface asks for a sequence of Verdict"),
+BAD_CHANGES = {
+    "None": (
+        lambda *_: None,
+        "answered None to the result of trial 2; .* a sequence of StateChange",
+    ),
     "nothing": (lambda *_: [], "says nothing of trial 2, whose job has ended"),
-    "strings": (lambda *_: ["COMPLETED"], "asks for a sequence of Verdict"),
-    "words": (lambda *_: [Verdict(2, "COMPLETED")], "asks for a sequence of Verdict"),
-    "reason": (lambda *_: [Verdict(2, State.COMPLETED, 5)], "asks for a sequence of Verdict"),
+    "strings": (lambda *_: ["COMPLETED"], "asks for a sequence of StateChange"),
+    "words": (lambda *_: [StateChange(2, "COMPLETED")], "asks for a sequence of StateChange"),
+    "reason": (lambda *_: [StateChange(2, State.COMPLETED, 5)], "asks for a sequence of StateChange"),
     "unknown": (
-        lambda _s, given, _f: [*given, Verdict(9, State.STOPPED)],
+        lambda _s, given, _f: [*given, StateChange(9, State.STOPPED)],
         "says STOPPED of trial 9, which isn't there",
     ),
-    "final": (lambda _s, given, _f: [*given, Verdict(0, State.STOPPED)], "of trial 0, which is (COMPLETED|FAILED)"),
-    "running": (lambda *_: [Verdict(2, State.RUNNING)], "says RUNNING of trial 2, whose job"),
+    "final": (lambda _s, given, _f: [*given, StateChange(0, State.STOPPED)], "of trial 0, which is (COMPLETED|FAILED)"),
+    "running": (lambda *_: [StateChange(2, State.RUNNING)], "says RUNNING of trial 2, whose job"),
     "the opposite": (
-        lambda _s, _given, failed: [Verdict(2, State.COMPLETED if failed else State.FAILED)],
+        lambda _s, _given, failed: [StateChange(2, State.COMPLETED if failed else State.FAILED)],
         "says (COMPLETED|FAILED) of trial 2, whose job (failed|went well)",
     ),
-    "twice": (lambda _s, given, _f: [*given, *given], "gave two verdicts on one trial"),
+    "twice": (lambda _s, given, _f: [*given, *given], "gave two changes on one trial"),
     "raises": (raising, "Bad.on_result raised KeyError: 'gone'"),
 }
 BAD = [
     *(pytest.param("job", *what, id=f"job: {name}") for name, what in BAD_JOBS.items()),
     *(pytest.param("decision", *what, id=f"decision: {name}") for name, what in BAD_DECISIONS.items()),
-    *(pytest.param("verdicts", *what, id=f"verdicts: {name}") for name, what in BAD_VERDICTS.items()),
+    *(pytest.param("changes", *what, id=f"changes: {name}") for name, what in BAD_CHANGES.items()),
 ]
 
 

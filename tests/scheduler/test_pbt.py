@@ -5,7 +5,7 @@ import pytest
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.pbt import PBT, explore
 from hpo_pipeline.searcher.random import RandomSearch
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.testing import simulate
@@ -68,11 +68,11 @@ def test_the_quantile_is_rounded_down_exactly():
 
 
 def test_a_population_that_n_trials_can_not_fill_is_refused():
-    trials = Suggestions(RandomSearch(SPACE, 0), SPACE, n_trials=3)
+    trials = TrialGenerator(RandomSearch(SPACE, 0), SPACE, n_trials=3)
     with pytest.raises(ConfigError, match=r"population: must be at most n_trials \(3\), got 4; .*raise n_trials"):
         PBT(trials, SPACE, 0, 9, population=4)
     PBT(trials, SPACE, 0, 9, population=3)
-    PBT(Suggestions(RandomSearch(SPACE, 0), SPACE), SPACE, 0, 9, population=4)
+    PBT(TrialGenerator(RandomSearch(SPACE, 0), SPACE), SPACE, 0, 9, population=4)
 
 
 def test_the_shape_of_the_network_is_copied_and_the_rest_is_varied():

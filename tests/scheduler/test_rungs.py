@@ -3,7 +3,7 @@ import math
 import pytest
 
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.scheduler.rungs import Rung, halving_sizes, levels
+from hpo_pipeline.scheduler.rungs import Rung, halving_sizes, rung_resources
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from hpo_pipeline.scheduler.rungs import Rung, halving_sizes, levels
     ],
 )
 def test_rungs_rise_by_eta_and_end_at_the_maximum(r, resource, eta, expected):
-    assert levels(r, resource, eta) == expected
+    assert rung_resources(r, resource, eta) == expected
 
 
 def test_every_wrong_key_is_named_at_once():
     with pytest.raises(ConfigError) as caught:
-        levels(0, 0, 1)
+        rung_resources(0, 0, 1)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == ["eta", "min_resource", "max_resource"]
 
 

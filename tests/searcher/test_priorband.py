@@ -1,4 +1,4 @@
-"""PriorBand: the shares of its three sources, what each of them draws, and who tells it the level."""
+"""PriorBand: the shares of its three sources, what each of them draws, and who tells it the first rung."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.hyperband import Hyperband
 from hpo_pipeline.searcher.priorband import PriorBand, variation
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import Choice, Float, Prior, SearchSpace
 from hpo_pipeline.trial import Job, Trial
 
@@ -56,9 +56,9 @@ def test_the_density_of_a_prior_on_choices_has_their_probabilities_as_integrals_
 # -- shares ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("level", "uniform"), [(0, 1 / 2), (1, 1 / 4), (2, 1 / 10), (3, 1 / 28), (4, 1 / 82)])
-def test_the_share_of_uniform_samples_falls_geometrically_with_the_level(level, uniform):
-    shares = PriorBand(SPACE, 0, max_resource=81, eta=3).shares(level)
+@pytest.mark.parametrize(("first_rung", "uniform"), [(0, 1 / 2), (1, 1 / 4), (2, 1 / 10), (3, 1 / 28), (4, 1 / 82)])
+def test_the_share_of_uniform_samples_falls_geometrically_with_the_level(first_rung, uniform):
+    shares = PriorBand(SPACE, 0, max_resource=81, eta=3).shares(first_rung)
     assert shares == pytest.approx((uniform, 1 - uniform, 0))
 
 
@@ -89,8 +89,8 @@ def test_prior_and_incumbent_share_by_the_weighted_densities_of_the_best():
     searcher = observed(PriorBand(SPACE, 0, max_resource=1, eta=3), scores)
     prior, near = truncated_normal(0.2), truncated_normal(0.9)
     s_prior, s_near = (2 * law.pdf(0.9) + law.pdf(0.7) for law in (prior, near))
-    for level, rest in ((0, 1 / 2), (2, 9 / 10)):
-        shares = searcher.shares(level)
+    for first_rung, rest in ((0, 1 / 2), (2, 9 / 10)):
+        shares = searcher.shares(first_rung)
         assert shares.incumbent == pytest.approx(rest * s_near / (s_near + s_prior))
         assert shares.prior == pytest.approx(rest * s_prior / (s_near + s_prior))
         assert sum(shares) == pytest.approx(1)
@@ -132,8 +132,8 @@ def test_shares_stay_finite_with_a_hundred_hyperparameters_far_from_their_priors
 
 def test_without_observations_samples_follow_the_mixture_of_uniform_and_prior():
     searcher = PriorBand(SPACE, 0, max_resource=9, eta=3)
-    for level, uniform in ((0, 1 / 2), (2, 1 / 10)):
-        drawn = [searcher.suggest(i, level)["x"] for i in range(1500)]
+    for first_rung, uniform in ((0, 1 / 2), (2, 1 / 10)):
+        drawn = [searcher.suggest(i, first_rung)["x"] for i in range(1500)]
         law = truncated_normal(0.2)
         mixture = stats.kstest(drawn, lambda x, u=uniform, law=law: u * x + (1 - u) * law.cdf(x))
         assert mixture.pvalue > 0.01
@@ -174,20 +174,20 @@ def test_variations_meet_the_constraints():
     assert all(not space.contains(variation(space, {"a": 3, "b": 3}, rng)) for _ in range(100))
 
 
-# -- levels ----------------------------------------------------------------------------------------------------------
+# -- rungs ----------------------------------------------------------------------------------------------------------
 
 
 class Levels(PriorBand):
-    """Notes the level of each suggestion."""
+    """Notes the first rung of each suggestion."""
 
-    def suggest(self, trial_id, level=0):
-        self.asked = {**getattr(self, "asked", {}), trial_id: level}
-        return super().suggest(trial_id, level)
+    def suggest(self, trial_id, first_rung=0):
+        self.asked = {**getattr(self, "asked", {}), trial_id: first_rung}
+        return super().suggest(trial_id, first_rung)
 
 
 def test_hyperband_gives_the_level_that_its_brackets_begin_at():
     searcher = Levels(SPACE, 0, max_resource=9)
-    scheduler = Hyperband(Suggestions(searcher, SPACE, 22), eta=3, min_resource=1, max_resource=9)
+    scheduler = Hyperband(TrialGenerator(searcher, SPACE, 22), eta=3, min_resource=1, max_resource=9)
     while isinstance(scheduler.next_job(), Job):
         pass
     assert list(searcher.asked.values()) == [0] * 9 + [1] * 5 + [2] * 3 + [0] * 5  # brackets of 9, 5 and 3, and again
@@ -195,7 +195,7 @@ def test_hyperband_gives_the_level_that_its_brackets_begin_at():
 
 def test_asynchronous_hyperband_gives_the_number_of_the_bracket():
     searcher = Levels(SPACE, 0, max_resource=9)
-    scheduler = ASHA(Suggestions(searcher, SPACE, 50), eta=3, min_resource=1, max_resource=9, brackets=3)
+    scheduler = ASHA(TrialGenerator(searcher, SPACE, 50), eta=3, min_resource=1, max_resource=9, brackets=3)
     brackets = {}
     while isinstance(job := scheduler.next_job(), Job):
         brackets[job.trial.id] = job.bracket

@@ -9,7 +9,7 @@ from hpo_pipeline.scheduler.fifo import FIFO
 from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
-from hpo_pipeline.searcher.suggestions import Suggestions
+from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.testing import ContractError, check_searcher, simulate
@@ -27,9 +27,9 @@ def test_searchers_keep_the_contract_on_every_kind_of_space(make, space):
 def test_with_points_to_evaluate_and_a_break_a_finite_space_is_gone_through_once(make, cut):
     space = SPACES["constrained"]
     points = [{"first": 4, "second": 1}, {"first": 2, "second": 2}, {"first": 4, "second": 1}]
-    first = Suggestions(make(space, 0), space, 10, points)
+    first = TrialGenerator(make(space, 0), space, 10, points)
     recorded = [first.new().config for _ in range(cut)]
-    resumed = Suggestions(make(space, 0), space, 10, points)
+    resumed = TrialGenerator(make(space, 0), space, 10, points)
     for config in recorded:
         resumed.replay(config)
     configs = [resumed.new().config for _ in range(10)]
@@ -46,7 +46,7 @@ def test_rare_values_and_a_mid_point_that_is_excluded_are_gone_through_once(make
         "constraints": ["second < first"],
     }
     space = SearchSpace.parse(tree)
-    trials = Suggestions(make(space, 0), space, 10, [{}])
+    trials = TrialGenerator(make(space, 0), space, 10, [{}])
     configs = [trials.new().config for _ in range(10)]
     assert {(c["first"], c["second"]) for c in configs} == {(i, j) for i in range(5) for j in range(i)}
     assert len(trials.notes) == 1
@@ -54,7 +54,7 @@ def test_rare_values_and_a_mid_point_that_is_excluded_are_gone_through_once(make
 
 def test_the_suite_catches_a_searcher_that_repeats_itself():
     class Stubborn(RandomSearch):
-        def suggest(self, trial_id, level=0):
+        def suggest(self, trial_id, first_rung=0):
             return super().suggest(0)
 
         def on_trial(self, trial):
@@ -66,7 +66,7 @@ def test_the_suite_catches_a_searcher_that_repeats_itself():
 
 def test_the_suite_catches_a_searcher_that_counts_its_calls():
     class Counting(RandomSearch):
-        def suggest(self, trial_id, level=0):
+        def suggest(self, trial_id, first_rung=0):
             self.calls = getattr(self, "calls", 0) + 1
             return self._space.sample(generator(0, self.calls))
 
@@ -109,7 +109,7 @@ def test_what_a_bad_searcher_does_is_one_sentence_in_the_suite(method, answer, t
 
 def test_the_suite_catches_a_searcher_that_ends_before_a_finite_space_is_exhausted():
     class Short(RandomSearch):
-        def suggest(self, trial_id, level=0):
+        def suggest(self, trial_id, first_rung=0):
             return super().suggest(trial_id) if trial_id < 4 else None
 
     with pytest.raises(ContractError, match=r"Short.suggest answered None after 4 of 6 configurations"):

@@ -138,7 +138,7 @@ NOWHERE: tuple[tuple[str, str], ...] = (
     ("hpo_pipeline.executor.worker.work", OF_NO_KIND),
     ("hpo_pipeline.executor.pack.Pack", OF_NO_KIND),
     ("hpo_pipeline.tracker.mlflow.mlflow_store.MLflowStore", OF_NO_KIND),
-    ("hpo_pipeline.searcher.suggestions.Suggestions", OF_NO_KIND),
+    ("hpo_pipeline.searcher.trial_generator.TrialGenerator", OF_NO_KIND),
     ("hpo_pipeline.scheduler.rungs.Rung", OF_NO_KIND),
     ("hpo_pipeline.scheduler.Scheduler", OF_NO_KIND),
     ("hpo_pipeline.dataset.idx.read_idx", OF_NO_KIND),

@@ -31,10 +31,10 @@ def _midpoint_problems(space: SearchSpace) -> list[str]:
     return [f"the mid-point of the space is left out: {'; '.join(broken)}"] if broken else []
 
 
-class Suggestions:
+class TrialGenerator:
     """Numbers trials 0, 1, 2, ... and tells the searcher of each.
 
-        new() -> Trial(0, ...);  new() -> Trial(1, ...);  observe(trial 1, 1, 0.4);  new(level=1) -> Trial(2, ...)
+        new() -> Trial(0, ...);  new() -> Trial(1, ...);  observe(trial 1, 1, 0.4);  new(first_rung=1) -> Trial(2, ...)
 
     Configurations come from the journal first (`replay`), then from `points`, then from the searcher.
 
@@ -97,12 +97,12 @@ class Suggestions:
         """The number that the next trial will have, if there is one."""
         return self._started
 
-    def new(self, level: int = 0) -> Trial | None:
+    def new(self, first_rung: int = 0) -> Trial | None:
         """The next trial; None if there is none now, which changes nothing. Recorded ones are never held back.
 
-        `level`: how many rungs the trial's bracket leaves out at the bottom, for searchers that mind it.
+        `first_rung`: the rung that the trial begins on, for searchers that mind it.
         """
-        config = self._next_config(take=True, level=level)
+        config = self._next_config(take=True, first_rung=first_rung)
         if config is None:
             return None
         trial = Trial(self._started, config)
@@ -111,14 +111,14 @@ class Suggestions:
         asked(self._searcher, "on_trial", trial)
         return trial
 
-    def _next_config(self, *, take: bool, level: int = 0) -> Config | None:
+    def _next_config(self, *, take: bool, first_rung: int = 0) -> Config | None:
         if self._recorded:
             return self._recorded.popleft() if take else self._recorded[0]
         if self.remaining == 0:
             return None
         if self._points:
             return next(iter(self._points.values()))
-        config: object = asked(self._searcher, "suggest", self._started, level)
+        config: object = asked(self._searcher, "suggest", self._started, first_rung)
         return None if config is None else self._checked(config)
 
     def _checked(self, config: object) -> Config:

@@ -1,4 +1,4 @@
-"""Suggestions: where trials come from, in which order, and how many."""
+"""TrialGenerator: where trials come from, in which order, and how many."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.searcher.random import RandomSearch
-from hpo_pipeline.searcher.suggestions import Suggestions, check_points
+from hpo_pipeline.searcher.trial_generator import TrialGenerator, check_points
 from hpo_pipeline.space import SearchSpace
 
 SPACE = SearchSpace.parse(
@@ -25,7 +25,7 @@ class Recorder:
         self.trials = []
         self.observed = []
 
-    def suggest(self, trial_id, level=0):
+    def suggest(self, trial_id, first_rung=0):
         n_units = 4 + len(self.trials)
         return {"optimizer.lr": 1.0, "model.n_units": n_units} if n_units <= self.last else None
 
@@ -38,7 +38,7 @@ class Recorder:
 
 def test_trials_are_numbered_and_told_to_the_searcher():
     searcher = Recorder()
-    suggestions = Suggestions(searcher, SPACE)
+    suggestions = TrialGenerator(searcher, SPACE)
     trials = [suggestions.new() for _ in range(3)]
     assert [trial.id for trial in trials] == [0, 1, 2]
     assert searcher.trials == trials
@@ -46,7 +46,7 @@ def test_trials_are_numbered_and_told_to_the_searcher():
 
 def test_points_come_first_completed_with_midpoints_and_each_once():
     points = [{"model.n_units": 64}, {"model.n_units": 64, "optimizer.lr": 1e-3}, {}]
-    suggestions = Suggestions(Recorder(), SPACE, points=points)
+    suggestions = TrialGenerator(Recorder(), SPACE, points=points)
     configs = [suggestions.new().config for _ in range(3)]
     assert configs[0] == {"optimizer.lr": pytest.approx(1e-3), "model.n_units": 64}
     assert configs[1] == {"optimizer.lr": pytest.approx(1e-3), "model.n_units": 514}
@@ -54,7 +54,7 @@ def test_points_come_first_completed_with_midpoints_and_each_once():
 
 
 def test_n_trials_ends_the_stream_and_counts_down():
-    suggestions = Suggestions(Recorder(), SPACE, n_trials=2, points=[{}, {"model.n_units": 5}, {"model.n_units": 6}])
+    suggestions = TrialGenerator(Recorder(), SPACE, n_trials=2, points=[{}, {"model.n_units": 5}, {"model.n_units": 6}])
     remaining = []
     while suggestions.new() is not None:
         remaining.append(suggestions.remaining)
@@ -63,7 +63,7 @@ def test_n_trials_ends_the_stream_and_counts_down():
 
 def test_an_exhausted_searcher_ends_the_stream_and_changes_nothing():
     searcher = Recorder(last=4)
-    suggestions = Suggestions(searcher, SPACE)
+    suggestions = TrialGenerator(searcher, SPACE)
     assert suggestions.new().id == 0
     assert (suggestions.new(), suggestions.new()) == (None, None)
     assert len(searcher.trials) == 1
@@ -73,7 +73,7 @@ def test_an_exhausted_searcher_ends_the_stream_and_changes_nothing():
 
 def test_recorded_configurations_come_before_everything_even_past_n_trials():
     recorded = [{"optimizer.lr": 0.5, "model.n_units": n} for n in (8, 9)]
-    suggestions = Suggestions(Recorder(), SPACE, n_trials=1, points=[{"model.n_units": 7}])
+    suggestions = TrialGenerator(Recorder(), SPACE, n_trials=1, points=[{"model.n_units": 7}])
     for config in recorded:
         suggestions.replay(config)
     assert [suggestions.new().config for _ in range(2)] == recorded
@@ -84,9 +84,9 @@ def test_recorded_configurations_come_before_everything_even_past_n_trials():
 @pytest.mark.parametrize("cut", range(6))
 def test_a_resumed_stream_goes_on_as_if_never_interrupted(cut):
     points = [{"model.n_units": 64}, {}, {"model.n_units": 64}]
-    whole = Suggestions(RandomSearch(SPACE, 0), SPACE, 6, points)
+    whole = TrialGenerator(RandomSearch(SPACE, 0), SPACE, 6, points)
     trials = [whole.new() for _ in range(6)]
-    resumed = Suggestions(RandomSearch(SPACE, 0), SPACE, 6, points)
+    resumed = TrialGenerator(RandomSearch(SPACE, 0), SPACE, 6, points)
     for trial in trials[:cut]:
         resumed.replay(trial.config)
     assert [resumed.new() for _ in range(6)] == trials
@@ -94,7 +94,7 @@ def test_a_resumed_stream_goes_on_as_if_never_interrupted(cut):
 
 def test_observations_are_passed_on():
     searcher = Recorder()
-    suggestions = Suggestions(searcher, SPACE)
+    suggestions = TrialGenerator(searcher, SPACE)
     suggestions.observe(suggestions.new(), 3, 0.25)
     assert searcher.observed == [(0, 3, 0.25)]
 
@@ -107,7 +107,7 @@ def test_wrong_points_are_refused_all_at_once():
         "[2]: must be a mapping path -> value, got 7",
     ]
     with pytest.raises(ConfigError) as caught:
-        Suggestions(Recorder(), SPACE, points=points)
+        TrialGenerator(Recorder(), SPACE, points=points)
     assert caught.value.problems[0].startswith("points_to_evaluate[0].optimizer.lr: ")
 
 
@@ -120,7 +120,7 @@ CONSTRAINED = SearchSpace.parse(
 
 
 def test_a_mid_point_that_a_constraint_excludes_is_left_out_and_this_is_said():
-    suggestions = Suggestions(RandomSearch(CONSTRAINED, 0), CONSTRAINED, points=[{}, {"model.width": 600}, {}])
+    suggestions = TrialGenerator(RandomSearch(CONSTRAINED, 0), CONSTRAINED, points=[{}, {"model.width": 600}, {}])
     assert suggestions.notes == [
         "points_to_evaluate: the mid-point of the space is left out: 'model.n_units < model.width' does not hold for "
         "model.n_units 514, model.width 514"
@@ -131,7 +131,7 @@ def test_a_mid_point_that_a_constraint_excludes_is_left_out_and_this_is_said():
 
 def test_a_point_that_a_person_gave_and_a_constraint_excludes_is_an_error():
     with pytest.raises(ConfigError) as caught:
-        Suggestions(Recorder(), CONSTRAINED, points=[{}, {"model.n_units": 600}])
+        TrialGenerator(Recorder(), CONSTRAINED, points=[{}, {"model.n_units": 600}])
     assert caught.value.problems == [
         "points_to_evaluate[1].constraints: 'model.n_units < model.width' does not hold for "
         "model.n_units 600, model.width 514"
@@ -139,5 +139,5 @@ def test_a_point_that_a_person_gave_and_a_constraint_excludes_is_an_error():
 
 
 def test_nothing_is_said_of_a_mid_point_that_is_in_the_space_or_was_not_asked_for():
-    assert Suggestions(Recorder(), SPACE, points=[{}]).notes == []
-    assert Suggestions(Recorder(), CONSTRAINED, points=[{"model.width": 515}]).notes == []
+    assert TrialGenerator(Recorder(), SPACE, points=[{}]).notes == []
+    assert TrialGenerator(Recorder(), CONSTRAINED, points=[{"model.width": 515}]).notes == []
