@@ -12,7 +12,7 @@ from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.hydra_keys import name_problems
 from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.executor import Executor
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.score import MODES
@@ -290,9 +290,9 @@ def _check_options(flight: Preflight, composed: Composed, space: SearchSpace) ->
         ]
 
 
-def _setup(composed: Composed) -> Setup:
+def _setup(composed: Composed) -> StudySetup:
     config = composed.config
-    return Setup(
+    return StudySetup(
         objective=config["objective"],
         metric=config["metric"],
         folder=Path(config["folder"]) / "trials",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.pool import Pool, n_places
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import OwnProcess, check_numbers
 from hpo_pipeline.trial import Event, Job
 
@@ -38,7 +38,7 @@ class FusedExecutor(Executor):
 
     def __init__(
         self,
-        setup: Setup,
+        setup: StudySetup,
         devices: Sequence[str] = (),
         n_workers: int | None = None,
         pack_size: int | str = 32,

@@ -17,7 +17,7 @@ from typing import Any
 from hpo_pipeline.build import build
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.fusion import Fusion
-from hpo_pipeline.executor.runner import Held, PackSetup, Task, begin, failure, log, report
+from hpo_pipeline.executor.runner import LiveTrial, PackSettings, Task, begin, failure, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 
@@ -40,7 +40,7 @@ class _Running:
     """A job in hand. `turn`: when it was last advanced; `saved`: when it last had a checkpoint (seconds)."""
 
     task: Task
-    held: Held
+    live: LiveTrial
     key: Hashable | None
     saved: float
     turn: int = 0
@@ -64,7 +64,7 @@ class Pack:
             advanced before it has.
     """
 
-    def __init__(self, setup: PackSetup, around: Around = _nothing) -> None:
+    def __init__(self, setup: PackSettings, around: Around = _nothing) -> None:
         self.asked = False
         self._setup = setup
         self._around = around
@@ -75,7 +75,7 @@ class Pack:
         self._running: dict[int, _Running] = {}
         self._due: list[Event] = []
         self._notices: list[Notice] = []
-        self._paused: dict[int, Held] = {}
+        self._paused: dict[int, LiveTrial] = {}
         self._turn = 0
 
     @property
@@ -156,16 +156,16 @@ class Pack:
         if self._objective is None:
             self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
         notices = task.notices
-        held = self._paused.pop(task.trial_id, None)
-        if held is None or not held.fits(task):
-            held = None
+        live = self._paused.pop(task.trial_id, None)
+        if live is None or not live.fits(task):
+            live = None
             self._keep(self.size - 1)  # one's memory for another's
-            held, said = begin(self._objective, task, self._checkpoints)
+            live, said = begin(self._objective, task, self._checkpoints)
             notices = [*notices, *said]
-        if held.resource >= task.resource:
-            raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
-        key = self._fusion.key(self._objective, held.state)
-        return _Running(task, held, key, time.monotonic()), notices
+        if live.resource >= task.resource:
+            raise RuntimeError(f"trial {task.trial_id} is at {live.resource} already, past the job's {task.resource}")
+        key = self._fusion.key(self._objective, live.state)
+        return _Running(task, live, key, time.monotonic()), notices
 
     def _keep(self, n: int) -> None:
         """Lets go of paused trials but `n`; who waited longest is loaded from disk when it goes on."""
@@ -193,7 +193,7 @@ class Pack:
         try:
             with self._around(_ids(group)):
                 if len(group) == 1:
-                    metrics = [self._objective.advance(group[0].held.state)]
+                    metrics = [self._objective.advance(group[0].live.state)]
                 else:
                     metrics = self._objective.advance_together(_states(group))
             pairs = list(zip(group, metrics, strict=True))
@@ -215,7 +215,7 @@ class Pack:
         self._new += [
             replace(
                 running.task,
-                recorded=max(running.task.recorded, running.held.resource),
+                recorded=max(running.task.recorded, running.live.resource),
                 attempts=running.task.attempts + 1,
                 notices=[],
             )
@@ -226,17 +226,17 @@ class Pack:
 
     def _take_up(self, running: _Running, metrics: object, seconds: float) -> None:
         """What one trial reports; a failure here is its own."""
-        task, held = running.task, running.held
+        task, live = running.task, running.live
         running.turn = self._turn
         try:
-            event = report(held, metrics, seconds, self._setup.metric)
-            done = held.resource == task.resource
+            event = report(live, metrics, seconds, self._setup.metric)
+            done = live.resource == task.resource
             if done or time.monotonic() - running.saved >= self._setup.checkpoint_seconds:
                 with self._around([task.trial_id], breakable=False):
                     self._checkpoints.save(
                         task.trial_id,
-                        held.resource,
-                        lambda path: self._objective.save(held.state, path),
+                        live.resource,
+                        lambda path: self._objective.save(live.state, path),
                         midway=not done,
                     )
                 running.saved = time.monotonic()
@@ -248,13 +248,13 @@ class Pack:
         self._due.append(event)
         if done:
             del self._running[task.trial_id]
-            self._paused[task.trial_id] = held
+            self._paused[task.trial_id] = live
             self._keep(self.size)
             self._due.append(Result(task.trial_id, Outcome.DONE, time.time()))
 
 
 def _states(group: Sequence[_Running]) -> list[Any]:
-    return [running.held.state for running in group]
+    return [running.live.state for running in group]
 
 
 def _ids(group: Sequence[_Running]) -> list[int]:

@@ -22,7 +22,7 @@ from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.fusion import FIRST
 from hpo_pipeline.executor.processes import Processes
-from hpo_pipeline.executor.runner import JobTimeout, PackSetup, Setup, Task, log
+from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup, Task, log
 from hpo_pipeline.executor.worker import Answer
 from hpo_pipeline.trial import Event, Job, Notice, Outcome, Report, Result
 
@@ -64,7 +64,7 @@ class Pool(Executor):
         devices: ids of the GPUs to spread the workers over; none for a study on the CPU.
     """
 
-    def __init__(self, setup: Setup, pack: PackSetup, n_workers: int, devices: Sequence[str]) -> None:
+    def __init__(self, setup: StudySetup, pack: PackSettings, n_workers: int, devices: Sequence[str]) -> None:
         self._setup = setup
         self._pack = replace(pack, sharing=-(-n_workers // max(1, len(devices))))
         self._n_workers = n_workers

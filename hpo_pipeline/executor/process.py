@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor.pool import Pool, n_places
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import check_numbers
 
 
@@ -28,7 +28,7 @@ class ProcessExecutor(Pool):
 
     def __init__(
         self,
-        setup: Setup,
+        setup: StudySetup,
         devices: Sequence[str] = (),
         n_workers: int | None = None,
         threads_per_worker: int = 1,

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from hpo_pipeline.executor import guardian
-from hpo_pipeline.executor.runner import PackSetup
+from hpo_pipeline.executor.runner import PackSettings
 from hpo_pipeline.executor.worker import work
 
 TERM_SECONDS = 5.0
@@ -39,7 +39,7 @@ class Processes:
         self._told: set[int] = set()
         self._n_started = 0
 
-    def start(self, pack: PackSetup, environment: Mapping[str, str]) -> tuple[BaseProcess, connection.Connection]:
+    def start(self, pack: PackSettings, environment: Mapping[str, str]) -> tuple[BaseProcess, connection.Connection]:
         """A new worker, and this end of its pipe. It has nothing to do before the guardian knows of it."""
         here, there = self._context.Pipe()
         # Not daemonic: a trial may start processes of its own.

@@ -21,7 +21,7 @@ from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class StudySetup:
     """What an executor needs to know of its study. `merge` stays in the tuner's process; the rest is plain data.
 
     Attributes:
@@ -67,9 +67,9 @@ class Setup:
         size: int | None = 1,
         job_timeout: float | None = None,
         max_retries: int = 1,
-    ) -> PackSetup:
+    ) -> PackSettings:
         """What those who train need to know."""
-        return PackSetup(
+        return PackSettings(
             self.objective,
             self.metric,
             self.folder,
@@ -83,7 +83,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class PackSetup:
+class PackSettings:
     """What a pack needs to know of its study; plain data, as it may cross a process border.
 
     Attributes:
@@ -140,7 +140,7 @@ class JobTimeout(BaseException):
 
 
 @dataclass(slots=True)
-class Held:
+class LiveTrial:
     """A trial's state in memory: if it goes on here, nothing is loaded."""
 
     trial_id: int
@@ -152,14 +152,14 @@ class Held:
         return not task.adopted and (self.trial_id, self.resource) == (task.trial_id, task.recorded)
 
 
-def begin(objective: Objective, task: Task, checkpoints: Checkpoints) -> tuple[Held, list[str]]:
+def begin(objective: Objective, task: Task, checkpoints: Checkpoints) -> tuple[LiveTrial, list[str]]:
     """The trial where its records end: its newest whole checkpoint up to there, or from zero.
 
     Returns:
         And what people should know of that: checkpoints that are damaged or missing.
     """
     if not task.recorded:
-        return Held(task.trial_id, 0, objective.start(task.config, task.seed)), []
+        return LiveTrial(task.trial_id, 0, objective.start(task.config, task.seed)), []
     found = checkpoints.load(task.trial_id, task.recorded, lambda path: objective.load(path, task.config, task.seed))
     state = found.state if found.resource else objective.start(task.config, task.seed)
     notices = []
@@ -167,10 +167,10 @@ def begin(objective: Objective, task: Task, checkpoints: Checkpoints) -> tuple[H
         where = f"from {found.resource}" if found.resource else "from the beginning"
         why = "; ".join(found.problems) or "there is no later checkpoint"
         notices.append(f"has records to {task.recorded} and goes on {where}: {why}")
-    return Held(task.trial_id, found.resource, state), notices
+    return LiveTrial(task.trial_id, found.resource, state), notices
 
 
-def report(held: Held, metrics: object, seconds: float, metric: str) -> Report:
+def report(live: LiveTrial, metrics: object, seconds: float, metric: str) -> Report:
     """What a trial that was just advanced by one unit reports.
 
     Raises:
@@ -189,21 +189,22 @@ def report(held: Held, metrics: object, seconds: float, metric: str) -> Report:
     values.setdefault("seconds", seconds)
     if metric not in values:
         raise KeyError(f"the objective reported no {metric!r}; it has {', '.join(sorted(values))}")
-    held.resource += 1
-    return Report(held.trial_id, held.resource, values, time.time())
+    live.resource += 1
+    return Report(live.trial_id, live.resource, values, time.time())
 
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def failure(trial_id: int, error: BaseException, folder: Path) -> Result:
-    """The result of a job that raised; its traceback goes to the trial's log, too."""
+def failure(trial_id: int, error: BaseException, folder: Path | None = None) -> Result:
+    """The result of a job that raised; its traceback goes to the trial's log, too, if there is a folder of trials."""
     try:
         text = encodable("".join(traceback.format_exception(error)))
     except Exception:  # an error can be as broken as the code that raised it
         text = f"{describe(error)}\n"
-    log(folder, trial_id, text)
+    if folder is not None:
+        log(folder, trial_id, text)
     return Result(trial_id, Outcome.FAILED, time.time(), describe(error), text)
 
 

@@ -12,7 +12,7 @@ from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import JobTimeout, PackSetup, Setup
+from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup
 from hpo_pipeline.interrupt import TimeUp, requested, time_limit
 from hpo_pipeline.trial import Event, Job
 
@@ -26,7 +26,7 @@ class OwnProcess(Executor):
 
     works_in_wait = True
 
-    def __init__(self, setup: Setup, pack: PackSetup) -> None:
+    def __init__(self, setup: StudySetup, pack: PackSettings) -> None:
         self._setup = setup
         self._timeout = pack.job_timeout or math.inf
         self._pack = Pack(pack, self._around)
@@ -85,7 +85,7 @@ class SerialExecutor(OwnProcess):
 
     def __init__(
         self,
-        setup: Setup,
+        setup: StudySetup,
         threads: int = 1,
         checkpoint_seconds: float = 30.0,
         job_timeout: float | None = None,

@@ -26,7 +26,7 @@ from pathlib import Path
 from hpo_pipeline import trust
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import PackSetup, log_path, open_log
+from hpo_pipeline.executor.runner import PackSettings, log_path, open_log
 from hpo_pipeline.interrupt import ignore_ctrl_c
 from hpo_pipeline.trial import Event, Result
 
@@ -46,7 +46,7 @@ class Answer:
     size: int | None
 
 
-def work(pipe: connection.Connection, setup: PackSetup, number: int, environment: Mapping[str, str]) -> None:
+def work(pipe: connection.Connection, setup: PackSettings, number: int, environment: Mapping[str, str]) -> None:
     """The process's main function. Ends when the tuner closes the pipe.
 
     Args:

@@ -8,14 +8,14 @@ from typing import Any
 
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.pool import Pool
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
 
 
-def setup(function: str = "curve", **config: Any) -> Setup:
+def setup(function: str = "curve", **config: Any) -> StudySetup:
     """Of a function of trouble.py, or of an objective there."""
     objective = {"_target_": "hpo_pipeline.objective.function.Function", "function": f"trouble.{function}"}
-    return Setup(
+    return StudySetup(
         objective={"_target_": f"trouble.{function}"} if function[0].isupper() else objective,
         metric="loss",
         folder=Path("trials"),

@@ -7,7 +7,7 @@ import pytest
 from pools import packs, setup
 
 from hpo_pipeline.executor.fused import FusedExecutor
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.journal import Journal, read
 from hpo_pipeline.scheduler.pbt import PBT
@@ -33,7 +33,7 @@ def executor(folder):
         return {**CONFIG, "optimizer": {**CONFIG["optimizer"], **sample}}
 
     objective = {"_target_": "hpo_pipeline.objective.training.Training", "device": "cpu"}
-    return SerialExecutor(Setup(objective, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id))
+    return SerialExecutor(StudySetup(objective, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id))
 
 
 def losses(at_work, job, recorded=0):
