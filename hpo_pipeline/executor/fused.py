@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor
-from hpo_pipeline.executor.pool import Pool, n_places
+from hpo_pipeline.executor.pool import Pool
+from hpo_pipeline.executor.processes import Processes
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import OwnProcess, check_numbers
 from hpo_pipeline.trial import Event, Job
@@ -55,9 +56,13 @@ class FusedExecutor(Executor):
         if problems:
             raise ConfigError(problems)
         assert not isinstance(size, str)  # refused above
-        pack = setup.pack(threads, checkpoint_seconds, size, job_timeout, max_retries)
-        n = n_workers or n_places(devices)
-        self._packs: Executor = OwnProcess(setup, pack) if n == 1 else Pool(setup, pack, n, devices)
+        pack = setup.pack(threads, checkpoint_seconds, size)
+        processes = Processes(setup.objective, n_workers, devices)
+        self._packs: Executor = (
+            OwnProcess(setup, pack, job_timeout)
+            if processes.capacity == 1
+            else Pool(setup, pack, processes, job_timeout, max_retries)
+        )
         self.works_in_wait = self._packs.works_in_wait
 
     @property

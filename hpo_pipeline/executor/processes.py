@@ -1,4 +1,4 @@
-"""How worker processes start, and that none of them, nor anything that they started, is left behind.
+"""Workers that are processes of this machine, and that none of them, nor anything that they started, is left behind.
 
 A worker is forked from a server that has imported what the objective needs, and leads a process group of its own. The
 group is ended when the worker is, by the tuner, and by the guardian where the tuner itself is gone.
@@ -6,72 +6,160 @@ group is ended when the worker is, by the tuner, and by the guardian where the t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from multiprocessing import connection, context, forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from hpo_pipeline.executor import guardian
 from hpo_pipeline.executor.runner import PackSettings
+from hpo_pipeline.executor.transport import Answer, Lost, Message
 from hpo_pipeline.executor.worker import work
 
 TERM_SECONDS = 5.0
 """Time to end in good order, before a process is killed."""
 
+ENDING_SECONDS = 1.0
+"""From the end of a worker's pipe to its own, at most."""
+
+
+class WorkerProcess:
+    """A worker process, and the tuner's end of its pipe. A `Worker`."""
+
+    def __init__(
+        self, owner: Processes, process: BaseProcess, pipe: connection.Connection, name: str, device: int
+    ) -> None:
+        self.process = process
+        self.pipe = pipe
+        self.name = name
+        self.device = device
+        self._owner = owner
+
+    def send(self, message: Message) -> bool:
+        with contextlib.suppress(OSError):
+            if self.process.is_alive():
+                self.pipe.send(message)
+                return True
+        return False
+
+    def receive(self) -> Answer | Lost | None:
+        if not (alive := self.process.is_alive()):
+            self._owner.end(self)  # what trials have started, too: it may hold the pipe open
+        with contextlib.suppress(EOFError, OSError):
+            if self.pipe.poll():
+                answer: Answer = self.pipe.recv()
+                return answer
+            if alive:
+                return None
+        self.process.join(ENDING_SECONDS)
+        self.kill()
+        code = self.process.exitcode
+        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+        return Lost(f"the worker process ended {how}")
+
+    def kill(self, *, show_where: bool = False) -> None:
+        if not self.pipe.closed:
+            # It shows in the trial's log where it was, when it gets this signal.
+            self._owner.end(self, number=getattr(signal, "SIGUSR1", signal.SIGTERM) if show_where else signal.SIGTERM)
+            self._owner.forget(self)
+
 
 class Processes:
-    """Worker processes of one tuner.
+    """Worker processes on this machine, each with its share of the cores, or one of the GPUs. A `Transport`.
 
     Args:
         objective: the `_target_` node.
+        n_workers: processes at once; None for one a GPU, or one a core where there are none: of those that affinity and
+            container limits leave to this process.
+        devices: ids of the GPUs to spread the workers over; none for a study on the CPU.
     """
 
-    def __init__(self, objective: Mapping[str, Any]) -> None:
+    def __init__(self, objective: Mapping[str, Any], n_workers: int | None, devices: Sequence[str] = ()) -> None:
+        import joblib
+
+        self.capacity = n_workers or len(devices) or int(joblib.cpu_count())
+        self._devices = devices
         self._context = start_method(objective)
         self._guardian: subprocess.Popen[bytes] | None = None
-        self._told: set[int] = set()
-        self._n_started = 0
+        self._guarded: set[int] = set()
+        self._workers: list[WorkerProcess] = []
+        self._names = itertools.count()
+        self._wakes, self._waker = connection.Pipe(duplex=False)
 
-    def start(self, pack: PackSettings, environment: Mapping[str, str]) -> tuple[BaseProcess, connection.Connection]:
-        """A new worker, and this end of its pipe. It has nothing to do before the guardian knows of it."""
+    def start(self, pack: PackSettings) -> WorkerProcess:
+        """A new worker, on the device that has the fewest. It has nothing to do before the guardian knows of it."""
+        counts = [sum(worker.device == i for worker in self._workers) for i in range(len(self._devices))]
+        device = counts.index(min(counts)) if counts else 0
+        environment = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
+        pack = replace(pack, sharing=-(-self.capacity // max(1, len(self._devices))))
+        name = str(next(self._names))
+        if not self._workers:
+            atexit.register(self.close)  # before Python waits for processes that aren't daemonic
         here, there = self._context.Pipe()
         # Not daemonic: a trial may start processes of its own.
-        process = self._context.Process(target=work, args=(there, pack, self._n_started, environment), daemon=False)
+        process = self._context.Process(target=work, args=(there, pack, name, environment), daemon=False)
         with _without_working_folder():
             process.start()
         there.close()
-        self._n_started += 1
-        self._tell("+", process)
-        return process, here
+        self._guard("+", process)
+        self._workers.append(WorkerProcess(self, process, here, name, device))
+        return self._workers[-1]
 
-    def end(self, *processes: BaseProcess, number: int = signal.SIGTERM) -> None:
+    def wait(self, timeout: float | None) -> list[WorkerProcess]:
+        # A pipe alone doesn't tell that its worker died: what a trial has started may hold it open.
+        sources = [worker.pipe for worker in self._workers], [worker.process.sentinel for worker in self._workers]
+        ready = set(connection.wait([*sources[0], *sources[1], self._wakes], timeout))
+        if self._wakes in ready:
+            self._wakes.recv_bytes()
+        return [worker for worker in self._workers if worker.pipe in ready or worker.process.sentinel in ready]
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            if not self._wakes.poll():
+                self._waker.send_bytes(b"")
+
+    def end(self, *workers: WorkerProcess, number: int = signal.SIGTERM) -> None:
         """Sends a signal, waits, and kills those that are left with all that they have started."""
-        for process in processes:
-            _send(process, number)
+        for worker in workers:
+            _send(worker.process, number)
         deadline = time.monotonic() + TERM_SECONDS
-        for process in processes:
+        for process in (worker.process for worker in workers):
             process.join(max(0.0, deadline - time.monotonic()))
             _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             process.join()
-            self._tell("-", process)
+            self._guard("-", process)
+
+    def forget(self, worker: WorkerProcess) -> None:
+        """One that has ended."""
+        worker.pipe.close()
+        self._workers = [other for other in self._workers if other is not worker]
 
     def close(self) -> None:
-        """The guardian is not needed any more."""
+        self.end(*self._workers)
+        for worker in self._workers:
+            self.forget(worker)
+        for wakes in (self._wakes, self._waker):
+            wakes.close()
         if self._guardian is not None:
             assert self._guardian.stdin is not None
             with contextlib.suppress(OSError):
                 self._guardian.stdin.close()
             self._guardian.wait()
             self._guardian = None
+        atexit.unregister(self.close)
 
-    def _tell(self, what: str, process: BaseProcess) -> None:
+    def _guard(self, what: str, process: BaseProcess) -> None:
+        """Tells the guardian of a process that has started (+) or ended (-)."""
         pid = process.pid
         if not hasattr(os, "killpg") or pid is None:
             return
@@ -79,8 +167,8 @@ class Processes:
         if self._guardian is None or self._guardian.poll() is not None:
             command = [sys.executable, "-I", "-S", guardian.__file__]
             self._guardian = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True)
-            lines = [*(f"+{told}" for told in self._told), *lines]
-        (self._told.add if what == "+" else self._told.discard)(pid)
+            lines = [*(f"+{guarded}" for guarded in self._guarded), *lines]
+        (self._guarded.add if what == "+" else self._guarded.discard)(pid)
         assert self._guardian.stdin is not None
         with contextlib.suppress(OSError):
             self._guardian.stdin.write("".join(f"{line}\n" for line in lines).encode())

@@ -60,26 +60,10 @@ class StudySetup:
             notices=list(filter(None, notices)),
         )
 
-    def pack(
-        self,
-        threads: int,
-        checkpoint_seconds: float,
-        size: int | None = 1,
-        job_timeout: float | None = None,
-        max_retries: int = 1,
-    ) -> PackSettings:
+    def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSettings:
         """What those who train need to know."""
-        return PackSettings(
-            self.objective,
-            self.metric,
-            self.folder,
-            threads,
-            checkpoint_seconds,
-            size,
-            job_timeout,
-            max_retries,
-            trusted=trust.trusted(),
-        )
+        fixed = self.objective, self.metric, self.folder, trust.trusted()
+        return PackSettings(*fixed, threads, checkpoint_seconds, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +74,21 @@ class PackSettings:
         objective: the `_target_` node.
         metric: name of the metric that every report must hold.
         folder: the study's `trials` folder.
+        trusted: whose code a config may name.
         threads: threads that the training may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
         size: jobs at once; None to measure what is best.
-        job_timeout: seconds that a pack may take to its next report; None for no limit.
-        max_retries: how often a job goes on after a worker process died under it.
         sharing: packs that share the memory of one device.
-        trusted: whose code a config may name.
     """
 
     objective: Mapping[str, Any]
     metric: str
     folder: Path
+    trusted: tuple[str, ...]
     threads: int
     checkpoint_seconds: float
-    size: int | None = 1
-    job_timeout: float | None = None
-    max_retries: int = 1
+    size: int | None
     sharing: int = 1
-    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

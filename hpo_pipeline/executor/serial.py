@@ -26,9 +26,9 @@ class OwnProcess(Executor):
 
     works_in_wait = True
 
-    def __init__(self, setup: StudySetup, pack: PackSettings) -> None:
+    def __init__(self, setup: StudySetup, pack: PackSettings, job_timeout: float | None) -> None:
         self._setup = setup
-        self._timeout = pack.job_timeout or math.inf
+        self._timeout = job_timeout or math.inf
         self._pack = Pack(pack, self._around)
         self._ends = math.inf
 
@@ -93,7 +93,7 @@ class SerialExecutor(OwnProcess):
         problems = check_numbers({"threads": threads}, checkpoint_seconds, job_timeout)
         if problems:
             raise ConfigError(problems)
-        super().__init__(setup, setup.pack(threads, checkpoint_seconds, job_timeout=job_timeout))
+        super().__init__(setup, setup.pack(threads, checkpoint_seconds), job_timeout)
 
 
 def check_numbers(

@@ -8,6 +8,7 @@ from typing import Any
 
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.pool import Pool
+from hpo_pipeline.executor.processes import Processes
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
 
@@ -34,7 +35,8 @@ def packs(
 ) -> Pool:
     """Worker processes, each with a pack of so many jobs."""
     made = setup(function)
-    return Pool(made, made.pack(1, checkpoint_seconds, size, job_timeout, max_retries), n_workers, ())
+    processes = Processes(made.objective, n_workers)
+    return Pool(made, made.pack(1, checkpoint_seconds, size), processes, job_timeout, max_retries)
 
 
 def job(trial_id: int, resource: int, x: float | str = 0.5, milestones: Iterable[int] = ()) -> Job:

@@ -181,7 +181,7 @@ def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_not_tried_a
     (report,) = executor.wait(60)
     executor.cancel(0)
     os.kill(int(report.metrics["pid"]), 9)
-    executor._workers[0].process.join()
+    next(iter(executor._workers)).process.join()
     assert outcomes(until_results(executor)) == {0: (Outcome.STOPPED, "")}
     executor.close()
 

@@ -153,7 +153,7 @@ def test_a_population_in_workers_that_are_killed_comes_to_its_end():
         events = wait(timeout)
         answers += 1
         if answers % 7 == 0:
-            busy = [worker for worker in made._workers if worker.jobs]
+            busy = [worker for worker, work in made._workers.items() if work.jobs]
             for worker in busy[:1]:
                 worker.process.kill()
                 worker.process.join()

@@ -129,7 +129,7 @@ def test_a_job_whose_worker_is_killed_goes_on_from_its_checkpoint():
     executor.submit(job(0, 3, milestones=[1, 2]), 0)
     events = executor.wait(60)
     os.kill(int(events[0].metrics["pid"]), signal.SIGKILL)
-    executor._workers[0].process.join()
+    next(iter(executor._workers)).process.join()
     while not isinstance(events[-1], Notice):
         events += executor.wait(60)
     events += until_results(executor)
@@ -170,7 +170,7 @@ def test_closing_during_a_retry_leaves_nothing():
     executor.submit(job(0, 2), 0)
     (report,) = executor.wait(60)
     os.kill(int(report.metrics["pid"]), signal.SIGKILL)
-    executor._workers[0].process.join()
+    next(iter(executor._workers)).process.join()
     assert isinstance(executor.wait(60)[0], Notice)
     executor.close()
     wait_for_its_end()

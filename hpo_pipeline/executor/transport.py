@@ -1,0 +1,108 @@
+"""What a pool needs of the place where its workers are. Another place (a cluster's actors) is these two classes.
+
+    pool -> worker    ("run", Task) | ("stop", trial id) | ("forget", trial id) | ("go", turn)
+    worker -> pool    Answer, Answer, ..., and Lost when the worker is gone, however that happened
+
+What is sent arrives in order, or the worker is lost. What a worker does with it is `worker.serve`, over a `Channel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hpo_pipeline.executor.runner import PackSettings
+from hpo_pipeline.trial import Event
+
+Message = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker sends after each turn.
+
+    Attributes:
+        waits: whether it waits for the pool's "go" with the number of this turn. One that has room for no more jobs
+            and no report at a milestone goes on without.
+        size: jobs at once, if that is known.
+    """
+
+    events: list[Event]
+    waits: bool
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker is gone, and nothing more comes of it. `how`: "the worker process ended by signal 9"."""
+
+    how: str
+
+
+class Worker(Protocol):
+    """A worker as the pool sees it.
+
+    Attributes:
+        name: for people and records; no other worker of the session has it.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def send(self, message: Message) -> bool:
+        """Whether the worker is there to get it, as far as is known. That it is lost comes by `receive`."""
+        ...
+
+    def receive(self) -> Answer | Lost | None:
+        """The next that has arrived; None if nothing has. It doesn't wait, and has cleared away what is Lost."""
+        ...
+
+    def kill(self, *, show_where: bool = False) -> None:
+        """Ends it and all that its trials have started. Nothing more comes of it.
+
+        Args:
+            show_where: if it can, it shows in the trial's log where it was.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """Starts workers, and waits for them.
+
+    Attributes:
+        capacity: workers at once. It may change at any time; if it shrinks, those that are too many are Lost or stay.
+    """
+
+    @property
+    def capacity(self) -> int: ...
+
+    def start(self, pack: PackSettings) -> Worker:
+        """A new worker, on whichever device or node has the fewest."""
+        ...
+
+    def wait(self, timeout: float | None) -> Sequence[Worker]:
+        """Blocks until a worker may have something to receive (at most `timeout` seconds), and says which have."""
+        ...
+
+    def wake(self) -> None:
+        """Makes the `wait` that is under way answer at once, or else the next one. From any thread."""
+        ...
+
+    def close(self) -> None:
+        """Ends all workers; safe to call twice."""
+        ...
+
+
+class Channel(Protocol):
+    """The worker's end of the way to its pool. Each raises EOFError or OSError when the pool is gone."""
+
+    def poll(self) -> bool:
+        """Whether there is a message."""
+        ...
+
+    def recv(self) -> Any:
+        """The next message; waits for it."""
+        ...
+
+    def send(self, obj: Answer, /) -> None: ...
