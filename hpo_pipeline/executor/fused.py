@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.processes import Processes
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import OwnProcess, check_numbers
-from hpo_pipeline.trial import Event, Job
 
 
-class FusedExecutor(Executor):
+class FusedExecutor(Pool):
     """Packs of jobs; those of a pack are advanced together.
 
     Args:
@@ -58,31 +56,7 @@ class FusedExecutor(Executor):
         assert not isinstance(size, str)  # refused above
         pack = setup.pack(threads, checkpoint_seconds, size)
         processes = Processes(setup.objective, n_workers, devices)
-        self._packs: Executor = (
-            OwnProcess(setup, pack, job_timeout)
-            if processes.capacity == 1
-            else Pool(setup, pack, processes, job_timeout, max_retries)
-        )
-        self.works_in_wait = self._packs.works_in_wait
-
-    @property
-    def capacity(self) -> int:
-        return self._packs.capacity
-
-    def submit(self, job: Job, recorded: int) -> None:
-        self._packs.submit(job, recorded)
-
-    def wait(self, timeout: float | None = None) -> list[Event]:
-        return self._packs.wait(timeout)
-
-    def wake(self) -> None:
-        self._packs.wake()
-
-    def cancel(self, trial_id: int) -> None:
-        self._packs.cancel(trial_id)
-
-    def discard(self, trial_id: int) -> None:
-        self._packs.discard(trial_id)
-
-    def close(self) -> None:
-        self._packs.close()
+        if processes.capacity == 1:
+            super().__init__(setup, pack, OwnProcess(job_timeout))
+        else:
+            super().__init__(setup, pack, processes, job_timeout, max_retries)

@@ -62,6 +62,7 @@ class Pool(Executor):
         self._setup = setup
         self._pack = pack
         self._transport = transport
+        self.works_in_wait = transport.works_in_wait
         self._timeout = job_timeout or math.inf
         self._max_retries = max_retries
         self._workers: dict[Worker, _Work] = {}

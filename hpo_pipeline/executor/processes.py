@@ -84,6 +84,8 @@ class Processes:
         devices: ids of the GPUs to spread the workers over; none for a study on the CPU.
     """
 
+    works_in_wait = False
+
     def __init__(self, objective: Mapping[str, Any], n_workers: int | None, devices: Sequence[str] = ()) -> None:
         import joblib
 

@@ -72,7 +72,10 @@ class Transport(Protocol):
 
     Attributes:
         capacity: workers at once. It may change at any time; if it shrinks, those that are too many are Lost or stay.
+        works_in_wait: whether `wait` itself does the work.
     """
+
+    works_in_wait: bool
 
     @property
     def capacity(self) -> int: ...

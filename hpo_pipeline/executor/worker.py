@@ -23,7 +23,7 @@ from hpo_pipeline import trust
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import PackSettings, log_path, open_log
-from hpo_pipeline.executor.transport import Answer, Channel
+from hpo_pipeline.executor.transport import Answer, Channel, Message
 from hpo_pipeline.interrupt import ignore_ctrl_c
 from hpo_pipeline.trial import Result
 
@@ -45,10 +45,9 @@ def work(pipe: connection.Connection, settings: PackSettings, name: str, environ
         # Before it dies of this signal, or crashes, the process shows in the trial's log where it was.
         faulthandler.enable(2)
         faulthandler.register(signal.SIGUSR1, 2, chain=True)
-    trust.trust(settings.trusted)
     code = 0
     try:
-        serve(pipe, Pack(settings, functools.partial(_output, settings.folder, name)))
+        serve(pipe, settings, name)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the tuner has closed the pipe
     except BaseException:
@@ -57,8 +56,10 @@ def work(pipe: connection.Connection, settings: PackSettings, name: str, environ
     os._exit(code)  # without waiting for what trials have started
 
 
-def serve(channel: Channel, pack: Pack) -> None:
+def serve(channel: Channel, settings: PackSettings, name: str) -> None:
     """Trains what the pool sends, until the channel raises."""
+    trust.trust(settings.trusted)
+    pack = Pack(settings, functools.partial(_output, settings.folder, name))
     turn, go, waits = 0, -1, True
 
     def may_go_on() -> bool:
@@ -67,19 +68,32 @@ def serve(channel: Channel, pack: Pack) -> None:
 
     while True:
         while channel.poll() or not may_go_on():
-            match channel.recv():
-                case "run", task:
-                    pack.submit(task)
-                case "stop", trial_id:
-                    pack.stop(trial_id)
-                case "forget", trial_id:
-                    pack.forget(trial_id)
-                case "go", go:
-                    pass
-        events = pack.advance()
-        waits = pack.asked or any(isinstance(event, Result) for event in events)
-        turn += 1
-        channel.send(Answer(events, waits, pack.size if pack.measured else None))
+            what, about = channel.recv()
+            if what == "go":
+                go = about
+            else:
+                take(pack, (what, about))
+        answer = advance(pack)
+        turn, waits = turn + 1, answer.waits
+        channel.send(answer)
+
+
+def take(pack: Pack, message: Message) -> None:
+    """Does what the pool says."""
+    match message:
+        case "run", task:
+            pack.submit(task)
+        case "stop", trial_id:
+            pack.stop(trial_id)
+        case "forget", trial_id:
+            pack.forget(trial_id)
+
+
+def advance(pack: Pack) -> Answer:
+    """One turn."""
+    events = pack.advance()
+    waits = pack.asked or any(isinstance(event, Result) for event in events)
+    return Answer(events, waits, pack.size if pack.measured else None)
 
 
 @contextlib.contextmanager
