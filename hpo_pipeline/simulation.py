@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ from hpo_pipeline.view import StudyView
 Curve = Callable[[int, Config, int], float | None]
 """(trial id, configuration, resource) -> value of the metric; None makes the trial fail there."""
 
+Seconds = Callable[[int, int], float]
+"""(trial id, resource) -> how long that unit takes."""
+
 MakeSearcher = Callable[[SearchSpace, int], Searcher]
 """(space, seed) -> a new searcher."""
 
@@ -40,53 +43,37 @@ class ContractError(AssertionError):
     """A component broke its promise."""
 
 
-@dataclass(slots=True)
-class _CurveState:
-    trial_id: int
-    config: Config
-    resource: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class _Curves:
-    """A curve as an objective. `seconds`: (trial id, resource) -> how long that unit takes."""
+    """A curve, and how long its units take, as an objective."""
 
-    curve: Curve
-    seconds: Callable[[int, int], float]
+    def __init__(self, curve: Curve, seconds: Seconds) -> None:
+        self._curve = curve
+        self._seconds = seconds
 
-    def start(self, config: Mapping[str, Any], _seed: int) -> _CurveState:
-        return _CurveState(config["trial"], config["sample"])
+    def start(self, config: dict[str, Any], _seed: int) -> dict[str, Any]:
+        return {**config, "resource": 0}
 
-    def cost(self, state: _CurveState) -> float:
-        return self.seconds(state.trial_id, state.resource + 1)
-
-    def advance(self, state: _CurveState) -> dict[str, float]:
-        state.resource += 1
-        value = self.curve(state.trial_id, state.config, state.resource)
+    def advance(self, state: dict[str, Any]) -> dict[str, float]:
+        state["resource"] += 1
+        value = self._curve(state["trial"], state["sample"], state["resource"])
         if value is None:
             raise RuntimeError("simulated failure")
-        return {METRIC: value}
+        return {METRIC: value, "seconds": self._seconds(state["trial"], state["resource"])}
 
 
 class CurveExecutor(SimulatedExecutor):
     """A simulated executor over a curve.
 
-    Args:
-        n_workers: jobs at once.
-        curve: what trials report.
-        seconds: (trial id, resource) -> how long that unit takes.
-        dies_after: Ctrl-C after so many answers of `wait`; None for never.
-        now: the simulated time at the beginning.
-
     Attributes:
         jobs: every job that was submitted, in order.
+        answers_left: after so many answers of `wait` comes Ctrl-C; None for never.
     """
 
     def __init__(
         self,
         n_workers: int,
         curve: Curve,
-        seconds: Callable[[int, int], float] = lambda _trial_id, _resource: 1.0,
+        seconds: Seconds = lambda _trial_id, _resource: 1.0,
         dies_after: int | None = None,
         now: float = 0.0,
     ) -> None:
@@ -96,16 +83,17 @@ class CurveExecutor(SimulatedExecutor):
         setup = StudySetup({}, METRIC, Path(), merge, trial_seed=lambda trial_id: trial_id)
         super().__init__(setup, n_workers, _Curves(curve, seconds), now)
         self.jobs: list[Job] = []
-        self._answers_left = math.inf if dies_after is None else dies_after
+        self.answers_left = dies_after
 
     def submit(self, job: Job, recorded: int) -> None:
         self.jobs.append(job)
         super().submit(job, recorded)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        if self._answers_left == 0:
+        if self.answers_left == 0:
             raise KeyboardInterrupt
-        self._answers_left -= 1
+        if self.answers_left is not None:
+            self.answers_left -= 1
         return super().wait(timeout)
 
 
@@ -145,7 +133,7 @@ def simulate(
     points: Sequence[Config] = (),
     mode: str = "min",
     seed: int = 0,
-    seconds: Callable[[int, int], float] = lambda _trial_id, _resource: 1.0,
+    seconds: Seconds = lambda _trial_id, _resource: 1.0,
     interrupt_after: Sequence[int] = (),
     n_trials: Sequence[int] = (),
     max_failures: int = 10**9,
@@ -184,7 +172,7 @@ def simulate(
         return Outcomes(view, [record for record, _ in read(path)], executor.jobs, end)
 
 
-def random_world(seed: int, failures: float = 0.1, nans: float = 0.1) -> tuple[Curve, Callable[[int, int], float]]:
+def random_world(seed: int, failures: float = 0.1, nans: float = 0.1) -> tuple[Curve, Seconds]:
     """A curve with ties, NaNs, infinities and failures, and durations that shuffle the order of results."""
 
     def curve(trial_id: int, _config: Config, resource: int) -> float | None:

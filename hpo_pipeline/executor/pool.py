@@ -15,7 +15,7 @@ from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.fusion import FIRST
 from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup, Task, log
-from hpo_pipeline.executor.transport import Answer, Lost, Transport, Worker
+from hpo_pipeline.executor.transport import Answer, Lost, Transport
 from hpo_pipeline.trial import Event, Job, Notice, Outcome, Report, Result
 
 
@@ -65,7 +65,7 @@ class Pool(Executor):
         self.works_in_wait = transport.works_in_wait
         self._timeout = job_timeout or math.inf
         self._max_retries = max_retries
-        self._workers: dict[Worker, _Work] = {}
+        self._workers: dict[str, _Work] = {}
         self._unassigned: list[Task] = []  # jobs that have lost a worker, and have no other yet
         self._cancelled: list[int] = []  # trials of such jobs
 
@@ -90,14 +90,14 @@ class Pool(Executor):
         worker = self._hand_over(self._setup.task(job, recorded), self._with_room(trial_id))
         self._forget(trial_id, but=worker)
 
-    def _with_room(self, trial_id: int) -> Worker | None:
+    def _with_room(self, trial_id: int) -> str | None:
         """The best worker with room for the trial; None where a new one is better.
 
         That is the one with the fewest jobs, so that packs are of one size. A trial's state in memory counts as much
         as one job fewer: to load it takes less time than an epoch among several more.
         """
 
-        def load(worker: Worker) -> tuple[int, bool]:
+        def load(worker: str) -> tuple[int, bool]:
             work = self._workers[worker]
             paused = trial_id in work.paused
             return len(work.jobs) - paused, not paused
@@ -108,23 +108,23 @@ class Pool(Executor):
             return None
         return best
 
-    def _hand_over(self, task: Task, worker: Worker | None) -> Worker:
+    def _hand_over(self, task: Task, worker: str | None) -> str:
         """Sends the task to the worker; to a new one if there is none, or if it died with nothing to do."""
         message = ("run", task)
-        if worker and not worker.send(message) and not self._workers[worker].jobs:
+        if worker and not self._transport.send(worker, message) and not self._workers[worker].jobs:
             self._remove(worker)
             worker = None
         if worker is None:
             worker = self._transport.start(self._pack)
             self._workers[worker] = _Work()
-            worker.send(message)
+            self._transport.send(worker, message)
         self._workers[worker].jobs[task.trial_id] = task  # even if it is lost: `wait` will find out
         return worker
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         for worker, work in self._workers.items():
             if work.jobs and work.waits:
-                work.waits = not worker.send(("go", work.turn))
+                work.waits = not self._transport.send(worker, ("go", work.turn))
                 work.since = time.monotonic()
         events: list[Event] = [Result(trial_id, Outcome.STOPPED, time.time()) for trial_id in self._cancelled]
         self._cancelled.clear()
@@ -146,15 +146,15 @@ class Pool(Executor):
         """Until its answer is overdue."""
         return work.since + self._timeout - time.monotonic() if work.jobs else math.inf
 
-    def _receive(self, worker: Worker, *, overdue: bool = False) -> list[Event]:
-        match worker.receive():
+    def _receive(self, worker: str, *, overdue: bool = False) -> list[Event]:
+        match self._transport.receive(worker):
             case Answer() as answer:
                 return self._take_up(self._workers[worker], answer)
             case Lost(how):
                 return self._lose(worker, how, self._max_retries)
         if not overdue:
             return []
-        worker.kill(show_where=True)
+        self._transport.kill(worker, show_where=True)
         return self._lose(worker, str(JobTimeout(self._timeout)), 0)
 
     def _take_up(self, work: _Work, answer: Answer) -> list[Event]:
@@ -186,7 +186,7 @@ class Pool(Executor):
             work.paused.append(event.trial_id)
         return [event if task else Result(event.trial_id, Outcome.STOPPED, event.time)]
 
-    def _lose(self, worker: Worker, error: str, max_retries: int) -> list[Event]:
+    def _lose(self, worker: str, error: str, max_retries: int) -> list[Event]:
         """A worker is gone, and its jobs with it; another one will start."""
         jobs = self._remove(worker).jobs
         now = time.time()
@@ -206,8 +206,8 @@ class Pool(Executor):
                 events.append(Notice(f"trial {task.trial_id}: {error}; it goes on from its checkpoint ({retry})"))
         return events
 
-    def _remove(self, worker: Worker) -> _Work:
-        worker.kill()
+    def _remove(self, worker: str) -> _Work:
+        self._transport.kill(worker)
         return self._workers.pop(worker)
 
     def _reassign(self) -> None:
@@ -227,19 +227,19 @@ class Pool(Executor):
         for worker, work in self._workers.items():
             if work.jobs.get(trial_id):
                 work.jobs[trial_id] = None
-                worker.send(("stop", trial_id))
+                self._transport.send(worker, ("stop", trial_id))
 
     def discard(self, trial_id: int) -> None:
         self._forget(trial_id)
         Checkpoints(self._setup.folder).discard(trial_id)
 
-    def _forget(self, trial_id: int, but: Worker | None = None) -> None:
+    def _forget(self, trial_id: int, but: str | None = None) -> None:
         """Has the trial's state dropped from the memory of all workers but one."""
         for worker, work in self._workers.items():
             if trial_id in work.paused:
                 work.paused.remove(trial_id)
                 if worker is not but:
-                    worker.send(("forget", trial_id))
+                    self._transport.send(worker, ("forget", trial_id))
 
     def close(self) -> None:
         self._transport.close()

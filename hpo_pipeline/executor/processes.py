@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import connection, context, forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -33,45 +33,13 @@ ENDING_SECONDS = 1.0
 """From the end of a worker's pipe to its own, at most."""
 
 
-class WorkerProcess:
-    """A worker process, and the tuner's end of its pipe. A `Worker`."""
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A worker process, the tuner's end of its pipe, and the index of its device."""
 
-    def __init__(
-        self, owner: Processes, process: BaseProcess, pipe: connection.Connection, name: str, device: int
-    ) -> None:
-        self.process = process
-        self.pipe = pipe
-        self.name = name
-        self.device = device
-        self._owner = owner
-
-    def send(self, message: Message) -> bool:
-        with contextlib.suppress(OSError):
-            if self.process.is_alive():
-                self.pipe.send(message)
-                return True
-        return False
-
-    def receive(self) -> Answer | Lost | None:
-        if not (alive := self.process.is_alive()):
-            self._owner.end(self)  # what trials have started, too: it may hold the pipe open
-        with contextlib.suppress(EOFError, OSError):
-            if self.pipe.poll():
-                answer: Answer = self.pipe.recv()
-                return answer
-            if alive:
-                return None
-        self.process.join(ENDING_SECONDS)
-        self.kill()
-        code = self.process.exitcode
-        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        return Lost(f"the worker process ended {how}")
-
-    def kill(self, *, show_where: bool = False) -> None:
-        if not self.pipe.closed:
-            # It shows in the trial's log where it was, when it gets this signal.
-            self._owner.end(self, number=getattr(signal, "SIGUSR1", signal.SIGTERM) if show_where else signal.SIGTERM)
-            self._owner.forget(self)
+    process: BaseProcess
+    pipe: connection.Connection
+    device: int
 
 
 class Processes:
@@ -94,17 +62,16 @@ class Processes:
         self._context = start_method(objective)
         self._guardian: subprocess.Popen[bytes] | None = None
         self._guarded: set[int] = set()
-        self._workers: list[WorkerProcess] = []
-        self._names = itertools.count()
+        self._workers: dict[str, _Worker] = {}
+        self._numbers = itertools.count()
         self._wakes, self._waker = connection.Pipe(duplex=False)
 
-    def start(self, pack: PackSettings) -> WorkerProcess:
-        """A new worker, on the device that has the fewest. It has nothing to do before the guardian knows of it."""
-        counts = [sum(worker.device == i for worker in self._workers) for i in range(len(self._devices))]
+    def start(self, pack: PackSettings) -> str:
+        counts = [sum(worker.device == i for worker in self._workers.values()) for i in range(len(self._devices))]
         device = counts.index(min(counts)) if counts else 0
         environment = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
         pack = replace(pack, sharing=-(-self.capacity // max(1, len(self._devices))))
-        name = str(next(self._names))
+        name = str(next(self._numbers))
         if not self._workers:
             atexit.register(self.close)  # before Python waits for processes that aren't daemonic
         here, there = self._context.Pipe()
@@ -113,45 +80,70 @@ class Processes:
         with _without_working_folder():
             process.start()
         there.close()
-        self._guard("+", process)
-        self._workers.append(WorkerProcess(self, process, here, name, device))
-        return self._workers[-1]
+        self._guard("+", process)  # before it has anything to do
+        self._workers[name] = _Worker(process, here, device)
+        return name
 
-    def wait(self, timeout: float | None) -> list[WorkerProcess]:
+    def send(self, worker: str, message: Message) -> bool:
+        with contextlib.suppress(KeyError, OSError):
+            if self._workers[worker].process.is_alive():
+                self._workers[worker].pipe.send(message)
+                return True
+        return False
+
+    def wait(self, timeout: float | None) -> list[str]:
         # A pipe alone doesn't tell that its worker died: what a trial has started may hold it open.
-        sources = [worker.pipe for worker in self._workers], [worker.process.sentinel for worker in self._workers]
-        ready = set(connection.wait([*sources[0], *sources[1], self._wakes], timeout))
+        sources: dict[Any, str] = {worker.pipe: name for name, worker in self._workers.items()}
+        sources |= {worker.process.sentinel: name for name, worker in self._workers.items()}
+        ready = connection.wait([*sources, self._wakes], timeout)
         if self._wakes in ready:
             self._wakes.recv_bytes()
-        return [worker for worker in self._workers if worker.pipe in ready or worker.process.sentinel in ready]
+        return list(dict.fromkeys(sources[source] for source in ready if source in sources))
+
+    def receive(self, worker: str) -> Answer | Lost | None:
+        process, pipe = self._workers[worker].process, self._workers[worker].pipe
+        if not (alive := process.is_alive()):
+            self._end(process)  # what trials have started, too: it may hold the pipe open
+        with contextlib.suppress(EOFError, OSError):
+            if pipe.poll():
+                answer: Answer = pipe.recv()
+                return answer
+            if alive:
+                return None
+        process.join(ENDING_SECONDS)
+        self.kill(worker)
+        how = f"with exit code {process.exitcode}"
+        if process.exitcode is not None and process.exitcode < 0:
+            how = f"by signal {-process.exitcode}"
+        return Lost(f"the worker process ended {how}")
+
+    def kill(self, worker: str, *, show_where: bool = False) -> None:
+        if ended := self._workers.pop(worker, None):
+            shows_where = getattr(signal, "SIGUSR1", signal.SIGTERM)
+            self._end(ended.process, number=shows_where if show_where else signal.SIGTERM)
+            ended.pipe.close()
 
     def wake(self) -> None:
         with contextlib.suppress(OSError):  # it is closed
             if not self._wakes.poll():
                 self._waker.send_bytes(b"")
 
-    def end(self, *workers: WorkerProcess, number: int = signal.SIGTERM) -> None:
+    def _end(self, *processes: BaseProcess, number: int = signal.SIGTERM) -> None:
         """Sends a signal, waits, and kills those that are left with all that they have started."""
-        for worker in workers:
-            _send(worker.process, number)
+        for process in processes:
+            _send(process, number)
         deadline = time.monotonic() + TERM_SECONDS
-        for process in (worker.process for worker in workers):
+        for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
             _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             process.join()
             self._guard("-", process)
 
-    def forget(self, worker: WorkerProcess) -> None:
-        """One that has ended."""
-        worker.pipe.close()
-        self._workers = [other for other in self._workers if other is not worker]
-
     def close(self) -> None:
-        self.end(*self._workers)
-        for worker in self._workers:
-            self.forget(worker)
-        for wakes in (self._wakes, self._waker):
-            wakes.close()
+        self._end(*(worker.process for worker in self._workers.values()))
+        for pipe in (*(worker.pipe for worker in self._workers.values()), self._wakes, self._waker):
+            pipe.close()
+        self._workers.clear()
         if self._guardian is not None:
             assert self._guardian.stdin is not None
             with contextlib.suppress(OSError):

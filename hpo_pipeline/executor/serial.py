@@ -18,7 +18,7 @@ from hpo_pipeline.interrupt import TimeUp, requested, time_limit
 
 
 class OwnProcess:
-    """The tuner's process as the one worker, which trains while it is waited for. A `Transport`, and its `Worker`.
+    """The tuner's process as the one worker, which trains while it is waited for. A `Transport`.
 
     A time limit ends Python code only, and in the main thread only (see `interrupt.time_limit`); what a trial starts
     or changes in this process beyond its streams and its working folder is left as it is.
@@ -29,7 +29,6 @@ class OwnProcess:
 
     capacity = 1
     works_in_wait = True
-    name = "tuner"
 
     def __init__(self, job_timeout: float | None) -> None:
         self._timeout = job_timeout or math.inf
@@ -37,23 +36,23 @@ class OwnProcess:
         self._answer: Answer | None = None
         self._ends = math.inf
 
-    def start(self, pack: PackSettings) -> OwnProcess:
+    def start(self, pack: PackSettings) -> str:
         self._pack = Pack(pack, self._around)
-        return self
+        return "tuner"
 
-    def send(self, message: Message) -> bool:
+    def send(self, worker: str, message: Message) -> bool:
         assert self._pack is not None  # it was started
         take(self._pack, message)
         return True
 
-    def wait(self, timeout: float | None) -> list[OwnProcess]:
+    def wait(self, timeout: float | None) -> list[str]:
         assert self._pack is not None  # it was started
         self._ends = math.inf if timeout is None else time.monotonic() + timeout
         try:
             self._answer = advance(self._pack)
         except TimeUp:
             return []
-        return [self]
+        return ["tuner"]
 
     @contextlib.contextmanager
     def _around(self, _trial_ids: Sequence[int], *, breakable: bool = True) -> Iterator[None]:
@@ -64,14 +63,14 @@ class OwnProcess:
         if requested():  # and the trial has swallowed the exception
             raise KeyboardInterrupt
 
-    def receive(self) -> Answer | None:
+    def receive(self, worker: str) -> Answer | None:
         answer, self._answer = self._answer, None
         return answer
 
     def wake(self) -> None:
         """Nothing can be interrupted."""
 
-    def kill(self, *, show_where: bool = False) -> None:
+    def kill(self, worker: str, *, show_where: bool = False) -> None:
         """Nothing is to be ended: between two calls of `wait` nothing is at work."""
 
     def close(self) -> None:

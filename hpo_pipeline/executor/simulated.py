@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from hpo_pipeline.build import build
 from hpo_pipeline.executor import Executor
@@ -15,20 +15,11 @@ from hpo_pipeline.trial import Event, Job, Outcome, Report, Result
 
 
 class Curves(Protocol):
-    """What trials report: recorded or made-up curves, and any Objective that is fast enough."""
+    """What trials report: recorded or made-up curves, or any Objective that is fast enough."""
 
     def start(self, config: dict[str, Any], seed: int, /) -> Any: ...
 
     def advance(self, state: Any, /) -> object: ...
-
-
-@runtime_checkable
-class KnowsCost(Protocol):
-    """An objective that can tell beforehand how long a unit takes. Of others, the metric `seconds` says it."""
-
-    def cost(self, state: Any) -> float:
-        """Seconds that the trial's next unit of resource takes."""
-        ...
 
 
 @dataclass(slots=True)
@@ -43,8 +34,8 @@ class _Running:
 class SimulatedExecutor(Executor):
     """Any number of simulated workers; `wait` moves the clock on to the next event.
 
-    Where neither the objective nor its metrics say what a unit of resource takes, it takes a second. Events at the same
-    time come in the order in which their units began. There are no checkpoints: a trial whose state was lost with its
+    A unit of resource takes as many seconds as it reports as its metric `seconds`, or else one. Events at the same time
+    come in the order in which their units began. There are no checkpoints: a trial whose state was lost with its
     session, or that goes on with another one's weights, is brought to where it was from its beginning.
 
     Args:
@@ -88,18 +79,15 @@ class SimulatedExecutor(Executor):
     def _advance(self, running: _Running, number: int) -> None:
         """Adds what the trial's next unit comes to, at the time when that is over."""
         event: Report | Result
-        trial_id, seconds = running.job.trial.id, 0.0
+        seconds = 1.0
         try:
-            live = running.live = running.live or self._begun(running)
-            seconds = self._curves.cost(live.state) if isinstance(self._curves, KnowsCost) else math.nan
-            metrics = self._curves.advance(live.state)
-            event = report(live, metrics, 1.0 if math.isnan(seconds) else seconds, self._setup.metric)
-            seconds = event.metrics["seconds"] if math.isnan(seconds) else seconds
-            if not 0 <= seconds < math.inf:
-                raise ValueError(f"a unit of resource can't take {seconds:g} seconds")
+            running.live = running.live or self._begun(running)
+            event = report(running.live, self._curves.advance(running.live.state), seconds, self._setup.metric)
+            if not 0 <= event.metrics["seconds"] < math.inf:
+                raise ValueError(f"a unit of resource can't take {event.metrics['seconds']:g} seconds")
+            seconds = event.metrics["seconds"]
         except Exception as error:
-            seconds = seconds if 0 <= seconds < math.inf else 0.0
-            event = failure(trial_id, error)
+            event = failure(running.job.trial.id, error)
         at = self._now + seconds
         heapq.heappush(self._events, (at, number, running, replace(event, time=at)))
 

@@ -1,4 +1,4 @@
-"""What a pool needs of the place where its workers are. Another place (a cluster's actors) is these two classes.
+"""What a pool needs of the place where its workers are. Another place (a cluster's actors) is another Transport.
 
     pool -> worker    ("run", Task) | ("stop", trial id) | ("forget", trial id) | ("go", turn)
     worker -> pool    Answer, Answer, ..., and Lost when the worker is gone, however that happened
@@ -40,35 +40,8 @@ class Lost:
     how: str
 
 
-class Worker(Protocol):
-    """A worker as the pool sees it.
-
-    Attributes:
-        name: for people and records; no other worker of the session has it.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    def send(self, message: Message) -> bool:
-        """Whether the worker is there to get it, as far as is known. That it is lost comes by `receive`."""
-        ...
-
-    def receive(self) -> Answer | Lost | None:
-        """The next that has arrived; None if nothing has. It doesn't wait, and has cleared away what is Lost."""
-        ...
-
-    def kill(self, *, show_where: bool = False) -> None:
-        """Ends it and all that its trials have started. Nothing more comes of it.
-
-        Args:
-            show_where: if it can, it shows in the trial's log where it was.
-        """
-        ...
-
-
 class Transport(Protocol):
-    """Starts workers, and waits for them.
+    """Starts workers, and carries messages. A worker is known by its name, which no other one of the session has.
 
     Attributes:
         capacity: workers at once. It may change at any time; if it shrinks, those that are too many are Lost or stay.
@@ -80,12 +53,28 @@ class Transport(Protocol):
     @property
     def capacity(self) -> int: ...
 
-    def start(self, pack: PackSettings) -> Worker:
+    def start(self, pack: PackSettings) -> str:
         """A new worker, on whichever device or node has the fewest."""
         ...
 
-    def wait(self, timeout: float | None) -> Sequence[Worker]:
+    def send(self, worker: str, message: Message) -> bool:
+        """Whether the worker is there to get it, as far as is known. That it is lost comes by `receive`."""
+        ...
+
+    def wait(self, timeout: float | None) -> Sequence[str]:
         """Blocks until a worker may have something to receive (at most `timeout` seconds), and says which have."""
+        ...
+
+    def receive(self, worker: str) -> Answer | Lost | None:
+        """The next that has arrived; None if nothing has. It doesn't wait."""
+        ...
+
+    def kill(self, worker: str, *, show_where: bool = False) -> None:
+        """Ends it and all that its trials have started, if it isn't Lost. Nothing more comes of it.
+
+        Args:
+            show_where: if it can, it shows in the trial's log where it was.
+        """
         ...
 
     def wake(self) -> None:
@@ -98,14 +87,10 @@ class Transport(Protocol):
 
 
 class Channel(Protocol):
-    """The worker's end of the way to its pool. Each raises EOFError or OSError when the pool is gone."""
+    """The worker's end of the way to its pool. Each method raises EOFError or OSError when the pool is gone."""
 
-    def poll(self) -> bool:
-        """Whether there is a message."""
-        ...
+    def poll(self) -> bool: ...
 
-    def recv(self) -> Any:
-        """The next message; waits for it."""
-        ...
+    def recv(self) -> Any: ...
 
     def send(self, obj: Answer, /) -> None: ...

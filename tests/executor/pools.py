@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,13 @@ def packs(
     made = setup(function)
     processes = Processes(made.objective, n_workers)
     return Pool(made, made.pack(1, checkpoint_seconds, size), processes, job_timeout, max_retries)
+
+
+def processes_of(executor: Executor) -> list[BaseProcess]:
+    """The processes of its workers, in the order in which they were started."""
+    assert isinstance(executor, Pool)
+    assert isinstance(executor._transport, Processes)
+    return [worker.process for worker in executor._transport._workers.values()]
 
 
 def job(trial_id: int, resource: int, x: float | str = 0.5, milestones: Iterable[int] = ()) -> Job:

@@ -137,7 +137,8 @@ def test_what_works_beside_the_tuner_can_be_woken(opened):
 def test_a_job_that_has_ended_when_it_is_cancelled_is_cancelled(pool):
     pool.submit(job(0, 1), 0)
     pool.wait(0)  # which lets the worker begin
-    assert next(iter(pool._workers)).pipe.poll(60)
+    (worker,) = pool._transport._workers.values()
+    assert worker.pipe.poll(60)
     pool.cancel(0)
     assert [(type(event), event.outcome) for event in until_results(pool)] == [(Result, Outcome.STOPPED)]
     pool.submit(job(0, 2), 1)

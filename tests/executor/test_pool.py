@@ -17,21 +17,10 @@ from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 class Scripted:
     """A worker that notes what it is sent, and answers what it is told to."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self.sent: list[Message] = []
         self.answers: deque[Answer | Lost] = deque()
         self.killed = False
-
-    def send(self, message: Message) -> bool:
-        self.sent.append(message)
-        return not self.killed
-
-    def receive(self) -> Answer | Lost | None:
-        return self.answers.popleft() if self.answers else None
-
-    def kill(self, *, show_where: bool = False) -> None:
-        self.killed = True
 
     def says(self, *events: Event, waits: bool = True) -> None:
         self.answers.append(Answer(list(events), waits, None))
@@ -43,7 +32,7 @@ class Scripted:
 
 
 class Place:
-    """A transport of such workers; `capacity` is for the test to change."""
+    """A transport to such workers, whose names are their numbers; `capacity` is for the test to change."""
 
     works_in_wait = False
 
@@ -51,12 +40,23 @@ class Place:
         self.capacity = capacity
         self.workers: list[Scripted] = []
 
-    def start(self, pack: PackSettings) -> Scripted:
-        self.workers.append(Scripted(str(len(self.workers))))
-        return self.workers[-1]
+    def start(self, pack: PackSettings) -> str:
+        self.workers.append(Scripted())
+        return str(len(self.workers) - 1)
 
-    def wait(self, timeout: float | None) -> Sequence[Scripted]:
-        return [worker for worker in self.workers if worker.answers]
+    def send(self, worker: str, message: Message) -> bool:
+        self.workers[int(worker)].sent.append(message)
+        return not self.workers[int(worker)].killed
+
+    def wait(self, timeout: float | None) -> Sequence[str]:
+        return [str(i) for i, worker in enumerate(self.workers) if worker.answers]
+
+    def receive(self, worker: str) -> Answer | Lost | None:
+        answers = self.workers[int(worker)].answers
+        return answers.popleft() if answers else None
+
+    def kill(self, worker: str, *, show_where: bool = False) -> None:
+        self.workers[int(worker)].killed = True
 
     def wake(self) -> None:
         pass

@@ -153,10 +153,11 @@ def test_a_population_in_workers_that_are_killed_comes_to_its_end():
         events = wait(timeout)
         answers += 1
         if answers % 7 == 0:
-            busy = [worker for worker, work in made._workers.items() if work.jobs]
-            for worker in busy[:1]:
-                worker.process.kill()
-                worker.process.join()
+            busy = [name for name, work in made._workers.items() if work.jobs]
+            for name in busy[:1]:
+                process = made._transport._workers[name].process
+                process.kill()
+                process.join()
         return events
 
     made.wait = wait_and_kill

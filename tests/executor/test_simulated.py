@@ -13,29 +13,17 @@ from hpo_pipeline.executor.simulated import SimulatedExecutor
 from hpo_pipeline.trial import Outcome, Report, Result
 
 
-class Told:
-    """A curve 1/r of which each unit takes the trial's `x` seconds, as told beforehand; trial 9 fails."""
+class Timed:
+    """A curve 1/r of which each unit takes the trial's `x` seconds; trial 9 fails."""
 
     def start(self, config: Mapping[str, Any], seed: int) -> list[float]:
         return [config["x"], 0.0, config["trial"]]
-
-    def cost(self, state: list[float]) -> float:
-        return state[0]
 
     def advance(self, state: list[float]) -> dict[str, float]:
         state[1] += 1
         if state[2] == 9:
             raise RuntimeError("no")
-        return {"loss": 1 / state[1]}
-
-
-class Reported(Told):
-    """Each unit reports that it took twice the trial's `x`."""
-
-    cost = None
-
-    def advance(self, state: list[float]) -> dict[str, float]:
-        return {**super().advance(state), "seconds": 2 * state[0]}
+        return {"loss": 1 / state[1], "seconds": state[0]}
 
 
 def times(executor: SimulatedExecutor, n: int) -> list[tuple[float, int, int | Outcome]]:
@@ -50,14 +38,14 @@ def times(executor: SimulatedExecutor, n: int) -> list[tuple[float, int, int | O
     return seen
 
 
-def test_each_unit_takes_what_the_objective_tells_beforehand_and_a_failing_one_too():
-    executor = SimulatedExecutor(setup(), 3, Told())
+def test_each_unit_takes_what_it_reports_and_a_failing_one_a_second():
+    executor = SimulatedExecutor(setup(), 3, Timed())
     for trial, x in ((0, 2.0), (1, 3.0), (9, 4.0)):
         executor.submit(job(trial, 2, x=x), 0)
     assert times(executor, 3) == [
+        (1.0, 9, Outcome.FAILED),
         (2.0, 0, 1),
         (3.0, 1, 1),
-        (4.0, 9, Outcome.FAILED),
         (4.0, 0, 2),
         (4.0, 0, Outcome.DONE),
         (6.0, 1, 2),
@@ -65,11 +53,8 @@ def test_each_unit_takes_what_the_objective_tells_beforehand_and_a_failing_one_t
     ]
 
 
-def test_else_it_takes_what_it_reports_or_a_second():
-    executor = SimulatedExecutor(setup(), 1, Reported())
-    executor.submit(job(0, 2, x=0.5), 0)
-    assert [at for at, _, _ in times(executor, 1)] == [1.0, 2.0, 2.0]
-    executor = SimulatedExecutor(setup("curve"), 1)
+def test_a_unit_of_an_objective_that_reports_no_seconds_takes_one():
+    executor = SimulatedExecutor(setup("curve"))
     executor.submit(job(0, 2), 0)
     events = until_results(executor)
     assert curve_of(events) == [(1, 0.5), (2, 0.25)]
@@ -79,15 +64,15 @@ def test_else_it_takes_what_it_reports_or_a_second():
 
 @pytest.mark.parametrize("x", [-1.0, math.inf])
 def test_a_unit_that_can_take_no_such_time_fails_the_trial(x):
-    executor = SimulatedExecutor(setup(), 1, Told())
+    executor = SimulatedExecutor(setup(), 1, Timed())
     executor.submit(job(0, 1, x=x), 0)
     (failed,) = until_results(executor)
     assert failed.error == f"ValueError: a unit of resource can't take {x:g} seconds"
-    assert executor.clock() == 0.0
+    assert executor.clock() == 1.0
 
 
 def test_time_passes_as_far_as_it_was_waited_for():
-    executor = SimulatedExecutor(setup(), 1, Told(), now=100.0)
+    executor = SimulatedExecutor(setup(), 1, Timed(), now=100.0)
     executor.submit(job(0, 1, x=2.0), 0)
     assert executor.wait(1.5) == []
     assert executor.clock() == 101.5
@@ -98,14 +83,14 @@ def test_time_passes_as_far_as_it_was_waited_for():
 
 
 def test_a_wait_that_is_shorter_than_the_clock_can_show_moves_it_all_the_same():
-    executor = SimulatedExecutor(setup(), 1, Told(), now=1e9)
+    executor = SimulatedExecutor(setup(), 1, Timed(), now=1e9)
     executor.submit(job(0, 1, x=2.0), 0)
     executor.wait(1e-12)
     assert 1e9 < executor.clock() < 1e9 + 1e-6
 
 
 def test_a_cancelled_job_ends_at_once_and_its_place_is_free():
-    executor = SimulatedExecutor(setup(), 2, Told())
+    executor = SimulatedExecutor(setup(), 2, Timed())
     executor.submit(job(0, 2, x=10.0), 0)
     executor.submit(job(1, 2, x=2.0), 0)
     executor.wait()
@@ -117,7 +102,7 @@ def test_a_cancelled_job_ends_at_once_and_its_place_is_free():
 
 
 def test_a_trial_goes_on_where_its_records_end_though_its_state_is_lost():
-    executor = SimulatedExecutor(setup(), 1, Told())
+    executor = SimulatedExecutor(setup(), 1, Timed())
     executor.submit(job(0, 4, x=1.0), 2)
     assert curve_of(until_results(executor)) == [(3, 1 / 3), (4, 1 / 4)]
     executor.submit(job(0, 6, x=1.0), 5)  # the records end later than the state that it has
@@ -128,7 +113,7 @@ def test_a_trial_goes_on_where_its_records_end_though_its_state_is_lost():
 
 
 def test_nothing_is_kept_of_trials_that_are_discarded():
-    executor = SimulatedExecutor(setup(), 40, Told())
+    executor = SimulatedExecutor(setup(), 40, Timed())
     for trial in range(10, 50):
         executor.submit(job(trial, 3, x=1.0), 0)
         if trial % 4 == 1:
