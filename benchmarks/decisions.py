@@ -28,9 +28,9 @@ from typing import Any
 from composing import composed
 
 from hpo_pipeline.build import build
+from hpo_pipeline.evaluation import Metric, evaluation
 from hpo_pipeline.journal import read
 from hpo_pipeline.objective.function import learning_curve
-from hpo_pipeline.score import score
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Job
@@ -45,6 +45,7 @@ STUDIES = (
     "scheduler=fifo",
     "scheduler=successive_halving",
 )
+METRICS = [Metric("validation_error")]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -83,18 +84,18 @@ def decisions(overrides: list[str], n_trials: int) -> Stopwatch:
     while isinstance(job := watch(scheduler.next_job), Job):
         if job.trial.id not in reached:
             watch.next_trial()
+        trials.searcher.on_submitted(job)
         nested: dict[str, dict[str, Any]] = {}
         for path, value in job.trial.config.items():
             group, _, key = path.partition(".")
             nested.setdefault(group, {})[key] = value
-        value = score(float("nan"), "min")
         for step in range(reached.get(job.trial.id, 0) + 1, job.resource + 1):
             reached[job.trial.id] = step
-            value = score(learning_curve(nested, step, 0)["validation_error"], "min")
-            if watch(scheduler.on_report, job, step, value).stop:
+            reached_now = evaluation(job, step, learning_curve(nested, step, 0), METRICS)
+            if watch(scheduler.on_report, job, reached_now).stop:
                 break
         else:
-            watch(scheduler.on_result, job, value, failed=False)
+            watch(scheduler.on_result, job, reached_now)
     return watch
 
 

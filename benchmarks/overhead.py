@@ -28,7 +28,7 @@ from typing import Any
 from composing import composed
 
 from hpo_pipeline.executor.processes import start_method
-from hpo_pipeline.journal import Journal, Record
+from hpo_pipeline.journal import VERSION, Journal, Record
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.tuner import Tuner
@@ -145,9 +145,10 @@ def run(made: Any, turns: Turns) -> None:
     folder = Path(made.config["folder"])
     folder.mkdir(parents=True)
     with Journal(folder / "journal.jsonl") as journal:
-        keys = ("name", "seed", "metric", "mode")
-        header = {"event": "study", "version": 1, "id": uuid.uuid4().hex, "unit": "epoch", "time": time.time()}
+        keys = ("name", "seed")
+        header = {"event": "study", "version": VERSION, "id": uuid.uuid4().hex, "unit": "epoch", "time": time.time()}
         header |= {key: made.config[key] for key in keys}
+        header["metrics"] = [{"name": made.config["metric"], "mode": made.config["mode"]}]
         journal.append(header)
         tuner = Tuner(
             parts.scheduler, parts.trials, parts.executor, journal, StudyView(), parts.budget, listeners=[turns]

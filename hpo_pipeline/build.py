@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo_pipeline import trust
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.kinds import KINDS, Home, Kind
 
 _TARGET = "_target_"
@@ -70,17 +70,16 @@ def takes(node: Mapping[str, Any], kind: str, name: str) -> bool:
     return _located(node.get(_TARGET), KINDS[kind]).is_offered(name)
 
 
-def check(node: Any, path: str, kind: str) -> list[str]:
+def check(node: Any, kind: str) -> list[Problem]:
     """Every reason why `build(node, kind, …)` could not even make the call; nothing is called.
 
     Args:
         node: what stands in the config.
-        path: where it stands there, for the messages.
         kind: what the place holds, a key of `KINDS`.
     """
     if not isinstance(node, Mapping) or _TARGET not in node:
-        return [f"{path}: must be a mapping with a _target_, got {_shown(node)}"]
-    return [f"{path}.{problem}" for problem in _problems(node, KINDS[kind], 0)]
+        return [Problem("", f"must be a mapping with a _target_, got {_shown(node)}")]
+    return list(_problems(node, KINDS[kind], 0))
 
 
 def build(node: Mapping[str, Any], kind: str, /, **offered: Any) -> Any:
@@ -95,12 +94,9 @@ def build(node: Mapping[str, Any], kind: str, /, **offered: Any) -> Any:
     Raises:
         ConfigError: as `check` finds it, or what was made is not of the kind.
     """
-    if not isinstance(node, Mapping) or _TARGET not in node:
-        raise ConfigError(f"_target_: missing; must be a mapping with a _target_, got {_shown(node)}")
-    what = KINDS[kind]
-    if problems := list(_problems(node, what, 0)):
+    if problems := check(node, kind):
         raise ConfigError(problems)
-    return _made(node, what, offered)
+    return _made(node, KINDS[kind], offered)
 
 
 def _made(node: Mapping[str, Any], kind: Kind, offered: Mapping[str, Any]) -> Any:
@@ -112,7 +108,7 @@ def _made(node: Mapping[str, Any], kind: Kind, offered: Mapping[str, Any]) -> An
             arguments.setdefault(offer.name, offered[offer.name])
     made = target.call(**arguments)
     if lacking := kind.lacking(made):
-        raise ConfigError(f"_target_: {node[_TARGET]} makes no {kind}: {lacking}")
+        raise _refusal(f"{node[_TARGET]} makes no {kind}: {lacking}")
     return made
 
 
@@ -127,11 +123,12 @@ def _value(value: Any) -> Any:
     return value
 
 
-def _problems(node: Mapping[Any, Any], kind: Kind, depth: int) -> Iterator[str]:
-    """What is wrong with a node, each line beginning with the key below it."""
+def _problems(node: Mapping[Any, Any], kind: Kind, depth: int) -> Iterator[Problem]:
+    """What is wrong with a node."""
     for key, value in node.items():
         if not isinstance(key, str):
-            yield f"{_word(key)}: the keys of a component are names of its arguments, got a key of {type(key).__name__}"
+            wanted = "the keys of a component are names of its arguments"
+            yield Problem(_word(key), f"{wanted}, got a key of {type(key).__name__}")
         elif key != _TARGET:
             yield from _nested_problems(value, _word(key), depth + 1)
     try:
@@ -145,29 +142,29 @@ def _problems(node: Mapping[Any, Any], kind: Kind, depth: int) -> Iterator[str]:
     refused = dict(target.home.refused) if target.home else {}
     for key in sorted(names):
         if not key.isidentifier() or key.startswith("_") or key == "self":
-            yield f"{_word(key)}: is no argument; a component takes arguments by name, and _target_"
+            yield Problem(_word(key), "is no argument; a component takes arguments by name, and _target_")
         elif key in refused and node[key] not in (None, False):
-            yield f"{key}: {refused[key]}; got {_shown(node[key])}"
+            yield Problem(key, f"{refused[key]}; got {_shown(node[key])}")
         elif key in offers and not offers[key].settable:
-            yield f"{key}: is not for a config to set; {name} is given it"
+            yield Problem(key, f"is not for a config to set; {name} is given it")
         elif key not in target.takes and not target.takes_any:
-            yield f"{_word(key)}: {name} takes no {_shown(key)}{nearest(key, settable)}"
+            yield Problem(_word(key), f"{name} takes no {_shown(key)}{nearest(key, settable)}")
     for key, needed in target.takes.items():
         if needed and key not in node and key not in offers:
-            yield f"{key}: missing; {name} needs it"
+            yield Problem(key, f"missing; {name} needs it")
 
 
-def _nested_problems(value: Any, path: str, depth: int) -> Iterator[str]:
+def _nested_problems(value: Any, path: str, depth: int) -> Iterator[Problem]:
     """The problems of the nodes within an argument."""
     if not isinstance(value, (Mapping, list)):
         return
     if depth > _DEEPEST:
-        yield f"{path}: is nested too deeply, more than {_DEEPEST} times"
+        yield Problem(path, f"is nested too deeply, more than {_DEEPEST} times")
     elif isinstance(value, list):
         for i, item in enumerate(value):
             yield from _nested_problems(item, f"{path}[{i}]", depth + 1)
     elif _TARGET in value:
-        yield from (f"{path}.{problem}" for problem in _problems(value, KINDS["part"], depth))
+        yield from (problem.under(path) for problem in _problems(value, KINDS["part"], depth))
     else:
         for key, item in value.items():
             yield from _nested_problems(item, f"{path}.{_word(key)}", depth + 1)
@@ -175,7 +172,7 @@ def _nested_problems(value: Any, path: str, depth: int) -> Iterator[str]:
 
 def _located(target: Any, kind: Kind) -> _Target:
     if not isinstance(target, str):
-        raise ConfigError(f"_target_: must be a dotted path, got {_shown(target)}")
+        raise _refusal(f"must be a dotted path, got {_shown(target)}")
     return _looked_up(target, kind.name, trust.trusted())
 
 
@@ -188,29 +185,27 @@ def _looked_up(target: str, kind_name: str, trusted: tuple[str, ...]) -> _Target
     public = _is_plain(target) and not name.startswith("_")
     homes = [home for home in kind.homes if public and home.holds(module)]
     if not own and not homes:
-        raise ConfigError(f"_target_: {shown} {_why_not(target, kind)}")
+        raise _refusal(f"{shown} {_why_not(target, kind)}")
     found = _imported(target, module, name)
     if not (inspect.isclass(found) or inspect.isroutine(found)) or inspect.ismethod(found):
-        raise ConfigError(f"_target_: {shown} is not a class or a function")
+        raise _refusal(f"{shown} is not a class or a function")
     if getattr(found, "_is_protocol", False) or inspect.isabstract(found):
-        raise ConfigError(f"_target_: {shown} is an interface; name a class that implements it")
+        raise _refusal(f"{shown} is an interface; name a class that implements it")
     home = next((home for home in homes if home.admits(name, found)), None)
     if home is None:
         origin = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
         if not own:
-            raise ConfigError(f"_target_: {shown} is no {kind}; it may be {kind.sources}")
+            raise _refusal(f"{shown} is no {kind}; it may be {kind.sources}")
         if not trust.covers(origin):
-            raise ConfigError(f"_target_: {shown} is really {_shown(origin)}, which is not on the trust list")
+            raise _refusal(f"{shown} is really {_shown(origin)}, which is not on the trust list")
         if inspect.isclass(found) and (lacking := kind.lacking(found)):
-            raise ConfigError(f"_target_: {shown} is no {kind}: {lacking}")
+            raise _refusal(f"{shown} is no {kind}: {lacking}")
     try:
         parameters = inspect.signature(found).parameters.values()
     except (ValueError, TypeError):
-        raise ConfigError(
-            f"_target_: {shown} doesn't tell which arguments it takes; call it in a function of your own"
-        ) from None
+        raise _refusal(f"{shown} doesn't tell which arguments it takes; call it in a function of your own") from None
     if any(p.kind == p.POSITIONAL_ONLY and p.default is p.empty for p in parameters):
-        raise ConfigError(f"_target_: {shown} takes arguments by position; call it in a function of your own")
+        raise _refusal(f"{shown} takes arguments by position; call it in a function of your own")
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     return _Target(
         call=found,
@@ -218,6 +213,10 @@ def _looked_up(target: str, kind_name: str, trusted: tuple[str, ...]) -> _Target
         takes_any=any(p.kind == p.VAR_KEYWORD for p in parameters),
         home=home,
     )
+
+
+def _refusal(why: str) -> ConfigError:
+    return ConfigError(Problem(_TARGET, why))
 
 
 def _why_not(target: str, kind: Kind) -> str:
@@ -242,12 +241,12 @@ def _imported(target: str, module: str, name: str) -> Any:
         holder = importlib.import_module(module)
     except Exception as error:  # whatever somebody's own module may raise
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ConfigError(f"_target_: cannot import {_shown(target)} ({reason[:200]})") from None
+        raise _refusal(f"cannot import {_shown(target)} ({reason[:200]})") from None
     try:
         return getattr(holder, name)
     except AttributeError:
         near = nearest(name, dir(holder))
-        raise ConfigError(f"_target_: cannot import {_shown(target)} ({module} has no {_shown(name)}){near}") from None
+        raise _refusal(f"cannot import {_shown(target)} ({module} has no {_shown(name)}){near}") from None
 
 
 def _word(key: Any) -> str:

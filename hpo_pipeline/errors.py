@@ -1,31 +1,72 @@
-"""Errors that a person is meant to mend, what is said of wrong numbers and names, one line about any other error."""
+"""Errors that a person is meant to mend, the problems that they carry, and one line about any other error."""
 
 from __future__ import annotations
 
 import difflib
 import traceback
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 MOST_CHARACTERS = 500
 """Of a line about an error: some hold a whole array."""
 
 
+class _Unsaid:
+    """Stands for no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a configuration.
+
+    Attributes:
+        path: the key that it is about, as its finder knows it: `n_units` of a model, `model.n_units` of a config; empty
+            where it is about the whole.
+        message: what is wrong, and what to do.
+        value: what stands there, where the message doesn't say it.
+    """
+
+    path: str
+    message: str
+    value: Any = _Unsaid
+
+    def under(self, path: str) -> Problem:
+        """The same, seen from where the finder stands at `path`."""
+        below = self.path if not self.path or self.path.startswith("[") else f".{self.path}"
+        return replace(self, path=f"{path}{below}")
+
+    @property
+    def statement(self) -> str:
+        """What is wrong, with the value."""
+        return self.message if self.value is _Unsaid else f"{self.message}, got {self.value!r}"
+
+    def __str__(self) -> str:
+        """One line, for people: `path: what is wrong, got value`."""
+        return one_line(f"{self.path}: {self.statement}" if self.path else self.statement)
+
+
 class ConfigError(ValueError):
     """A configuration is wrong; nothing has been started.
 
     Attributes:
-        problems: one line each, `path: what is wrong, with the value; what to do`.
+        problems: each once. A plain text is one about the component as a whole.
     """
 
-    def __init__(self, problems: str | Iterable[str]) -> None:
-        lines = [problems] if isinstance(problems, str) else problems
-        self.problems: list[str] = [one_line(line) for line in lines]
-        super().__init__("\n".join(self.problems))
+    def __init__(self, problems: str | Problem | Iterable[str | Problem]) -> None:
+        given = [problems] if isinstance(problems, (str, Problem)) else problems
+        found = [Problem("", one) if isinstance(one, str) else one for one in given]
+        self.problems: list[Problem] = list({str(problem): problem for problem in found}.values())
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """The problems, one line each."""
+        return list(map(str, self.problems))
 
     def under(self, path: str) -> ConfigError:
-        """The same problems, each with `path` put before it (a component knows its keys, not where it stands)."""
-        return ConfigError(f"{path}.{problem}" for problem in self.problems)
+        """The same problems, of a component that stands at `path`."""
+        return ConfigError(problem.under(path) for problem in self.problems)
 
 
 class StudyError(RuntimeError):
@@ -52,15 +93,6 @@ def asked(component: object, method: str, *given: Any, **named: Any) -> Any:
         raise ComponentError(
             f"{type(component).__name__}.{method} raised {what} ({frame.filename}, line {frame.lineno})"
         ) from error
-
-
-def integer_problems(*, least: int = 1, **numbers: Any) -> list[str]:
-    """One line for each of the named values that is no integer of at least `least`; True and 3.0 are none."""
-    return [
-        f"{key}: must be an integer of at least {least}, got {value!r}"
-        for key, value in numbers.items()
-        if not isinstance(value, int) or isinstance(value, bool) or value < least
-    ]
 
 
 def describe(error: BaseException) -> str:

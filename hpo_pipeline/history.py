@@ -8,17 +8,17 @@ the tuner writes them down; in a resumed study they are there already, and must 
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from hpo_pipeline.errors import StudyError
+from hpo_pipeline.evaluation import evaluation, failure
 from hpo_pipeline.records import Record
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.scheduler.checked import CheckedScheduler
-from hpo_pipeline.score import WORST, score
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import Job, State, StateChange
 from hpo_pipeline.view import StudyView
@@ -47,6 +47,7 @@ class History:
         self._scheduler = CheckedScheduler(scheduler, view, self.jobs)
         self.scheduler_name = type(scheduler).__name__
         self._trials = trials
+        self._searcher = trials.searcher
         self._next: Job | None = None
 
     # -- at work: asking -----------------------------------------------------------------------------------------
@@ -60,8 +61,8 @@ class History:
     def submission(self, job: Job, now: float) -> list[Record]:
         """What to record of a new job."""
         trial = job.trial
-        record: Record = {"event": "submitted", "trial": trial.id, "resource": job.resource}
-        record |= {"rung": job.rung, "bracket": job.bracket, "time": now}
+        record: Record = {"event": "submitted", "trial": trial.id, "resource": job.resource, "rung": job.rung}
+        record |= {"bracket": job.bracket, "session": self.view.sessions, "time": now}
         if job.source is not None:
             record["source"] = list(job.source)
         if trial.id not in self.view.trials:
@@ -89,28 +90,31 @@ class History:
         if not view.trials[job.trial.id].resource < resource <= job.resource:
             at = view.trials[job.trial.id].resource
             raise StudyError(f"trial {job.trial.id} reports {resource} on its way from {at} to {job.resource}")
-        if view.metric not in report["metrics"]:
-            raise StudyError(f"trial {job.trial.id} reports no {view.metric!r}")
-        value = report["metrics"][view.metric]
-        reached = score(value, view.mode)
-        decision = self._scheduler.on_report(job, resource, reached)
+        reached = evaluation(job, resource, report["metrics"], view.metrics)
+        decision = self._scheduler.on_report(job, reached)
+        self._searcher.on_evaluation(replace(reached, rung=decision.rung))
         records: list[Record] = []
         if decision.rung is not None:
-            self._trials.observe(job.trial, resource, reached)
             rung = {"event": "rung", "trial": job.trial.id, "rung": decision.rung, "bracket": job.bracket}
-            records.append({**rung, "resource": resource, "value": value, "time": report["time"]})
+            records.append({**rung, "resource": resource, "time": report["time"]})
         if decision.stop:
-            records.append(_decision(StateChange(job.trial.id, State.STOPPED, decision.reason), report["time"]))
+            stopped = StateChange(job.trial.id, State.STOPPED, decision.reason)
+            records += self._changed([stopped], report["time"])
         return records
 
     def _after_result(self, job: Job, result: Record) -> list[Record]:
-        failed = result["outcome"] == "failed"
-        last = None if failed else self.view.trials[job.trial.id].latest(self.view.metric)
-        reached = WORST if failed else score(math.nan if last is None else last, self.view.mode)
-        if failed:
-            self._trials.observe(job.trial, job.resource, WORST)
-        changes = self._scheduler.on_result(job, reached, failed=failed)
-        return [_decision(change, result["time"]) for change in changes]
+        metrics, trial = self.view.metrics, self.view.trials[job.trial.id]
+        if result["outcome"] == "failed":
+            reached = failure(job, metrics)
+            self._searcher.on_evaluation(reached)
+        else:
+            reached = evaluation(job, job.resource, trial.curve[-1][1] if trial.curve else {}, metrics)
+        return self._changed(self._scheduler.on_result(job, reached), result["time"])
+
+    def _changed(self, changes: Sequence[StateChange], now: float) -> list[Record]:
+        for change in changes:
+            self._searcher.on_state(change)
+        return [_decision(change, now) for change in changes]
 
     # -- the fold ------------------------------------------------------------------------------------------------
 
@@ -120,6 +124,7 @@ class History:
         match record["event"]:
             case "submitted" if self._next is not None:
                 self.jobs[record["trial"]] = self._next
+                self._searcher.on_submitted(self._next)
             case "result" if record["outcome"] in ("done", "failed"):
                 del self.jobs[record["trial"]]
             case "decision" if record["state"] == State.STOPPED.value:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.build import build, check, takes
+from hpo_pipeline.budget import Budget
+from hpo_pipeline.build import build, takes
+from hpo_pipeline.checks import option_problems
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.hydra_keys import name_problems
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.evaluation import MODES
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.scheduler import Scheduler
-from hpo_pipeline.score import MODES
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.domain import text
 from hpo_pipeline.space.extremes import extreme_samples
 from hpo_pipeline.tracker import Tracker
-from hpo_pipeline.trial import Budget, Config, Value
+from hpo_pipeline.trial import Config, Value
 
 _MOST_THREADS = 1024
 """Of one training: where a process can't have as many, the threads' library ends it without a word."""
@@ -48,30 +50,26 @@ class Preflight:
     """Collects problems while it builds, besides those that are `known` from composing."""
 
     config: dict[str, Any]
-    known: list[str]
-    problems: list[str] = field(default_factory=list)
+    known: list[Problem]
+    problems: list[Problem] = field(default_factory=list)
 
     def build(self, group: str, **offered: Any) -> Any:
         """The component of a group, or None after noting what is wrong with it."""
         node: Any = self.config.get(group)
-        found = check(node, group, group)
-        if not found:
-            try:
-                return build(node, group, **offered)
-            except ConfigError as error:
-                found = error.under(group).problems
-            except Exception as error:  # whatever somebody's own code may raise
-                reason = " ".join(str(error).split())
-                found = [f"{group}: {node['_target_']} can't be made ({type(error).__name__}: {reason})"]
-        self.problems += [problem for problem in found if not self._is_a_root_keys(problem, group)]
+        try:
+            return build(node, group, **offered)
+        except ConfigError as error:
+            found = error.problems
+        except Exception as error:  # whatever somebody's own code may raise
+            reason = " ".join(str(error).split())
+            found = [Problem("", f"{node['_target_']} can't be made ({type(error).__name__}: {reason})")]
+        self.problems += [problem.under(group) for problem in found if not self._is_a_root_keys(problem.path, node)]
         return None
 
-    def _is_a_root_keys(self, problem: str, group: str) -> bool:
-        """Whether it is told of a root key already, which the group's key of that name refers to."""
-        key = problem.removeprefix(f"{group}.").partition(":")[0]
-        node = self.config.get(group)
-        told = any(other.startswith(f"{key}: ") for other in [*self.known, *self.problems])
-        return told and isinstance(node, dict) and node.get(key, ...) == self.config.get(key)
+    def _is_a_root_keys(self, key: str, node: Any) -> bool:
+        """Whether the node's key refers to a root key of that name, which has a problem already."""
+        known = any(problem.path == key for problem in [*self.known, *self.problems])
+        return known and isinstance(node, dict) and node.get(key, ...) == self.config.get(key)
 
     def tracker(self, *, look: bool) -> Any:
         """The tracker, once it was made sure (`look`) that it can be written to."""
@@ -92,14 +90,14 @@ class Preflight:
         for key in keys:
             value = self.config[key]
             if value is not None and value < least:
-                self.problems.append(f"{key}: must be at least {least}, got {value!r}")
+                self.problems.append(Problem(key, f"must be at least {least}", value))
 
     def raise_problems(self) -> None:
-        """Once each; and where a value was wrong from the start, nothing of what follows from that."""
-        told = {problem.partition(": ")[0] for problem in self.known}
-        others = [problem for problem in self.problems if problem.partition(": ")[0] not in told]
+        """Where a value was wrong from the start, nothing of what follows from that."""
+        wrong = {problem.path for problem in self.known}
+        others = [problem for problem in self.problems if problem.path not in wrong]
         if self.known or others:
-            raise ConfigError(dict.fromkeys([*self.known, *others]))
+            raise ConfigError([*self.known, *others])
 
 
 def check_training(composed: Composed, *, data: bool = True) -> Objective:
@@ -139,16 +137,16 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     objective = _training_part(flight, composed)
     flight.numbers(least=1, keys=("n_trials", "max_total_resource", "max_seconds"))
     flight.numbers(least=0, keys=("max_failures",))
-    budget = Budget(**{key: config[key] for key in ("n_trials", "max_total_resource", "max_seconds", "target")})
+    budget = Budget(**{limit.name: config[limit.name] for limit in fields(Budget)})
     space = _space(flight, composed, objective)
     searcher = flight.build("searcher", space=space or _NO_SPACE, seed=config["seed"])
     points = config["points_to_evaluate"]
     trials: TrialGenerator | None = None
     if space and searcher:
         trials = flight.attempt(lambda: TrialGenerator(searcher, space, budget.n_trials, points))
-    limits = (budget.n_trials, budget.max_total_resource, budget.max_seconds, budget.target)
-    if all(limit is None for limit in limits) and not getattr(searcher, "finite", False):
-        flight.problems.append("n_trials: no limit is set; give n_trials, max_total_resource, max_seconds or target")
+    if not budget.is_limited and not (searcher and searcher.finite):
+        what = "no limit is set; give n_trials, max_total_resource, max_seconds or target"
+        flight.problems.append(Problem("n_trials", what))
     scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
     executor = flight.build("executor", setup=_setup(composed), devices=_devices(objective))
     tracker = flight.tracker(look=data)
@@ -166,11 +164,9 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     flight.problems += name_problems(config["name"])
     flight.numbers(least=0, keys=("seed", "trial"))
     flight.numbers(least=1, keys=("max_resource", "threads"))
-    if config["mode"] not in MODES:
-        near = nearest(str(config["mode"]), MODES)
-        flight.problems.append(f"mode: must be one of {', '.join(MODES)}, got {config['mode']!r}{near}")
+    flight.problems += option_problems(MODES, mode=config["mode"])
     if config["threads"] > _MOST_THREADS:
-        flight.problems.append(f"threads: must be at most {_MOST_THREADS}, got {config['threads']}")
+        flight.problems.append(Problem("threads", f"must be at most {_MOST_THREADS}", config["threads"]))
     threads = min(max(1, config["threads"]), _MOST_THREADS)
     made = flight.build("objective", threads=threads, final=config.get("final", False))
     objective: Objective | None = made
@@ -179,43 +175,39 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     flight.problems += _unmet_wishes(config, objective)
     metric, known = config["metric"], objective.metrics
     if known and metric not in known and not config.get("final", False):
-        flight.problems.append(
-            f"metric: the objective reports no {metric!r}, only {', '.join(known)}{nearest(metric, known)}"
-        )
+        what = f"the objective reports no {metric!r}, only {', '.join(known)}{nearest(metric, known)}"
+        flight.problems.append(Problem("metric", what))
     if hasattr(objective, "problems"):
         variants = [{group: node} for group, options in composed.options.items() for node in options.values()]
         longest = max(config["max_resource"], config.get("resource", 0))  # a training may go on beyond max_resource
         for variant in variants or [{}]:
-            flight.problems += objective.problems({**composed.training, **variant, "max_resource": longest})
+            found = objective.problems({**composed.training, **variant, "max_resource": longest})
+            flight.problems += ConfigError(found).problems
     return objective
 
 
-def _unmet_wishes(config: dict[str, Any], objective: Objective) -> Iterator[str]:
+def _unmet_wishes(config: dict[str, Any], objective: Objective) -> Iterator[Problem]:
     """What a person has asked for and the objective has no use for."""
     node = config["objective"]
     if config.get("final", False) and not (takes(node, "objective", "final") and hasattr(objective, "test")):
-        yield (
-            f"final: {node['_target_']} has no final training, which takes an argument `final` and a method `test`; "
-            "leave final=true out"
-        )
+        what = f"{node['_target_']} has no final training, which takes an argument `final` and a method `test`"
+        yield Problem("final", f"{what}; leave final=true out")
     if config["threads"] > 1 and not takes(node, "objective", "threads"):
-        yield f"threads: {node['_target_']} takes no threads, got {config['threads']}; leave them at 1"
+        yield Problem("threads", f"{node['_target_']} takes no threads, got {config['threads']}; leave them at 1")
 
 
 def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace | None:
     tree = composed.config["search_space"]
     if not tree:
         model = composed.training_choices.get("model", "the model")
-        flight.problems.append(
-            f"search_space: there is none for {model}; add a file search_space/{model}.yaml to your --config-dir, "
-            "or name one: search_space=…"
-        )
+        mend = f"add a file search_space/{model}.yaml to your --config-dir, or name one: search_space=…"
+        flight.problems.append(Problem("search_space", f"there is none for {model}; {mend}"))
         return None
     space = flight.attempt(lambda: SearchSpace.parse(tree))
     if space is not None:
         misplaced = space.check_paths(composed.training, composed.options)
-        flight.problems += [f"search_space.{problem}" for problem in misplaced]
-        space = space.without({problem.partition(":")[0] for problem in misplaced})
+        flight.problems += [problem.under("search_space") for problem in misplaced]
+        space = space.without({problem.path for problem in misplaced})
         before = len(flight.problems)
         _check_options(flight, composed, space)
         if hasattr(objective, "problems") and len(flight.problems) == before:  # else no config can be made of a sample
@@ -225,27 +217,32 @@ def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace
 
 
 def _check_values(
-    flight: Preflight, composed: Composed, space: SearchSpace, problems: Callable[[dict[str, Any]], list[str]]
+    flight: Preflight,
+    composed: Composed,
+    space: SearchSpace,
+    problems: Callable[[dict[str, Any]], Iterable[str | Problem]],
 ) -> None:
     """Has the objective look at values that trials will get, and says of each problem which value brings it."""
-    known = set(flight.problems)
-    causes: dict[str, tuple[str, Value]] = {}
+    known = set(map(str, flight.problems))
+    causes: dict[str, tuple[Problem, str, Value]] = {}
     moved: set[str] = set()
 
-    def new(sample: Config) -> list[str]:
-        return [problem for problem in problems(composed.trial_config(0, sample)) if problem not in known]
+    def new(sample: Config) -> dict[str, Problem]:
+        found = ConfigError(problems(composed.trial_config(0, sample))).problems
+        return {str(problem): problem for problem in found if str(problem) not in known}
 
     for path, sample in extreme_samples(space):
-        for problem in new(sample):
-            if problem not in causes:
-                causes[problem] = next(last for last, part in _parts(sample) if problem in new(part))
-            if causes[problem] == (path, sample[path]):
-                moved.add(problem)
-    told = {causes[problem][0] for problem in moved}  # of these paths, the mid-points have nothing to add
-    for problem, (path, value) in causes.items():
-        if problem in moved or path not in told:
-            what = problem.removeprefix(f"{path}: ").removesuffix(f", got {value!r}")
-            flight.problems.append(f"search_space.{path}: {text(value)}: {what}")
+        for line, problem in new(sample).items():
+            if line not in causes:
+                causes[line] = (problem, *next(last for last, part in _parts(sample) if line in new(part)))
+            if causes[line][1:] == (path, sample[path]):
+                moved.add(line)
+    enough = {causes[line][1] for line in moved}  # of these paths, the mid-points have nothing to add
+    for line, (problem, path, value) in causes.items():
+        if line in moved or path not in enough:
+            what = problem.message if problem.value == value else problem.statement
+            where = "" if problem.path == path else f"{problem.path}: "
+            flight.problems.append(Problem(f"search_space.{path}", f"{text(value)}: {where}{what}"))
 
 
 def _midpoints(composed: Composed, space: SearchSpace) -> Iterator[dict[str, Any]]:
@@ -262,7 +259,7 @@ def _check_models(flight: Preflight, objective: Any, configs: Iterable[dict[str,
     for config in configs:
         if config["model"] not in models:
             models.append(config["model"])
-            flight.problems += objective.model_problems(config)
+            flight.problems += ConfigError(objective.model_problems(config)).problems
 
 
 def _parts(sample: Config) -> Iterator[tuple[tuple[str, Value], Config]]:
@@ -279,15 +276,11 @@ def _check_options(flight: Preflight, composed: Composed, space: SearchSpace) ->
         chosen = next(p.domain for p in space.parameters if p.path == group)
         for option in chosen.values():
             if option not in options:
-                flight.problems.append(
-                    f"search_space.{group}: {option!r} is no option of the group {group}"
-                    f"{nearest(str(option), options)}; add {group}/{option}.yaml to your --config-dir"
-                )
-        flight.problems += [
-            f"{path}: is set, but the search space chooses {group}; set it there for each option that has it"
-            for path in composed.changes
-            if path.startswith(f"{group}.")
-        ]
+                what = f"{option!r} is no option of the group {group}{nearest(str(option), options)}"
+                mend = f"add {group}/{option}.yaml to your --config-dir"
+                flight.problems.append(Problem(f"search_space.{group}", f"{what}; {mend}"))
+        what = f"is set, but the search space chooses {group}; set it there for each option that has it"
+        flight.problems += [Problem(path, what) for path in composed.changes if path.startswith(f"{group}.")]
 
 
 def _setup(composed: Composed) -> StudySetup:

@@ -2,18 +2,20 @@
 `elapsed`: seconds that the study has run, earlier sessions included, by the tuner's monotonic clock.
 
     event      further keys
-    study      version, id, name, seed, metric, mode, unit       first; the latest one counts, if there are several
-    session    pid, n_trials                                     a tuner began or resumed; older jobs are in flight
+    study      version, id, name, seed, metrics, unit            first; the latest one counts, if there are several;
+                                                                 metrics: [{name, mode}, ...]
+    session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs
     suggested  trial, config                                     a trial and its sample
-    submitted  trial, resource, rung, bracket                    a job; where the trial goes on from another's
-               source [trial, resource], config                  checkpoint, and as what: these two as well
+    submitted  trial, resource, rung, bracket, session           a job, and whose it is; where the trial goes on from
+               source [trial, resource], config                  another's checkpoint, and as what: these two as well
     report     trial, resource, metrics                          each unit of resource, once
-    rung       trial, rung, bracket, resource, value             a rung evaluation, once
+    rung       trial, rung, bracket, resource                    the report before this is a rung evaluation
     result     trial, outcome, error, traceback                  the job ended
     decision   trial, state, reason                              the trial's state changed
     end        state, reason, traceback (if there is one)        this session ended in good order
 
-Values of metrics that JSON can't hold are the strings "nan", "inf" and "-inf". Version 1 has no `elapsed`.
+Values of metrics that JSON can't hold are the strings "nan", "inf" and "-inf". Version 1 has no `elapsed`; a
+study of versions 1 and 2 has one `metric` and its `mode`, and a rung its `value`, which its report has too.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hpo_pipeline.score import MODES
+from hpo_pipeline.checks import is_integer
+from hpo_pipeline.evaluation import MODES
 from hpo_pipeline.trial import Outcome, State
 
 Record = dict[str, Any]
-VERSION = 2
+VERSION = 3
 
 
 def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
@@ -36,10 +39,8 @@ def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
 
 def encode(record: Record) -> bytes:
     """A record as JSON."""
-    if "metrics" in record:
+    if record["event"] == "report":
         record = {**record, "metrics": encode_metrics(record["metrics"])}
-    if "value" in record:
-        record = {**record, **encode_metrics({"value": record["value"]})}
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -55,6 +56,8 @@ def decode(text: bytes) -> Record:
         raise ValueError("nested too deeply") from None
     if not isinstance(record, dict) or not isinstance(record.get("event"), str):
         raise ValueError("not an object with an event")
+    if record["event"] == "study" and "metric" in record:
+        record["metrics"] = [{"name": record["metric"], "mode": record.get("mode")}]
     for key, (is_right, what) in _KEYS.get(record["event"], {}).items():
         if key not in record:
             raise ValueError(f"a {record['event']} without {key!r}")
@@ -65,8 +68,6 @@ def decode(text: bytes) -> Record:
             raise ValueError(f"a {record['event']} with {key} {_short(record[key])}, which is not {what}")
     if record["event"] == "report":
         record["metrics"] = {name: float(value) for name, value in record["metrics"].items()}
-    if record["event"] == "rung":
-        record["value"] = float(record["value"])
     return record
 
 
@@ -80,14 +81,14 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return is_integer(value, 0, 2**63 - 1)
 
 
 def _is_number(value: Any) -> bool:
     """A number that a float can hold, or the text of one that JSON can't."""
     if isinstance(value, str):
         return value in ("nan", "inf", "-inf")
-    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+    return isinstance(value, float) or is_integer(value, 1 - 2**63, 2**63 - 1)
 
 
 def _is_finite(value: Any) -> bool:
@@ -96,6 +97,14 @@ def _is_finite(value: Any) -> bool:
 
 def _is_metrics(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
+def _is_metric_list(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, dict) and _is_text(one.get("name")) and one.get("mode") in MODES for one in value)
+    )
 
 
 def _is_config(value: Any) -> bool:
@@ -114,12 +123,12 @@ _COUNT = _is_count, "a count"
 _TEXT = _is_text, "text"
 _TRIAL = {"time": (_is_finite, "a time"), "trial": _COUNT}
 _KEYS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
-    "study": {"time": _TRIAL["time"], "name": _TEXT, "metric": _TEXT, "mode": _one_of(list(MODES))},
+    "study": {"time": _TRIAL["time"], "name": _TEXT, "metrics": (_is_metric_list, "a list of names and modes")},
     "session": {"time": _TRIAL["time"]},
     "suggested": {**_TRIAL, "config": (_is_config, "a configuration")},
     "submitted": {**_TRIAL, "resource": _COUNT, "rung": _COUNT, "bracket": _COUNT},
     "report": {**_TRIAL, "resource": _COUNT, "metrics": (_is_metrics, "names with numbers")},
-    "rung": {**_TRIAL, "rung": _COUNT, "bracket": _COUNT, "resource": _COUNT, "value": (_is_number, "a number")},
+    "rung": {**_TRIAL, "rung": _COUNT, "bracket": _COUNT, "resource": _COUNT},
     "result": {
         **_TRIAL,
         "outcome": _one_of([outcome.value for outcome in Outcome]),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.simulated import SimulatedExecutor
 from hpo_pipeline.journal import VERSION, Journal, Record, read
@@ -22,8 +23,8 @@ from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Config, Event, Job
-from hpo_pipeline.tuner import End, Tuner
+from hpo_pipeline.trial import Config, Event, Job
+from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
 Curve = Callable[[int, Config, int], float | None]
@@ -113,12 +114,12 @@ class Outcomes:
     def rung_table(self) -> dict[tuple[int, int], dict[int, str]]:
         """(bracket, rung) -> trial -> value to the last digit, as text: NaN is equal to itself there."""
         table: dict[tuple[int, int], dict[int, str]] = {}
-        for record in self.records:
-            if record["event"] == "rung":
-                rung = table.setdefault((record["bracket"], record["rung"]), {})
-                if record["trial"] in rung:
-                    raise ContractError(f"trial {record['trial']} was evaluated twice on a rung: {record}")
-                rung[record["trial"]] = repr(record["value"])
+        for trial in self.view.trials.values():
+            for reached in trial.rungs:
+                rung = table.setdefault((reached.bracket, reached.rung), {})
+                if trial.id in rung:
+                    raise ContractError(f"trial {trial.id} was evaluated twice on a rung: {reached}")
+                rung[trial.id] = repr(reached.metrics[self.view.metric])
         return table
 
 
@@ -136,7 +137,6 @@ def simulate(
     seconds: Seconds = lambda _trial_id, _resource: 1.0,
     interrupt_after: Sequence[int] = (),
     n_trials: Sequence[int] = (),
-    max_failures: int = 10**9,
 ) -> Outcomes:
     """Runs a study with `make`'s scheduler, through the real tuner and a real journal, in no time.
 
@@ -147,7 +147,7 @@ def simulate(
         interrupt_after: cut the study off after so many events, resume it from its journal, and so on.
         n_trials: of each session, if they differ; else the budget's.
     """
-    budget = budget or Budget(n_trials=10)
+    budget = replace(budget or Budget(n_trials=10), max_failures=10**9)
     cuts: list[int | None] = [*interrupt_after, None]
     now = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -160,12 +160,12 @@ def simulate(
             with Journal(path) as journal:
                 records = [record for record, _ in read(path)]
                 if not records:
-                    header = {"event": "study", "version": VERSION, "name": "simulated", "metric": METRIC}
-                    records = [{**header, "mode": mode, "time": 0.0}]
+                    metrics = [{"name": METRIC, "mode": mode}]
+                    header = {"event": "study", "version": VERSION, "name": "simulated", "metrics": metrics}
+                    records = [{**header, "time": 0.0}]
                     journal.append(*records)
                 view = StudyView()
-                clock = executor.clock
-                tuner = Tuner(make(trials), trials, executor, journal, view, budget, max_failures, (), clock, clock)
+                tuner = Tuner(make(trials), trials, executor, journal, view, budget)
                 tuner.replay(records)
                 end = tuner.run()
             now = executor.clock()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.atomic import write_text
+from hpo_pipeline.budget import End
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
 from hpo_pipeline.errors import StudyError
@@ -18,11 +20,11 @@ from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
-from hpo_pipeline.report.files import replacing, write_best, write_leaderboard
+from hpo_pipeline.report.files import write_best, write_leaderboard
 from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.summary import summary
 from hpo_pipeline.report.text import plural
-from hpo_pipeline.tuner import End, Tuner
+from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
@@ -70,7 +72,6 @@ def run_study(composed: Composed) -> int:
             journal,
             view,
             parts.budget,
-            composed.config["max_failures"],
             listeners=[console],
         )
         tuner.replay(records)
@@ -120,15 +121,19 @@ def _refuse_existing(composed: Composed, folder: Path) -> None:
 def _refuse_another(composed: Composed, folder: Path, records: list[Record]) -> None:
     """Raises StudyError if what the config says isn't the study that the journal holds, or its folder can't be used."""
     began = next((record for record in records if record["event"] == "study"), {})
-    for key in ("seed", "metric", "mode"):
-        if key in began and began[key] != composed.config[key]:
+    for key, before in {"seed": began.get("seed"), **_first_metric(began)}.items():
+        if before not in (None, composed.config[key]):
             raise StudyError(
                 f"{folder / 'config.yaml'}: {key}: is {composed.config[key]!r}, and the study "
-                f"began with {began[key]!r}; restore it, or start a new study with another name=…"
+                f"began with {before!r}; restore it, or start a new study with another name=…"
             )
     trials = folder / "trials"
     if trials.exists() and not trials.is_dir():
         raise StudyError(f"{trials}: must be a folder; remove it")
+
+
+def _first_metric(header: Record) -> dict[str, str]:
+    return {"metric": one["name"], "mode": one["mode"]} if (one := next(iter(header.get("metrics", ())), None)) else {}
 
 
 def _new_header(composed: Composed, parts: Components, journal: Journal, records: list[Record]) -> Record | None:
@@ -159,8 +164,7 @@ def _new_header(composed: Composed, parts: Components, journal: Journal, records
         "inode": inode,
         "name": config["name"],
         "seed": config["seed"],
-        "metric": config["metric"],
-        "mode": config["mode"],
+        "metrics": [{"name": config["metric"], "mode": config["mode"]}],
         "unit": parts.objective.unit,
         "time": time.time(),
     }
@@ -190,9 +194,9 @@ def write_configs(composed: Composed, folder: Path, program: str = "tune") -> No
         "folder": "runs/${name}" if leads_elsewhere(above) else f"{above}/${{name}}",
     }
     head = f"# The composed config. Run it again under another name:\n#   {composed.again_command(program, folder)}\n"
-    _write(folder / "config.yaml", head + _yaml(content))
+    write_text(folder / "config.yaml", head + _yaml(content))
     if not composed.config.get("resume"):
-        _write(folder / "overrides.yaml", _yaml(composed.typed))
+        write_text(folder / "overrides.yaml", _yaml(composed.typed))
 
 
 def _yaml(content: dict[str, Any] | list[str]) -> str:
@@ -200,11 +204,6 @@ def _yaml(content: dict[str, Any] | list[str]) -> str:
 
     # OmegaConf's dumper: it knows which strings OmegaConf would read as numbers.
     return OmegaConf.to_yaml(OmegaConf.create(content))
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _opening(composed: Composed, parts: Components, folder: Path) -> str:

@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ComponentError, StudyError
+from hpo_pipeline.evaluation import Evaluation, Metric, evaluation, failure
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
-from hpo_pipeline.searcher import Searcher
+from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
@@ -28,7 +30,7 @@ from hpo_pipeline.simulation import (
     simulate,
 )
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Config, Job, Trial
+from hpo_pipeline.trial import Config, Job, State, StateChange, Trial
 
 __all__ = [
     "METRIC",
@@ -148,53 +150,69 @@ def check_searcher(make: Callable[[SearchSpace], Searcher], space: SearchSpace, 
     _check_distinct(configs, space)
 
 
-class _Watched:
+class _Watched(Searcher):
     """A searcher that is asked everything twice, and whose arguments are looked at afterwards."""
 
     def __init__(self, searcher: Searcher, space: SearchSpace) -> None:
         self._searcher = searcher
         self._name = type(searcher).__name__
-        self._finite = bool(getattr(searcher, "finite", False))
         self._space = space
         self._seen: set[Hashable] = set()
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
+    @property
+    def exhausted(self) -> bool:
+        return self._searcher.exhausted
+
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | NoTrial:
         answer = self._searcher.suggest(trial_id, first_rung)
         before = dict(answer) if isinstance(answer, Mapping) else answer
         again = self._searcher.suggest(trial_id, first_rung)
         _expect(before == again, f"{self._name}.suggest answered {before}, and asked again {again}; {_REPEATABLE}")
-        if answer is None and not (self._finite and self._seen):
+        _expect(answer is EXHAUSTED or not self.exhausted, f"{self._name} is exhausted, and suggest answered {answer}")
+        if answer is EXHAUSTED and not (self._searcher.finite and self._seen):
             n, size = len(self._seen), self._space.size
             left = size is None or n < size
-            _expect(not left, f"{self._name}.suggest answered None after {n} of {size or 'endlessly many'} "
-                    "configurations; the interface asks for None only if the space is exhausted")  # fmt: skip
+            _expect(not left, f"{self._name}.suggest answered EXHAUSTED after {n} of {size or 'endlessly many'} "
+                    "configurations; the interface asks for that only if the space is exhausted")  # fmt: skip
         return answer
 
-    def on_trial(self, trial: Trial) -> None:
-        self._seen.add(self._space.key(trial.config))
-        self._unchanged("on_trial", self._searcher.on_trial, trial)
+    def on_submitted(self, job: Job) -> None:
+        self._seen.add(self._space.key(job.trial.config))
+        self._unchanged("on_submitted", job.trial, job)
 
-    def observe(self, trial: Trial, resource: int, score: float) -> None:
-        self._unchanged("observe", self._searcher.observe, trial, resource, score)
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        self._unchanged("on_evaluation", evaluation.trial, evaluation)
 
-    def _unchanged(self, name: str, method: Callable[..., Any], trial: Trial, *given: Any) -> None:
+    def on_state(self, change: StateChange) -> None:
+        self._searcher.on_state(change)
+
+    def _unchanged(self, name: str, trial: Trial, given: Any) -> None:
         before = dict(trial.config)
-        answer = method(trial, *given)
+        answer = getattr(self._searcher, name)(given)
         _expect(trial.config == before, f"{self._name}.{name} changed the configuration that it was given")
         _expect(answer is None, f"{self._name}.{name} answered {answer!r}; the interface asks for no answer")
 
 
 def _suggested(searcher: Searcher, space: SearchSpace, n: int, recorded: list[Config]) -> list[Config]:
-    """`n` configurations, with a result after each third one, good, NaN and failed ones among them."""
+    """`n` configurations, of which every third one stays pending; good, NaN and failed results among the others."""
     trials = TrialGenerator(_Watched(searcher, space), space, n)
     for config in recorded:
         trials.replay(config)
     configs: list[Config] = []
     try:
-        while (trial := trials.new(first_rung=trials.next_id % 2)) is not None:
+        while isinstance(trial := trials.new(first_rung=trials.next_id % 2), Trial):
             configs.append(dict(trial.config))
+            job = Job(trial, 3, rung=1)
+            trials.searcher.on_submitted(job)
             if trial.id % 3 == 2:
-                trials.observe(trial, 1, math.inf if trial.id % 2 else float(trial.id))
+                values = (float(trial.id), math.nan)
+                for resource in (1, 3):
+                    reported = {METRIC: values[trial.id % 2]}
+                    trials.searcher.on_evaluation(evaluation(job, resource, reported, [Metric(METRIC)]))
+                trials.searcher.on_state(StateChange(trial.id, State.COMPLETED))
+            elif trial.id % 3 == 1:
+                trials.searcher.on_evaluation(failure(job, [Metric(METRIC)]))
+                trials.searcher.on_state(StateChange(trial.id, State.FAILED))
     except ComponentError as error:
         if isinstance(error.__cause__, ContractError):
             raise error.__cause__ from None

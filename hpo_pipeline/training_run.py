@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.atomic import replacing
 from hpo_pipeline.build import build
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.objective import Objective
 from hpo_pipeline.preflight import check_training
-from hpo_pipeline.report.files import replacing
 from hpo_pipeline.report.text import metric_text
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.study import UNTRACKED, said_of, write_configs

@@ -131,20 +131,3 @@ class StateChange:
     trial_id: int
     state: State
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """When a study ends: whichever comes first. None is no limit.
-
-    Attributes:
-        n_trials: trials started, those of the resumed study included.
-        max_total_resource: resource spent by all trials together.
-        max_seconds: wall-clock time of the study, earlier sessions included.
-        target: value of the metric that is good enough.
-    """
-
-    n_trials: int | None = None
-    max_total_resource: int | None = None
-    max_seconds: float | None = None
-    target: float | None = None

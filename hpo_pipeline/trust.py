@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 
 VARIABLE = "HPO_TRUST"
 
@@ -30,10 +30,8 @@ def read_environment() -> None:
     """
     entries = _parsed(os.environ.get(VARIABLE, ""))
     if wrong := [entry for entry in entries if not all(part.isidentifier() for part in entry.split("."))]:
-        raise ConfigError(
-            f"{VARIABLE}: must be modules or names in them, each written out, separated by commas; got {entry!r}"
-            for entry in wrong
-        )
+        wanted = "must be modules or names in them, each written out, separated by commas"
+        raise ConfigError(Problem(VARIABLE, f"{wanted}; got {entry!r}") for entry in wrong)
     trust(entries)
 
 

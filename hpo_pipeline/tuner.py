@@ -1,4 +1,4 @@
-"""The loop that joins scheduler, executor and journal: one study, until its budget ends.
+"""The loop that joins scheduler, searcher, executor and journal: one study, until its budget ends.
 
     next_job -> journal -> executor;  report -> scheduler -> journal -> executor;  result -> scheduler -> journal
 
@@ -6,27 +6,28 @@ What an event leads to (history.py) is recorded in one piece before anything out
 are the view, the listeners and the executor. So wherever a crash or an interrupt comes, the journal says what was done,
 and a resumed study makes up for what is missing: it folds the records again (`replay`), hands out the jobs that were in
 flight, and has checkpoints dropped that nobody needs.
+
+A new trial's configuration may take the searcher a while. It is computed beside the loop, which answers the workers
+meanwhile and is woken when the configuration is there.
 """
 
 from __future__ import annotations
 
 import os
-import time
+import socket
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.errors import ComponentError, StudyError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.history import History
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
-from hpo_pipeline.report.text import failures_text
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
-from hpo_pipeline.score import score
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import FINAL, Budget, Event, Job, Notice, Outcome, Report, Result, State
+from hpo_pipeline.trial import FINAL, Event, Job, Notice, Outcome, Report, Result, State
 from hpo_pipeline.view import StudyView, TrialView
 
 
@@ -38,25 +39,15 @@ class Listener(Protocol):
     def say(self, notice: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """Why a session ended; `state` is "completed", "interrupted" or "failed"."""
-
-    state: str
-    reason: str
-
-
 class Tuner:
     """One session of a study.
 
     Args:
-        scheduler, trials, executor, journal: the study's, `trials` being what the scheduler asks for new ones.
+        scheduler, trials, executor, journal: the study's, `trials` being what the scheduler asks for new ones. The
+            clock is the executor's.
         view: the fold of the journal so far; this class alone applies records to it.
         budget: when to end.
-        max_failures: more failed trials end the study; None for 10 or a quarter of the trials, whichever is larger.
         listeners: told of each record.
-        clock: seconds since the epoch.
-        monotonic: seconds that no change of the system's clock moves; durations are counted with it.
     """
 
     def __init__(
@@ -67,21 +58,16 @@ class Tuner:
         journal: Journal,
         view: StudyView,
         budget: Budget,
-        max_failures: int | None = None,
         listeners: Sequence[Listener] = (),
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._history = History(scheduler, trials, view)
+        self._searcher = trials.searcher
         self._executor = executor
         self._journal = journal
         self._view = view
         self._budget = budget
-        self._max_failures = max_failures
         self._listeners = listeners
-        self._clock = clock
-        self._monotonic = monotonic
-        self._began = monotonic()
+        self._began = executor.monotonic()
         self._seconds_before = 0.0
         self._at_work: dict[int, Job] = {}
         """Trial id -> the job that takes up a place of the executor."""
@@ -120,7 +106,7 @@ class Tuner:
             finally:
                 self._executor.close()
         self._catch_up()
-        now = self._clock()
+        now = self._executor.clock()
         ended = {"event": "result", "outcome": "interrupted", "error": "", "traceback": "", "time": now}
         running = [trial.id for trial in self._view.trials.values() if trial.state is State.RUNNING]
         end_record = {"event": "end", "state": end.state, "reason": end.reason, "time": now, **details}
@@ -128,18 +114,25 @@ class Tuner:
         return end
 
     def _loop(self) -> End:
-        self._began = self._monotonic()
+        self._began = self._executor.monotonic()
         self._record(*self._history.due)
-        self._record({"event": "session", "pid": os.getpid(), "n_trials": self._budget.n_trials, "time": self._clock()})
+        session = {"event": "session", "session": self._view.sessions + 1, "host": socket.gethostname()}
+        now = self._executor.clock()
+        self._record({**session, "pid": os.getpid(), "n_trials": self._budget.n_trials, "time": now})
         self._resume()
-        while (end := self._over()) is None:
+        if not self._executor.works_in_wait:
+            self._searcher.beside(self._executor.wake)
+        while (end := self._budget.end(self._view, self._elapsed())) is None:
             answer = self._fill()
-            if not self._at_work:
+            if self._at_work:
+                for event in self._executor.wait(self._budget.seconds_left(self._elapsed())):
+                    self._take(event)
+            elif self._searcher.at_work:
+                self._searcher.wait()
+            else:
                 end = self._nothing_to_do(answer)
                 break
-            for event in self._executor.wait(self._seconds_left()):
-                self._take(event)
-        return End("failed", failures_text(self._view)) if self._view.all_failed else end
+        return End("failed", self._view.failures_text) if self._view.all_failed else end
 
     def _resume(self) -> None:
         """Takes up what earlier sessions left: checkpoints to drop, results to record, jobs to hand out again."""
@@ -150,7 +143,7 @@ class Tuner:
             if self._view.trials[job.trial.id].resource < job.resource:
                 self._backlog.append(job)
             else:  # the session died between the last report and the result that follows it
-                self._record_result(Result(job.trial.id, Outcome.DONE, self._clock()))
+                self._record_result(Result(job.trial.id, Outcome.DONE, self._executor.clock()))
 
     def _fill(self) -> Wait | Done | None:
         """Gives every free worker a job; returns what the scheduler answers if it has none for one."""
@@ -162,7 +155,7 @@ class Tuner:
                 if not isinstance(answer, Job):
                     return answer
                 job = answer
-                self._record(*self._history.submission(job, self._clock()))
+                self._record(*self._history.submission(job, self._executor.clock()))
             self._at_work[job.trial.id] = job
             self._executor.submit(job, self._view.trials[job.trial.id].resource)
         return None
@@ -174,7 +167,8 @@ class Tuner:
             return End("failed", "the executor has no room for a job")
         raise ComponentError(
             f"{self._history.scheduler_name}.next_job answers WAIT while no job is at work, so there is nothing that "
-            "it could wait for; the interface asks for DONE where no job will ever come"
+            "it could wait for; the interface asks for DONE where no job will ever come, and of a searcher that it is "
+            "ready then"
         )
 
     def _take(self, event: Event) -> None:
@@ -232,32 +226,6 @@ class Tuner:
         if dropped is not None:
             self._executor.discard(dropped.id)
 
-    # -- the budget ----------------------------------------------------------------------------------------------
-
     def _elapsed(self) -> float:
         """Seconds that the study has run, earlier sessions included."""
-        return self._seconds_before + self._monotonic() - self._began
-
-    def _over(self) -> End | None:
-        budget, view = self._budget, self._view
-        if view.failures > self._failures_allowed():
-            return End("failed", failures_text(view))
-        if budget.max_total_resource is not None and view.total_resource >= budget.max_total_resource:
-            return End("completed", f"max_total_resource={budget.max_total_resource} is spent")
-        left = self._seconds_left()
-        if left is not None and left <= 0:
-            return End("completed", f"max_seconds={budget.max_seconds:g} are over")
-        best = view.best
-        if budget.target is not None and best and best.best_score <= score(budget.target, view.mode):
-            return End("completed", f"target={budget.target:g} is reached")
-        return None
-
-    def _failures_allowed(self) -> int:
-        if self._max_failures is not None:
-            return self._max_failures
-        return max(10, max(self._budget.n_trials or 0, len(self._view.trials)) // 4)
-
-    def _seconds_left(self) -> float | None:
-        if self._budget.max_seconds is None:
-            return None
-        return max(0.0, self._budget.max_seconds - self._elapsed())
+        return self._seconds_before + self._executor.monotonic() - self._began

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpo_pipeline.errors import StudyError
+from hpo_pipeline.evaluation import WORST, Metric
 from hpo_pipeline.records import Record
-from hpo_pipeline.score import WORST, score
 from hpo_pipeline.trial import FINAL, State, Value
 
 
 @dataclass(slots=True)
 class RungEvaluation:
-    """One rung evaluation of one trial; `value` is the metric as it was reported."""
+    """One rung evaluation of one trial, with what was reported."""
 
     rung: int
     bracket: int
     resource: int
-    value: float
+    metrics: dict[str, float]
     time: float
 
 
@@ -94,6 +94,7 @@ class StudyView:
 
     def __init__(self) -> None:
         self.header: Record = {}
+        self.metrics: tuple[Metric, ...] = ()
         self.trials: dict[int, TrialView] = {}
         self.total_resource = 0
         self.evaluations = 0
@@ -107,20 +108,29 @@ class StudyView:
         """How long the study has run, over all sessions, up to the last record: by the tuner's monotonic clock."""
         self.end: Record | None = None
         self.n_records = 0
+        self.sessions = 0
         self._session_began: tuple[float, float] | None = None
 
     @property
     def metric(self) -> str:
-        return str(self.header["metric"])
+        """Name of the study's first metric: the one that trials are ranked by in tables and pictures."""
+        return self.metrics[0].name
 
     @property
     def mode(self) -> str:
-        return str(self.header["mode"])
+        return self.metrics[0].mode
 
     @property
     def all_failed(self) -> bool:
         """Whether trials were started and every one of them failed."""
         return bool(self.trials) and all(trial.state is State.FAILED for trial in self.trials.values())
+
+    @property
+    def failures_text(self) -> str:
+        """`all 4 trials failed; the last error: …`, where at least one has failed."""
+        every = "all " if self.all_failed and self.failures > 1 else ""
+        count = f"{self.failures} trial{'s' if self.failures > 1 else ''}"
+        return f"{every}{count} failed; the last error: {self.last_failed.error if self.last_failed else ''}"
 
     def apply(self, record: Record) -> None:
         """Takes in the next record; unknown events (of a later version) are passed over.
@@ -151,8 +161,10 @@ class StudyView:
 
     def _on_study(self, record: Record, time: float) -> None:
         self.header = record
+        self.metrics = tuple(Metric(one["name"], one["mode"]) for one in record["metrics"])
 
     def _on_session(self, record: Record, time: float) -> None:
+        self.sessions += 1
         self.end = None
 
     def _on_end(self, record: Record, time: float) -> None:
@@ -171,15 +183,15 @@ class StudyView:
 
     def _on_report(self, record: Record, time: float) -> None:
         trial, metrics = self._trial(record), record["metrics"]
-        if self.metric not in metrics:
-            raise StudyError(f"trial {trial.id} reports no {self.metric!r}, only {', '.join(metrics) or 'nothing'}")
+        if missing := [metric.name for metric in self.metrics if metric.name not in metrics]:
+            raise StudyError(f"trial {trial.id} reports no {missing[0]!r}, only {', '.join(metrics) or 'nothing'}")
         if trial.state is State.INTERRUPTED:  # it goes on
             trial.state = State.RUNNING
         self.total_resource += record["resource"] - trial.resource
         trial.resource = record["resource"]
         trial.curve.append((trial.resource, metrics, time))
         trial.seconds += metrics.get("seconds", 0.0)
-        reached = score(metrics[self.metric], self.mode)
+        reached = self.metrics[0].score(metrics[self.metric])
         if reached < trial.best_score:
             trial.best_score, trial.best_resource = reached, trial.resource
             if self.best is None or trial.rank <= self.best.rank:
@@ -189,7 +201,8 @@ class StudyView:
         self.evaluations += 1
         trial = self._trial(record)
         trial.rung = max(trial.rung, record["rung"])
-        trial.rungs.append(RungEvaluation(record["rung"], record["bracket"], record["resource"], record["value"], time))
+        _, metrics, _ = trial.curve[-1]
+        trial.rungs.append(RungEvaluation(record["rung"], record["bracket"], record["resource"], metrics, time))
 
     def _on_result(self, record: Record, time: float) -> None:
         trial = self._trial(record)

@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import hydra
+from heard import folded
 from hydra.core.hydra_config import HydraConfig
 
 from hpo_pipeline import config as command
@@ -89,11 +90,12 @@ def journal(name: str, folder: str | Path = "runs") -> list[Record]:
 def rung_table(records: Iterable[Record]) -> RungTable:
     """(bracket, rung, resource) -> trial -> the value to its last digit; no evaluation may be there twice."""
     table: RungTable = {}
-    for record in records:
-        if record["event"] == "rung":
-            rung = table.setdefault((record["bracket"], record["rung"], record["resource"]), {})
-            assert record["trial"] not in rung, f"trial {record['trial']} is recorded twice: {record}"
-            rung[record["trial"]] = repr(record["value"])
+    view = folded(records)
+    for trial in view.trials.values():
+        for reached in trial.rungs:
+            rung = table.setdefault((reached.bracket, reached.rung, reached.resource), {})
+            assert trial.id not in rung, f"trial {trial.id} is recorded twice: {reached}"
+            rung[trial.id] = repr(reached.metrics[view.metric])
     return table
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.asha import ASHA
@@ -18,8 +20,8 @@ from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.testing import METRIC, SPACE, Curve, CurveExecutor
-from hpo_pipeline.trial import Budget, Job
-from hpo_pipeline.tuner import End, Listener, Tuner
+from hpo_pipeline.trial import Job
+from hpo_pipeline.tuner import Listener, Tuner
 from hpo_pipeline.view import StudyView
 
 Make = Callable[[TrialGenerator], Scheduler]
@@ -92,12 +94,14 @@ class Session:
         self.path = Path("journal.jsonl")
         self.view = StudyView()
         self.executor = executor(n_workers, curve, dies_after=dies_after)
+        if wall_clock:
+            self.executor.clock = wall_clock
         trials = TrialGenerator(RandomSearch(SPACE, seed), SPACE, budget.n_trials, points)
         with journal(self.path) as opened:
             records = [record for record, _ in read(self.path)]
             if not records:
-                header = {"event": "study", "version": VERSION, "name": "s", "metric": METRIC, "mode": mode}
-                records = [{**header, "time": 0.0}]
+                header = {"event": "study", "version": VERSION, "name": "s"}
+                records = [{**header, "metrics": [{"name": METRIC, "mode": mode}], "time": 0.0}]
                 opened.append(*records)
             tuner = Tuner(
                 make(trials),
@@ -105,11 +109,8 @@ class Session:
                 self.executor,
                 opened,
                 self.view,
-                budget,
-                max_failures,
+                replace(budget, max_failures=max_failures),
                 [listener] if listener else [],
-                wall_clock or self.executor.clock,
-                self.executor.clock,
             )
             tuner.replay(records)
             self.end: End = tuner.run()
@@ -121,9 +122,9 @@ class Session:
     def outcome(self) -> tuple[object, ...]:
         """What must not depend on breaks: rung evaluations in order, how far and how each trial came, the best."""
         rungs = [
-            (r["trial"], r["bracket"], r["rung"], r["resource"], repr(r["value"]))
-            for r in self.records
-            if r["event"] == "rung"
+            (trial.id, r.bracket, r.rung, r.resource, repr(r.metrics[METRIC]))
+            for trial in self.view.trials.values()
+            for r in trial.rungs
         ]
         assert len(set(rungs)) == len(rungs), "a rung evaluation was recorded twice"
         trials = {i: (t.resource, t.state, t.config) for i, t in self.view.trials.items()}

@@ -16,12 +16,17 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "score"},
+    {"errors", "trial", "seeding", "checks", "atomic"},
+    {"evaluation"},
+    {"ranking"},
     {"trust", "kinds", "build", "space", "report.command", "interrupt"},
     {"config.hydra_keys", "config.hydra_errors", "config.space_tree"},
     {"config.command_line"},
     {"searcher"},
-    {"journal", "records", "view", "report"},
+    {"journal", "records"},
+    {"view"},
+    {"budget"},
+    {"report"},
     {"scheduler"},
     {"objective", "model", "dataset", "tracker"},
     {"config.containment", "config.composed", "config.public", "config.pinning"},

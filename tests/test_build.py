@@ -13,7 +13,7 @@ from torch import nn
 
 from hpo_pipeline import trust
 from hpo_pipeline.build import build, check, locate, takes
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.kinds import KINDS
 
 LINEAR = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
@@ -207,25 +207,25 @@ def test_a_module_that_can_not_be_imported_tells_why(monkeypatch, text, why):
 
 @pytest.mark.parametrize("node", [None, 3, "torch.nn.Linear", {}, {"in_features": 1}, [1]])
 def test_what_has_no_target_is_a_problem(node):
-    assert check(node, "model", "model") == [f"model: must be a mapping with a _target_, got {node!r}"]
+    assert check(node, "model") == [Problem("", f"must be a mapping with a _target_, got {node!r}")]
     with pytest.raises(ConfigError):
         build(node, "model")
 
 
 def test_all_problems_of_a_call_are_found_without_making_it():
     node = {"_target_": "torch.nn.Linear", "in_feature": 1, "out_features": 2, 3: 4, "_partial_": 0.5}
-    assert check(node, "model", "model") == [
-        "model.3: the keys of a component are names of its arguments, got a key of int",
-        "model._partial_: is no argument; a component takes arguments by name, and _target_",
-        "model.in_feature: torch.nn.Linear takes no 'in_feature'; did you mean 'in_features'?",
-        "model.in_features: missing; torch.nn.Linear needs it",
+    assert list(map(str, check(node, "model"))) == [
+        "3: the keys of a component are names of its arguments, got a key of int",
+        "_partial_: is no argument; a component takes arguments by name, and _target_",
+        "in_feature: torch.nn.Linear takes no 'in_feature'; did you mean 'in_features'?",
+        "in_features: missing; torch.nn.Linear needs it",
     ]
     with pytest.raises(ConfigError, match=r"^3: the keys .*\n_partial_: .*\nin_feature: .*\nin_features: "):
         build(node, "model")
 
 
 def test_what_is_offered_is_not_missing():
-    assert check({"_target_": "torch.optim.SGD"}, "optimizer", "optimizer") == []
+    assert check({"_target_": "torch.optim.SGD"}, "optimizer") == []
 
 
 @pytest.mark.parametrize(
@@ -238,8 +238,9 @@ def test_what_is_offered_is_not_missing():
     ],
 )
 def test_what_only_a_study_can_give_is_not_for_a_config_to_set(kind, target, key):
-    (line,) = check({"_target_": target, key: [1]}, "x", kind)
-    assert line == f"x.{key}: is not for a config to set; {target} is given it"
+    assert check({"_target_": target, key: [1]}, kind) == [
+        Problem(key, f"is not for a config to set; {target} is given it")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -252,8 +253,9 @@ def test_what_only_a_study_can_give_is_not_for_a_config_to_set(kind, target, key
     ],
 )
 def test_a_target_within_lists_and_plain_mappings_is_checked_with_its_place(place, hide):
-    (problem,) = check({**LINEAR, "device": hide({"_target_": "os.system"})}, "model", "model")
-    assert problem.startswith(f"model.{place}._target_: 'os.system' is not on the trust list")
+    (problem,) = check({**LINEAR, "device": hide({"_target_": "os.system"})}, "model")
+    assert problem.path == f"{place}._target_"
+    assert problem.message.startswith("'os.system' is not on the trust list")
 
 
 def test_every_component_that_the_project_ships_is_of_the_kind_of_its_group():

@@ -3,9 +3,9 @@
 import pytest
 from components import SCHEDULERS, SEARCHERS, SPACES
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.testing import check_scheduler, random_world, simulate
-from hpo_pipeline.trial import Budget
 
 
 @pytest.mark.parametrize("name", SEARCHERS)

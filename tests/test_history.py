@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from sessions import MAKERS, RecordingExecutor, Session, by_number, fifo, halving, promotion
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.journal import read
 from hpo_pipeline.testing import random_world
-from hpo_pipeline.trial import Budget, Event, Job, State
+from hpo_pipeline.trial import Event, Job, State
 
 PATH = Path("journal.jsonl")
 
@@ -102,7 +103,7 @@ OUT_OF_PLACE = {
 
 @pytest.mark.parametrize("records", OUT_OF_PLACE.values(), ids=OUT_OF_PLACE)
 def test_a_record_out_of_place_is_one_error_with_its_line(records):
-    header = {"event": "study", "name": "s", "metric": "loss", "mode": "min", "time": 0.0}
+    header = {"event": "study", "name": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0}
     unsealed([header, {"event": "session", "n_trials": 4, "time": 0.0}, *records])
     with pytest.raises(StudyError, match=rf"^journal.jsonl: can't go on: line {2 + len(records)}: ") as caught:
         Session(fifo, by_number, Budget(n_trials=4))

@@ -93,7 +93,7 @@ def test_an_option_chosen_twice_is_said(words):
 def test_a_key_that_is_no_line_is_escaped():
     with pytest.raises(ConfigError) as caught:
         SearchSpace.parse({"optimizer": {"a\n\u202e": [1]}})
-    assert caught.value.problems == [r"search_space.optimizer.a\n\u202e: is a list; write {type: choice, choices: [1]}"]
+    assert caught.value.lines == [r"search_space.optimizer.a\n\u202e: is a list; write {type: choice, choices: [1]}"]
 
 
 def test_a_grid_is_not_listed_without_end():

@@ -16,8 +16,8 @@ from hpo_pipeline.errors import StudyError
 from hpo_pipeline.journal import VERSION, Journal, read
 
 PATH = Path("journal.jsonl")
-HEADER = {"event": "study", "version": VERSION, "name": "s", "metric": "loss", "mode": "min", "time": 0.0}
-OLD_HEADER = {**HEADER, "version": 1}
+HEADER = {"event": "study", "version": VERSION, "name": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0}
+OLD_HEADER = {"event": "study", "version": 1, "name": "s", "metric": "loss", "mode": "min", "time": 0.0}
 
 
 def written(*records: dict) -> Path:
@@ -62,8 +62,8 @@ def test_metrics_that_json_does_not_have_are_read_back_as_numbers():
 
 
 def test_a_value_keeps_its_last_digit():
-    written({"event": "rung", "time": 0.0, "trial": 0, "rung": 0, "bracket": 0, "resource": 1, "value": 0.1 + 0.2})
-    assert records()[0]["value"] == 0.1 + 0.2
+    written({"event": "report", "time": 0.0, "trial": 0, "resource": 1, "metrics": {"loss": 0.1 + 0.2}})
+    assert records()[0]["metrics"]["loss"] == 0.1 + 0.2
 
 
 def test_reading_goes_on_where_it_stopped():
@@ -387,13 +387,17 @@ MALFORMED = [
     {**REPORT, "metrics": {"loss": "low"}},
     {**REPORT, "metrics": {"loss": None}},
     {**REPORT, "metrics": {"loss": 10**400}},
-    {"event": "rung", **TRIAL, "rung": 0, "bracket": 0, "resource": 1, "value": "NaN"},
+    {"event": "rung", **TRIAL, "rung": 0, "bracket": "0", "resource": 1},
+    {**HEADER, "metrics": []},
+    {**HEADER, "metrics": "loss"},
+    {**HEADER, "metrics": [{"name": "loss", "mode": "most"}]},
     {"event": "result", **TRIAL, "outcome": "gone", "error": "", "traceback": ""},
     {"event": "result", **TRIAL, "outcome": "done"},
     {"event": "decision", **TRIAL, "state": "GONE", "reason": ""},
     {"event": "decision", **TRIAL, "state": ["STOPPED"], "reason": ""},
     {"event": "end", "time": 1.0, "state": 1, "reason": ""},
     {**OLD_HEADER, "mode": "most"},
+    {**OLD_HEADER, "metric": None},
     {**OLD_HEADER, "version": "1"},
 ]
 

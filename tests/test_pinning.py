@@ -11,7 +11,7 @@ LR = "optimizer.lr=0.5 was typed, so it is not tuned"
 
 
 def problems(*words: str) -> list[str]:
-    return compose(*words).problems
+    return list(map(str, compose(*words).problems))
 
 
 def test_a_typed_value_is_pinned_and_said():

@@ -23,7 +23,7 @@ def problems(*overrides: str, program: str = "tune") -> list[str]:
     try:
         check(compose(*quiet, *overrides, program=program), data=False)
     except ConfigError as error:
-        return error.problems
+        return error.lines
     return []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hpo_pipeline.score import score
+from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.seeding import derived_seed, generator, trial_seed
 
 
@@ -47,4 +47,4 @@ def test_a_seed_fits_what_torch_takes():
     ],
 )
 def test_a_score_is_minimised_and_what_is_not_finite_is_worst(value, mode, expected):
-    assert score(value, mode) == expected
+    assert Metric("loss", mode).score(value) == expected

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from heard import started
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
 from hpo_pipeline.space import Constraint, SearchSpace
-from hpo_pipeline.trial import Trial
 
 CONFIG = {"a": 3, "m.n_1": 8, "m.n_2": 4, "m.act": "relu", "m.bias": True, "m.none": None}
 
@@ -117,13 +117,13 @@ def test_searchers_keep_to_the_constraints_until_the_space_is_exhausted(make):
     configs = []
     for i in range(15):
         configs.append(searcher.suggest(i))
-        searcher.on_trial(Trial(i, configs[-1]))
+        started(searcher, i, configs[-1])
     assert {(c["a"], c["b"]) for c in configs} == {(a, b) for a in range(1, 6) for b in range(1, a + 1)}
 
 
 def test_contains_names_the_broken_constraint_and_the_values():
     space = SearchSpace.parse(square(5, "b <= a"))
-    assert space.contains({"a": 2, "b": 3}) == ["constraints: 'b <= a' does not hold for a 2, b 3"]
+    assert space.contains({"a": 2, "b": 3}) == [Problem("constraints", "'b <= a' does not hold for a 2, b 3")]
 
 
 def test_a_constraint_on_inactive_hyperparameters_holds():
@@ -151,7 +151,7 @@ def test_a_constraint_on_inactive_hyperparameters_holds():
 def test_constraints_that_can_not_be_met_or_read_are_refused(tree, expected):
     with pytest.raises(ConfigError) as caught:
         SearchSpace.parse(tree)
-    assert expected in "\n".join(caught.value.problems)
+    assert expected in "\n".join(caught.value.lines)
 
 
 def test_a_constraint_that_1_sample_in_1000_meets_is_accepted():

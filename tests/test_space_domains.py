@@ -35,7 +35,7 @@ DOMAINS: list[Domain] = [
 def problems(build, *args, **kwargs) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         build(*args, **kwargs)
-    return caught.value.problems
+    return caught.value.lines
 
 
 def test_log_encoding_of_10_in_1_to_1e4_is_a_quarter():

@@ -71,4 +71,4 @@ def test_hyperparameters_without_a_prior_are_uniform_and_constraints_hold():
 def test_a_wrong_prior_is_refused(prior, expected):
     with pytest.raises(ConfigError) as caught:
         space_with(prior)
-    assert caught.value.problems[0].startswith(expected)
+    assert caught.value.lines[0].startswith(expected)

@@ -10,10 +10,10 @@ from typing import ClassVar
 import pytest
 from sessions import RecordingExecutor, Session, by_number, fifo, halving, promotion, stopping
 
+from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.journal import Record
 from hpo_pipeline.testing import random_world
-from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Result, State
-from hpo_pipeline.tuner import End
+from hpo_pipeline.trial import Event, Notice, Outcome, Result, State
 from hpo_pipeline.view import StudyView
 
 # -- when it ends --------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def test_seconds_are_those_of_the_tuner_whatever_times_workers_and_the_system_te
 def test_the_seconds_of_a_journal_of_version_1_are_not_those_of_its_workers_added_up():
     # By hand: two workers; their reports come at 3, 1, 4, 2 seconds, and after ten seconds' rest at 1 and 2 more.
     view = StudyView()
-    view.apply({"event": "study", "name": "s", "metric": "loss", "mode": "min", "time": 0.0})
+    view.apply({"event": "study", "name": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0})
     for began, times in ((0.0, [3.0, 1.0, 4.0, 2.0]), (14.0, [15.0, 16.0])):
         view.apply({"event": "session", "time": began})
         for time in times:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sessions import MAKERS, RecordingExecutor, Session, by_number, fifo, halving
 
+from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.testing import Curve, random_world, simulate
-from hpo_pipeline.trial import Budget, State
-from hpo_pipeline.tuner import End
+from hpo_pipeline.trial import State
 from hpo_pipeline.view import StudyView
 
 
@@ -181,7 +181,8 @@ class Interrupts:
         """A study in which every call out of the tuner is counted."""
 
         def make(trials: TrialGenerator) -> Scheduler:
-            self.around(trials, "new", "observe")
+            self.around(trials, "new")
+            self.around(trials.searcher, "on_submitted", "on_evaluation", "on_state")
             scheduler = MAKERS[name](trials)
             self.around(scheduler, "next_job", "on_report", "on_result")
             return scheduler

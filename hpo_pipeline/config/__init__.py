@@ -32,7 +32,7 @@ from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
-from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.report.terminal import forgiving_streams
 
 schema.register()
@@ -145,7 +145,7 @@ def _flags_first(words: list[str], parser: ArgumentParser) -> list[str]:
     return [*flags, *others]
 
 
-def _preflight_problems(cfg: DictConfig) -> list[str]:
+def _preflight_problems(cfg: DictConfig) -> list[Problem]:
     from hpo_pipeline.preflight import check_study, check_training
 
     try:
@@ -177,8 +177,8 @@ def _fail(error: ConfigError | StudyError) -> int:
         return 2
     count = len(error.problems)
     print(f"{count} problem{'s' if count != 1 else ''} in the configuration:", file=sys.stderr)
-    for problem in error.problems:
-        print(f"  {' '.join(mask(problem).splitlines())}", file=sys.stderr)
+    for line in error.lines:
+        print(f"  {mask(line)}", file=sys.stderr)
     return 2
 
 
@@ -255,7 +255,7 @@ _SETTLED = ("name", "folder", "threads", "choices")
 
 
 def _pinned(
-    config: dict[str, Any], public: dict[str, Any], choices: dict[str, str], now: Composition, problems: list[str]
+    config: dict[str, Any], public: dict[str, Any], choices: dict[str, str], now: Composition, problems: list[Problem]
 ) -> list[str]:
     """Puts typed values in place of what tunes them, in both configs; returns what people should know of it."""
     overrides = [override for override in now.typed if not override.is_delete() and not override.is_sweep_override()]

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.containment import written_places
+from hpo_pipeline.errors import Problem
 from hpo_pipeline.report.command import command_line, overrides, trial_overrides
 from hpo_pipeline.trial import Config
 
@@ -42,7 +43,7 @@ class Composed:
     changes: dict[str, Any]
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def training(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten
 from hpo_pipeline.config.public import resolved, without_hydra
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.report.command import overrides
 
 CONF = "hpo_pipeline.conf"
@@ -57,7 +57,8 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
         plain = hydra.compose(_PLAIN_TRAIN, overrides=base)
     except MissingConfigException as error:
         told = str(error).partition("\n")[0]
-        raise ConfigError(f"choices: {told}; if this is a file of your own, give its folder: --config-dir …") from None
+        what = f"{told}; if this is a file of your own, give its folder: --config-dir …"
+        raise ConfigError(Problem("choices", what)) from None
     changed = {key for key in TRAINING_SETTINGS if plain[key] != config[key]}
     for key in changed:  # what refers to them follows
         plain[key] = config[key]

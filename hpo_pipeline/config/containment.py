@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from hpo_pipeline.errors import Problem
 from hpo_pipeline.tracker.mlflow.uri import database_path
 
 
@@ -35,15 +36,13 @@ def written_places(config: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bool]) -> Iterator[str]:
-    """A line for each place outside that a file, and not the person, names."""
+def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bool]) -> Iterator[Problem]:
+    """One for each place outside that a file, and not the person, names."""
     for path, value in written_places(config).items():
         if not is_typed(path):
             other = ", or set MLFLOW_TRACKING_URI" if path == "tracker.uri" else ""
-            yield (
-                f"{path}: {value!r} comes from a file and leads out of this folder; "
-                f"if this is what you want, type {path}=…{other}"
-            )
+            what = f"{value!r} comes from a file and leads out of this folder"
+            yield Problem(path, f"{what}; if this is what you want, type {path}=…{other}")
 
 
 def without_download(config: dict[str, Any], public: dict[str, Any], is_typed: Callable[[str], bool]) -> list[str]:

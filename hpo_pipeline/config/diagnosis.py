@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.composed import flatten
 from hpo_pipeline.config.hydra_errors import told
-from hpo_pipeline.errors import nearest
+from hpo_pipeline.errors import Problem, nearest
 from hpo_pipeline.report.command import overrides
 
 
@@ -25,8 +25,8 @@ def diagnose(
     config_name: str,
     line: CommandLine,
     error: Exception,
-    further: Callable[[DictConfig], list[str]],
-) -> list[str]:
+    further: Callable[[DictConfig], list[Problem]],
+) -> list[Problem]:
     """The problems behind `error`, which composing raised.
 
     Args:
@@ -38,10 +38,10 @@ def diagnose(
     """
     GlobalHydra.instance().clear()
     if line.config_dir and not Path(line.config_dir).is_dir():
-        return [f"--config-dir: there is no folder {str(Path(line.config_dir).absolute())!r}"]
+        return [Problem("--config-dir", f"there is no folder {str(Path(line.config_dir).absolute())!r}")]
     typed = [text for text in line.overrides if "=" in text or text.startswith("~")]
     if unread := [text for text in line.overrides if text not in typed]:
-        return [f"{text}: must be an override, key=value, or a flag, --name" for text in unread]
+        return [Problem(text, "must be an override, key=value, or a flag, --name") for text in unread]
     folder = [f"file://{Path(line.config_dir).absolute()}"] if line.config_dir else []
     good = overrides({"hydra.searchpath": [*line.searchpath, *folder]}) if folder or line.searchpath else []
     with _initialized(config_module, line.config_path):
@@ -49,9 +49,9 @@ def diagnose(
         try:
             problems = list(_problems(config_name, good, typed))
         except Exception:  # the primary config itself is what can't be read
-            return [told(error)]
+            return [Problem("", told(error))]
         if not problems:
-            return [told(error)]
+            return [Problem("", told(error))]
         try:
             config = hydra.compose(config_name, overrides=good, return_hydra_config=True)
         except Exception:  # what is wrong with the files themselves is among the problems
@@ -73,7 +73,7 @@ def _initialized(config_module: str, config_path: str | None) -> Iterator[None]:
             yield
 
 
-def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[str]:
+def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[Problem]:
     """What is wrong with each override; those that are right are added to `good`."""
     parser = OverridesParser.create()
     searchpath = list(good)
@@ -82,31 +82,28 @@ def _problems(config_name: str, good: list[str], typed: list[str]) -> Iterator[s
         try:
             override = parser.parse_override(text)
         except Exception as error:  # whatever the grammar's library raises: all of it is a wrong override
-            yield f"{text}: can't be read ({told(error)}); quote values with special characters"
+            yield Problem(text, f"can't be read ({told(error)}); quote values with special characters")
             continue
         options = _options(override, config_name, searchpath)
         value = override.value()
         if options and override.is_delete():
-            yield f"{override.key_or_group}: can't be removed; choose one of {', '.join(sorted(options))}"
+            yield Problem(override.key_or_group, f"can't be removed; choose one of {', '.join(sorted(options))}")
             continue
         if not options or override.is_sweep_override():
             values.append((text, override))
         elif value in options:
             good.append(text)
         else:
-            yield (
-                f"{override.key_or_group}: there is no {value!r}{nearest(str(value), options) or ';'} "
-                f"there are {', '.join(sorted(options))}"
-            )
+            what = f"there is no {value!r}{nearest(str(value), options) or ';'} there are {', '.join(sorted(options))}"
+            yield Problem(override.key_or_group, what)
     try:
         config = hydra.compose(config_name, overrides=good)
     except Exception as error:
-        yield told(error)
+        yield Problem("", told(error))
         return
     for text, override in values:
-        problem = _value_problem(config_name, good, config, text, override)
-        if problem:
-            yield problem
+        if wrong := _wrong_value(config_name, good, config, text, override):
+            yield Problem(override.key_or_group, wrong)
         else:
             good.append(text)
 
@@ -118,17 +115,17 @@ def _options(override: Override, config_name: str, searchpath: list[str]) -> lis
     return options if isinstance(override.value(), str) or override.value() is None else []
 
 
-def _value_problem(config_name: str, good: list[str], config: DictConfig, text: str, override: Override) -> str | None:
+def _wrong_value(config_name: str, good: list[str], config: DictConfig, text: str, override: Override) -> str | None:
     path = override.key_or_group
     if not override.is_add() and not _is_in(config, path):
         known = flatten(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
         inner = {".".join(key.split(".")[:n]) for key in known for n in range(1, key.count(".") + 2)}
         near = nearest(path, inner)
-        return f"{path}: there is no such key{near or f'; to add one, write +{text.lstrip(chr(126))}'}"
+        return f"there is no such key{near or f'; to add one, write +{text.lstrip(chr(126))}'}"
     try:
         hydra.compose(config_name, overrides=[*good, text])
     except Exception as error:
-        return f"{path}: {told(error.__cause__ or error)}"
+        return told(error.__cause__ or error)
     return None
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hpo_pipeline.errors import nearest
+from hpo_pipeline.errors import Problem, nearest
 
 NAME = re.compile(r"\w[\w.-]*")
 """What the name of a study or a job is made of: it becomes the name of a folder."""
@@ -89,8 +89,8 @@ _ALLOWED: dict[tuple[str, ...], Callable[[Any], str | None]] = {
 """Path below `hydra`, `*` for any key -> what is wrong with a value there, None if nothing is."""
 
 
-def file_problems(node: Any) -> Iterator[str]:
-    """What a file says of Hydra that it may not: `hydra.callbacks.x: …`, a line each.
+def file_problems(node: Any) -> Iterator[Problem]:
+    """What a file says of Hydra that it may not: `hydra.callbacks.x: …`.
 
     Args:
         node: what stands at `hydra` in the file: plain, interpolations as they are written.
@@ -98,26 +98,24 @@ def file_problems(node: Any) -> Iterator[str]:
     yield from _problems(node, ())
 
 
-def name_problems(name: Any) -> list[str]:
+def name_problems(name: Any) -> list[Problem]:
     """Why a study can't have this name, `${now:…}` and the like still in it."""
     plain = _HARMLESS.sub("x", str(name))
-    return [] if NAME.fullmatch(plain) else [f"name: must be letters, digits, '.', '_' and '-', got {name!r}"]
+    return [] if NAME.fullmatch(plain) else [Problem("name", "must be letters, digits, '.', '_' and '-'", name)]
 
 
-def _problems(node: Any, path: tuple[str, ...]) -> Iterator[str]:
+def _problems(node: Any, path: tuple[str, ...]) -> Iterator[Problem]:
     rule = _ALLOWED.get(path) or _ALLOWED.get((*path[:2], "*", *path[3:]))
     if rule is not None:
         if (what := rule(node)) is not None:
-            yield f"{_dotted(path)}: {what}, got {node!r}"
+            yield Problem(_dotted(path), what, node)
     elif isinstance(node, Mapping) and any(_matches(path, allowed) for allowed in _ALLOWED):
         for key, value in node.items():
             yield from _problems(value, (*path, str(key)))
     else:
         known = [_dotted(allowed) for allowed in _ALLOWED]
-        yield (
-            f"{_dotted(path)}: a file can't set this of Hydra's own configuration{nearest(_dotted(path), known)}; "
-            "if you want it, type it on the command line"
-        )
+        what = f"a file can't set this of Hydra's own configuration{nearest(_dotted(path), known)}"
+        yield Problem(_dotted(path), f"{what}; if you want it, type it on the command line")
 
 
 def _matches(path: tuple[str, ...], allowed: tuple[str, ...]) -> bool:

@@ -30,7 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.hydra_keys import file_problems, name_problems
 from hpo_pipeline.config.space_tree import merged, replaces
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.errors import ConfigError, Problem, nearest
 
 _OWN = "pkg://hpo_pipeline.conf"
 _MOST_NODES = 100_000
@@ -74,7 +74,7 @@ class Composition:
 
     layers: list[Layer] = field(default_factory=list)
     typed: list[Override] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     schema: DictConfig | None = None
 
     def is_typed(self, path: str) -> bool:
@@ -146,9 +146,10 @@ def refuse_endless(path: Path) -> None:
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            raise ConfigError(f"{path}: is no text in UTF-8") from None
+            raise ConfigError(Problem(str(path), "is no text in UTF-8")) from None
         if "*" in text and "&" in text and _size(yaml.compose(text, Loader=yaml.SafeLoader), {}) > _MOST_NODES:
-            raise ConfigError(f"{path}: its aliases stand for more than {_MOST_NODES} values; write out what is needed")
+            what = f"its aliases stand for more than {_MOST_NODES} values; write out what is needed"
+            raise ConfigError(Problem(str(path), what))
 
 
 def _load_config(self: ConfigRepository, config_path: str) -> ConfigResult | None:
@@ -162,7 +163,7 @@ def _load_config(self: ConfigRepository, config_path: str) -> ConfigResult | Non
     except (ConfigError, yaml.YAMLError):
         raise  # these say it themselves
     except (AssertionError, OSError, ValueError, OmegaConfBaseException) as error:
-        raise ConfigError(f"{config_path}: {told(error)}") from None
+        raise ConfigError(Problem(config_path, told(error))) from None
 
 
 def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
@@ -192,7 +193,7 @@ def _process_config_searchpath(
         hydra = node.get("hydra", {}) if isinstance(node, dict) else {}
         looked_at = {"searchpath": hydra.get("searchpath", [])} if isinstance(hydra, dict) else hydra
         if found := list(file_problems(looked_at)):
-            raise ConfigError(f"{config_name}: {problem}" for problem in found)
+            raise ConfigError(Problem(str(config_name), str(problem)) for problem in found)
     _process_searchpath_unseen(self, config_name, parsed_overrides, repo)
 
 
@@ -210,7 +211,7 @@ def _look_at(default: ResultDefault, result: ConfigResult) -> None:
     if path.startswith(("hydra/launcher/", "hydra/sweeper/")) and path.rpartition("/")[2] != "basic":
         group = path.rpartition("/")[0]
         if not any(override.key_or_group == group for override in now.typed):
-            now.problems.append(f"{group}: a file can't choose this; if you want it, type {group}=…")
+            now.problems.append(Problem(group, f"a file can't choose this; if you want it, type {group}=…"))
     if path in ("tune_schema", "train_schema") and isinstance(result.config, DictConfig):
         now.schema = result.config
     if source.startswith("structured://") or source == "pkg://hydra.conf":
@@ -221,7 +222,7 @@ def _look_at(default: ResultDefault, result: ConfigResult) -> None:
         now.layers.append(Layer(path, source, plain, bool(default.primary)))
         typed = any(override.key_or_group == path.rpartition("/")[0] for override in now.typed)
         if "hydra" in plain and not (path.startswith("hydra/") and typed):
-            now.problems += [f"{path}: {problem}" for problem in file_problems(plain["hydra"])]
+            now.problems += [Problem(path, str(problem)) for problem in file_problems(plain["hydra"])]
 
 
 def _compose_config_from_defaults_list(
@@ -234,13 +235,13 @@ def _compose_config_from_defaults_list(
         config: DictConfig = _compose_unseen(self, list(defaults), repo)
     finally:  # what is refused may be what can't be composed
         if found := [*now.problems, *_root_problems(now), *_name_problems(now)]:
-            raise ConfigError(dict.fromkeys(found))
+            raise ConfigError(found)
     for key in _replaced(now.layers):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
     return config
 
 
-def _root_problems(now: Composition) -> Iterator[str]:
+def _root_problems(now: Composition) -> Iterator[Problem]:
     """What the files say at the root that the schema doesn't have, or has of another type; Hydra stops at the first."""
     schema = now.schema
     if schema is None:
@@ -250,17 +251,19 @@ def _root_problems(now: Composition) -> Iterator[str]:
             if key == "hydra" or layer.is_ours:
                 continue
             if key not in schema and key == layer.group:
-                yield f"{layer.path}: begin the file with the line '# @package _global_': its keys are the config's own"
+                what = "begin the file with the line '# @package _global_': its keys are the config's own"
+                yield Problem(layer.path, what)
             elif key not in schema:
-                yield f"{layer.path}: {key or repr(key)}: there is no such key{nearest(key, map(str, schema))}"
+                what = f"there is no such key{nearest(key, map(str, schema))}"
+                yield Problem(layer.path, f"{key or repr(key)}: {what}")
             else:
                 try:
                     OmegaConf.merge(schema, {key: value})
                 except OmegaConfBaseException as error:
-                    yield f"{layer.path}: {key}: {told(error)}"
+                    yield Problem(layer.path, f"{key}: {told(error)}")
 
 
-def _name_problems(now: Composition) -> list[str]:
+def _name_problems(now: Composition) -> list[Problem]:
     """Hydra makes folders of its own before the study's name is looked at: it may not lead elsewhere."""
     if not any("${name}" in str(layer.content.get("hydra")) for layer in now.layers) or now.is_typed("name"):
         return []

@@ -7,10 +7,11 @@ from typing import Any
 
 from hpo_pipeline.config.composed import flatten
 from hpo_pipeline.config.space_tree import domains, is_domain, pinned
+from hpo_pipeline.errors import Problem
 from hpo_pipeline.report.command import hydra_value
 
 
-def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str]) -> tuple[list[str], list[str]]:
+def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str]) -> tuple[list[Problem], list[str]]:
     """Makes constants of the hyperparameters whose value was typed.
 
     Args:
@@ -28,7 +29,8 @@ def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str]) 
         if not found:
             continue
         if twice := [other for other in typed if f"{other}.".startswith(f"search_space.{path}.")]:
-            problems.append(f"{path}: is typed, and so is {twice[0]}, which tunes it; leave one of them out")
+            what = f"is typed, and so is {twice[0]}, which tunes it; leave one of them out"
+            problems.append(Problem(path, what))
             continue
         for tree, key in found:
             tree[key] = pinned(tree[key], value)

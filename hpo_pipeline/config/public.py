@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 
 from hpo_pipeline.config.hydra_errors import in_our_words
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 
 PASSWORD = "HPO_PASSWORD"
 """The environment variable that stands for a password that was written into a URI, where the URI is shown."""
@@ -36,17 +36,17 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     """All values in place of what refers to them: plain.
 
     Raises:
-        ConfigError: a line for each value that can't be had, such as that of an environment variable that isn't set.
+        ConfigError: for each value that can't be had, such as that of an environment variable that isn't set.
     """
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(list(_unresolvable(config)) or [_reason(error)]) from None
+        raise ConfigError(list(_unresolvable(config)) or _reason(error)) from None
     return {str(key): value for key, value in plain.items()}  # type: ignore[union-attr]
 
 
-def resolved_as_far_as_possible(config: DictConfig) -> tuple[dict[str, Any], list[str]]:
-    """`resolved`, with None for each value that can't be had; and the lines that `resolved` would raise."""
+def resolved_as_far_as_possible(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
+    """`resolved`, with None for each value that can't be had; and the problems that `resolved` would raise."""
     try:
         return resolved(config), []
     except ConfigError as error:
@@ -131,17 +131,17 @@ def _leniently(node: Any, instead: Any) -> Any:
     return node
 
 
-def _unresolvable(config: DictConfig) -> Iterator[str]:
-    """`path: why` for every value that can't be had."""
+def _unresolvable(config: DictConfig) -> Iterator[Problem]:
+    """Every value that can't be had, and why."""
 
-    def look(node: Any, path: str) -> Iterator[str]:
+    def look(node: Any, path: str) -> Iterator[Problem]:
         keys = list(node) if isinstance(node, DictConfig) else range(len(node))
         for key in keys:
             here = f"{path}.{key}" if path else str(key)
             try:
                 value = node[key]
             except (OmegaConfBaseException, RecursionError) as error:
-                yield f"{here}: {_reason(error)}"
+                yield Problem(here, _reason(error))
                 continue
             if OmegaConf.is_config(value) and not value._is_none():
                 yield from look(value, here)

@@ -15,7 +15,7 @@ from hpo_pipeline.config.containment import containment_problems
 from hpo_pipeline.config.layers import refuse_endless
 from hpo_pipeline.config.public import masked, resolved, shown
 from hpo_pipeline.config.schema import root_problems
-from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.errors import ConfigError, Problem, StudyError
 
 MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "executor", "tracker"}) | {
     *("n_trials", "max_total_resource", "max_seconds", "target")
@@ -52,9 +52,9 @@ def resumed(composed: Composed) -> Composed:
     now = {"name": folder.name, "folder": str(folder), "resume": True, "dry_run": composed.config["dry_run"]}
     now |= {key: config.get(key, composed.config[key]) for key in ("max_failures",)}
     config |= now
-    problems = [*composed.problems, *(f"{saved}: {problem}" for problem in root_problems(config, "tune"))]
+    problems = [*composed.problems, *(Problem(str(saved), str(problem)) for problem in root_problems(config, "tune"))]
     if not isinstance(config["choices"], dict) or not config["choices"]:
-        problems.append(f"{saved}: choices: is missing; a study saves the options of its groups there")
+        problems.append(Problem(str(saved), "choices: is missing; a study saves the options of its groups there"))
     problems += containment_problems(
         {**config, "folder": ""}, lambda path: path in typed or path.partition(".")[0] in keys
     )
@@ -62,10 +62,8 @@ def resumed(composed: Composed) -> Composed:
         if path.partition(".")[0] in MAY_CHANGE or path == "experiment":
             continue
         if flatten(config).get(path, at(config, path)) != at(composed.config, path):
-            problems.append(
-                f"{path}: a resumed study keeps what it began with, {at(config, path)!r}; got "
-                f"{at(composed.config, path)!r}; leave it out, or start a new study with another name=…"
-            )
+            what = f"a resumed study keeps what it began with, {at(config, path)!r}; got {at(composed.config, path)!r}"
+            problems.append(Problem(path, f"{what}; leave it out, or start a new study with another name=…"))
     if problems:
         raise ConfigError(problems)
     return Composed(

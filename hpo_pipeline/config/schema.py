@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
-from hpo_pipeline.errors import nearest
+from hpo_pipeline.errors import Problem, nearest
 
 
 @dataclass
@@ -80,7 +80,7 @@ def schema_of(config: Mapping[str, Any], program: str) -> dict[str, Field[Any]]:
     return {key.name: key for key in fields(TuneSchema if program == "tune" else TrainSchema)}
 
 
-def root_problems(config: dict[str, Any], program: str) -> Iterator[str]:
+def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
     """What is wrong with the root keys. Wrong values are replaced by the default, so that all else can be looked at.
 
     Hydra refuses unknown keys unless they are added with `+`, and wrong types unless they come by an interpolation.
@@ -88,14 +88,14 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[str]:
     known = schema_of(config, program)
     for key in [key for key in config if key not in known]:
         del config[key]
-        yield f"{key}: there is no such key{nearest(key, known)}"
+        yield Problem(key, f"there is no such key{nearest(key, known)}")
     for key, declared in known.items():
         kind, what = _TYPES.get(str(declared.type), (object, ""))
         default = declared.default_factory() if declared.default_factory is not MISSING else declared.default
         usable = _usable(key, default)
         if key not in config:
             if kind is not object:
-                yield f"{key}: is missing; it was removed, and has no default"
+                yield Problem(key, "is missing; it was removed, and has no default")
             config[key] = usable
             continue
         value = config[key]
@@ -105,7 +105,7 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[str]:
         is_bool = isinstance(value, bool) and kind is not bool and kind is not object
         if not is_none and (is_bool or not isinstance(value, kind)):  # type: ignore[arg-type]
             config[key] = usable
-            yield f"{key}: must be {what}, got {value!r}"
+            yield Problem(key, f"must be {what}", value)
     yield from _choices_problems(config)
 
 
@@ -115,29 +115,29 @@ def _usable(key: str, default: Any) -> Any:
     return stands_in.get(key, default)
 
 
-def _choices_problems(config: dict[str, Any]) -> Iterator[str]:
+def _choices_problems(config: dict[str, Any]) -> Iterator[Problem]:
     choices = config["choices"]
     if choices is None:
         return
     if not isinstance(choices, Mapping) or not all(isinstance(option, str) for option in choices.values()):
         config["choices"] = None
-        yield f"choices: must be a mapping of groups to options, filled in when a config is saved, got {choices!r}"
+        yield Problem("choices", "must be a mapping of groups to options, filled in when a config is saved", choices)
 
 
-def folder_problems(folder: str) -> Iterator[str]:
+def folder_problems(folder: str) -> Iterator[Problem]:
     """Why the folder of a study or training can't be made."""
     path = Path(folder)
     if not folder or "\0" in folder:
-        yield f"folder: must be the path of a folder, got {folder!r}"
+        yield Problem("folder", "must be the path of a folder", folder)
         return
     for part in path.parts:
         if len(part.encode(errors="surrogateescape")) > _LONGEST:
-            yield f"folder: {part[:20]}… is longer than {_LONGEST} bytes; choose a shorter name"
+            yield Problem("folder", f"{part[:20]}… is longer than {_LONGEST} bytes; choose a shorter name")
             return
     try:
         blocking = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), None)
     except OSError as error:
-        yield f"folder: {folder!r} can't be used ({error.strerror})"
+        yield Problem("folder", f"{folder!r} can't be used ({error.strerror})")
         return
     if blocking is not None:
-        yield f"folder: {folder!r} can't be made, {str(blocking)!r} is a file; choose another"
+        yield Problem("folder", f"{folder!r} can't be made, {str(blocking)!r} is a file; choose another")

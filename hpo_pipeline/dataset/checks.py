@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from hpo_pipeline.checks import is_integer
 from hpo_pipeline.dataset import Dataset, Splits
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 
 
 def load(dataset: Dataset) -> Splits:
     """What the dataset holds for training and validation.
 
     Raises:
-        ConfigError: with all that is wrong with it, each line under the key `dataset`.
+        ConfigError: with all that is wrong with it, as problems of the key `dataset`.
     """
     splits = dataset.load()
     if not isinstance(splits, Splits):
-        raise ConfigError(f"dataset: load() gives {_kind(splits)}; give hpo_pipeline.dataset.Splits(…)")
+        raise _refusal([f"load() gives {_kind(splits)}; give hpo_pipeline.dataset.Splits(…)"])
     found = [
         *_class_problems(dataset, splits),
         *_problems("train", splits.x_train, splits.y_train, splits.n_classes),
@@ -28,12 +29,10 @@ def load(dataset: Dataset) -> Splits:
     ]
     train, validation = splits.x_train, splits.x_validation
     if not found and train.shape[1:] != validation.shape[1:]:
-        found.append(
-            f"dataset: one example has the shape {tuple(train.shape[1:])} in x_train and "
-            f"{tuple(validation.shape[1:])} in x_validation; give both the same"
-        )
+        shapes = f"{tuple(train.shape[1:])} in x_train and {tuple(validation.shape[1:])} in x_validation"
+        found.append(f"one example has the shape {shapes}; give both the same")
     if found:
-        raise ConfigError(found)
+        raise _refusal(found)
     return splits
 
 
@@ -45,41 +44,44 @@ def load_test(dataset: Dataset, like: Splits) -> tuple[Tensor, Tensor]:
     """
     parts: Any = dataset.load_test()
     if not isinstance(parts, (tuple, list)) or len(parts) != 2:
-        raise ConfigError(f"dataset: load_test() gives {_kind(parts)}; give the examples and their classes, (x, y)")
+        raise _refusal([f"load_test() gives {_kind(parts)}; give the examples and their classes, (x, y)"])
     x, y = parts
     found = list(_problems("test", x, y, like.n_classes))
     if not found and tuple(x.shape[1:]) != like.input_shape:
-        found.append(
-            f"dataset: one example has the shape {like.input_shape} in x_train and {tuple(x.shape[1:])} in x_test"
-        )
+        shapes = f"{like.input_shape} in x_train and {tuple(x.shape[1:])} in x_test"
+        found.append(f"one example has the shape {shapes}")
     if found:
-        raise ConfigError(found)
+        raise _refusal(found)
     return x, y
+
+
+def _refusal(messages: Iterable[str]) -> ConfigError:
+    return ConfigError(Problem("dataset", message) for message in messages)
 
 
 def _class_problems(dataset: Dataset, splits: Splits) -> Iterator[str]:
     """Where the class, by which models are checked, and the data say different things."""
     n_classes = splits.n_classes
-    if not isinstance(n_classes, int) or isinstance(n_classes, bool) or n_classes < 1:
-        yield f"dataset: n_classes must be an integer of at least 1, got {n_classes!r}"
+    if not is_integer(n_classes, 1):
+        yield f"n_classes must be an integer of at least 1, got {n_classes!r}"
     if not isinstance(splits.x_train, Tensor):
         return
     for name, found in (("n_classes", n_classes), ("input_shape", splits.input_shape)):
         said = getattr(dataset, name, None)
         said = tuple(said) if isinstance(said, (list, torch.Size)) else said
         if said is not None and said != found:
-            yield f"dataset: {type(dataset).__name__}.{name} is {said!r}, that of the data {found!r}; make them equal"
+            yield f"{type(dataset).__name__}.{name} is {said!r}, that of the data {found!r}; make them equal"
 
 
 def _problems(part: str, x: Any, y: Any, n_classes: Any) -> Iterator[str]:
-    x_name, y_name = f"dataset: x_{part}", f"dataset: y_{part}"
+    x_name, y_name = f"x_{part}", f"y_{part}"
     x_fits, y_fits = True, True
-    for line in _tensor_problems(x_name, x, torch.float32, "float()"):
+    for problem in _tensor_problems(x_name, x, torch.float32, "float()"):
         x_fits = False
-        yield line
-    for line in _tensor_problems(y_name, y, torch.int64, "long()"):
+        yield problem
+    for problem in _tensor_problems(y_name, y, torch.int64, "long()"):
         y_fits = False
-        yield line
+        yield problem
     if x_fits and x.dim() < 2:
         x_fits = False
         yield f"{x_name} must have the shape (n, *input_shape), got {tuple(x.shape)}; one number an example is (n, 1)"

@@ -34,7 +34,7 @@ class Digits:
     n_classes: ClassVar[int] = 10
 
     def __init__(self, n_validation: int = 300, split_seed: int = 0) -> None:
-        if problems := list(check_split(_N - _N_TEST, n_validation, split_seed)):
+        if problems := check_split(_N - _N_TEST, n_validation, split_seed):
             raise ConfigError(problems)
         self.n_validation = n_validation
         self.split_seed = split_seed

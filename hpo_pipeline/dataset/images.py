@@ -6,9 +6,8 @@ Pixels are scaled to [0, 1] and nothing else, as torchvision's `ToTensor` does.
 from __future__ import annotations
 
 import importlib
-import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hpo_pipeline.atomic import put
+from hpo_pipeline.checks import boolean_problems, integer_problems
 from hpo_pipeline.dataset import Splits
 from hpo_pipeline.dataset.idx import read_idx
-from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.seeding import generator
 
 FILES = (
@@ -44,12 +45,12 @@ def split(n: int, n_validation: int, split_seed: int) -> tuple[npt.NDArray[np.in
     return order[n_validation:], order[:n_validation]
 
 
-def check_split(n: int, n_validation: Any, split_seed: Any) -> Iterator[str]:
+def check_split(n: int, n_validation: Any, split_seed: Any) -> list[Problem]:
     """What is wrong with the arguments of `split`."""
-    if not isinstance(n_validation, int) or isinstance(n_validation, bool) or not 1 <= n_validation < n:
-        yield f"n_validation: must be an integer from 1 to {n - 1}, got {n_validation!r}"
-    if not isinstance(split_seed, int) or isinstance(split_seed, bool) or split_seed < 0:
-        yield f"split_seed: must be an integer of at least 0, got {split_seed!r}"
+    return [
+        *integer_problems(most=n - 1, n_validation=n_validation),
+        *integer_problems(least=0, split_seed=split_seed),
+    ]
 
 
 class IdxImages:
@@ -88,14 +89,12 @@ class IdxImages:
         split_seed: int = 0,
         download: bool = True,
     ) -> None:
-        problems = list(check_split(self.n_train, n_validation, split_seed))
+        problems = check_split(self.n_train, n_validation, split_seed)
         if not isinstance(root, str) or not root:
-            problems.append(f"root: must be the path of a folder, got {root!r}")
+            problems.append(Problem("root", "must be the path of a folder", root))
         if isinstance(search_path, str) or not all(isinstance(folder, str) for folder in search_path):
-            problems.append(f"search_path: must be a list of folders, got {search_path!r}")
-        if not isinstance(download, bool):
-            problems.append(f"download: must be true or false, got {download!r}")
-        if problems:
+            problems.append(Problem("search_path", "must be a list of folders", search_path))
+        if problems := [*problems, *boolean_problems(download=download)]:
             raise ConfigError(problems)
         self.root = Path(root).expanduser()
         self.search_path = [Path(folder).expanduser() for folder in search_path]
@@ -170,5 +169,5 @@ class IdxImages:
                 target = self.root / self.title / "raw"
                 target.mkdir(parents=True, exist_ok=True)
                 for name in FILES:
-                    os.replace(Path(aside, self.title, "raw", f"{name}.gz"), target / f"{name}.gz")
+                    put(Path(aside, self.title, "raw", f"{name}.gz"), target / f"{name}.gz")
             return self._found()

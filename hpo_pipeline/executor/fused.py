@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hpo_pipeline.checks import is_integer, value_problems
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.processes import Processes
@@ -49,8 +50,8 @@ class FusedExecutor(Pool):
         counts = {"n_workers": n_workers, "threads": threads}
         problems = check_numbers(counts, checkpoint_seconds, job_timeout, max_retries)
         size = None if pack_size == "auto" else pack_size
-        if isinstance(size, bool) or not (size is None or (isinstance(size, int) and size >= 1)):
-            problems.append(f"pack_size: must be 'auto' or an integer of at least 1, got {pack_size!r}")
+        if size is not None:
+            problems += value_problems("'auto' or an integer of at least 1", lambda n: is_integer(n, 1), pack_size=size)
         if problems:
             raise ConfigError(problems)
         assert not isinstance(size, str)  # refused above

@@ -7,7 +7,8 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.checks import integer_problems, is_positive, value_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.pool import Pool
@@ -106,25 +107,11 @@ class SerialExecutor(Pool):
 
 def check_numbers(
     counts: dict[str, int | None], checkpoint_seconds: float, job_timeout: float | None, max_retries: int = 0
-) -> list[str]:
+) -> list[Problem]:
     """What is wrong with the arguments of an executor. Counts (of workers, of threads) may be None."""
-    problems = [
-        f"{key}: must be an integer of at least 1, got {value!r}"
-        for key, value in counts.items()
-        if value is not None and not _is_count(value, 1)
-    ]
-    if not _is_positive(checkpoint_seconds):
-        problems.append(f"checkpoint_seconds: must be a positive number, got {checkpoint_seconds!r}")
-    if job_timeout is not None and not _is_positive(job_timeout):
-        problems.append(f"job_timeout: must be a positive number of seconds, or null for no limit, got {job_timeout!r}")
-    if not _is_count(max_retries, 0):
-        problems.append(f"max_retries: must be an integer of at least 0, got {max_retries!r}")
-    return problems
-
-
-def _is_count(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    problems = integer_problems(**{key: count for key, count in counts.items() if count is not None})
+    problems += value_problems("a positive number", is_positive, checkpoint_seconds=checkpoint_seconds)
+    if job_timeout is not None:
+        wanted = "a positive number of seconds, or null for no limit"
+        problems += value_problems(wanted, is_positive, job_timeout=job_timeout)
+    return problems + integer_problems(least=0, max_retries=max_retries)

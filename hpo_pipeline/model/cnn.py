@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.checks import boolean_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.model.mlp import ACTIVATIONS, problems
 
 
@@ -70,14 +71,14 @@ class CNN(nn.Sequential):
         self.to(memory_format=torch.channels_last)  # an epoch on a processor core takes two thirds of the time
 
 
-def _problems(input_shape: Sequence[int], n_blocks: Any, batch_norm: Any) -> Iterator[str]:
-    if not isinstance(batch_norm, bool):
-        yield f"batch_norm: must be true or false, got {batch_norm!r}"
+def _problems(input_shape: Sequence[int], n_blocks: Any, batch_norm: Any) -> Iterator[Problem]:
+    yield from boolean_problems(batch_norm=batch_norm)
     if len(input_shape) != 3:
         shape = " x ".join(map(str, input_shape))
-        yield f"input_shape: must be channels x height x width, got {shape}; take another model for this dataset"
+        wanted = "must be channels x height x width"
+        yield Problem("input_shape", f"{wanted}, got {shape}; take another model for this dataset")
         return
     _, height, width = input_shape
     most = min(height, width).bit_length() - 1
     if isinstance(n_blocks, int) and n_blocks > most:
-        yield f"n_blocks: each halves the image, and {height} x {width} allows {most} at most, got {n_blocks!r}"
+        yield Problem("n_blocks", f"each halves the image, and {height} x {width} allows {most} at most", n_blocks)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from hpo_pipeline.checks import integer_problems
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.model.mlp import ACTIVATIONS, problems
 
@@ -46,9 +47,7 @@ class DeepMLP(nn.Sequential):
         found = list(
             problems({f"n_units_{i}": n for i, n in enumerate(widths, start=1)}, {"dropout": dropout}, activation)
         )
-        if not isinstance(n_layers, int) or isinstance(n_layers, bool) or not 1 <= n_layers <= MAX_LAYERS:
-            found.append(f"n_layers: must be an integer from 1 to {MAX_LAYERS}, got {n_layers!r}")
-        if found:
+        if found := [*found, *integer_problems(most=MAX_LAYERS, n_layers=n_layers)]:
             raise ConfigError(found)
         layers: list[nn.Module] = [nn.Flatten()]
         n_inputs = math.prod(input_shape)

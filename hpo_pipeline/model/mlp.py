@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.checks import integer_problems, is_number, value_problems
+from hpo_pipeline.errors import ConfigError, Problem, nearest
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -64,16 +65,13 @@ class MLP(nn.Sequential):
         )
 
 
-def problems(widths: dict[str, Any], dropouts: dict[str, Any], activation: Any) -> Iterator[str]:
-    """What is wrong with a perceptron's hyperparameters, each line named by its key."""
-    for key, value in widths.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            yield f"{key}: must be an integer of at least 1, got {value!r}"
-    for key, value in dropouts.items():
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
-            yield f"{key}: must be a number in [0, 1), got {value!r}"
+def problems(widths: dict[str, Any], dropouts: dict[str, Any], activation: Any) -> Iterator[Problem]:
+    """What is wrong with a perceptron's hyperparameters."""
+    yield from integer_problems(**widths)
+    yield from value_problems("a number in [0, 1)", lambda value: is_number(value, 0) and value < 1, **dropouts)
     if activation not in ACTIVATIONS:
-        yield (
-            f"activation: unknown name {activation!r}; choose one of {', '.join(ACTIVATIONS)}"
-            f"{nearest(str(activation), ACTIVATIONS)}"
+        yield Problem(
+            "activation",
+            f"unknown name {activation!r}; choose one of {', '.join(ACTIVATIONS)}"
+            f"{nearest(str(activation), ACTIVATIONS)}",
         )

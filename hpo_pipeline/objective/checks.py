@@ -11,27 +11,26 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hpo_pipeline.build import build, check, locate
+from hpo_pipeline.checks import integer_problems, is_integer, is_positive, value_problems
 from hpo_pipeline.dataset import Dataset
 from hpo_pipeline.dataset import checks as data
-from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.objective import schedule as schedules
-from hpo_pipeline.space.domain import is_integer
 
 _MOST_SCHEDULES = 1000
 _MOST_WEIGHTS = 50_000_000
 """A larger model is not made before it is needed: that takes seconds, and memory."""
 
 
-def problems(config: Mapping[str, Any]) -> Iterator[str]:
+def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """Everything that would keep a trial with this config from being trained to `max_resource`."""
     dataset, model = config.get("dataset"), config.get("model")
     optimizer: Any = config.get("optimizer")
-    if problem := grad_clip_problem(config.get("objective", {}).get("grad_clip")):
-        yield f"objective.{problem}"
+    for problem in grad_clip_problems(config.get("objective", {}).get("grad_clip")):
+        yield problem.under("objective")
     if isinstance(dataset, Mapping):
-        batch_size = dataset.get("batch_size")
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            yield f"dataset.batch_size: must be an integer of at least 1, got {batch_size!r}"
+        for problem in integer_problems(batch_size=dataset.get("batch_size")):
+            yield problem.under("dataset")
         dataset = without_batch_size(dataset)
     yield from _refusals(dataset, "dataset", {})
     yield from _refusals(model, "model", _shape(dataset))
@@ -45,7 +44,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield from _schedule_problems(schedule, made, epochs)
 
 
-def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
+def model_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the scores that the config's model gives two examples of zeros.
 
     Nothing is said of a model that can't be built, which is for `problems` to say, that has more than 50 million
@@ -65,12 +64,12 @@ def model_problems(config: Mapping[str, Any]) -> Iterator[str]:
             scores = build(node, "model", **shape).eval()(torch.zeros(2, *shape["input_shape"]))
     except Exception as error:  # whatever somebody's own code may raise
         size = tuple(shape["input_shape"])
-        yield f"model: {node['_target_']} fails on two examples of shape {size} ({reason(error)})"
+        yield Problem("model", f"{node['_target_']} fails on two examples of shape {size} ({reason(error)})")
         return
     if not isinstance(scores, Tensor):
-        yield f"model: gives a {type(scores).__name__}, scores of shape {needed} are needed"
+        yield Problem("model", f"gives a {type(scores).__name__}, scores of shape {needed} are needed")
     elif tuple(scores.shape) != needed:
-        yield f"model: gives scores of shape {tuple(scores.shape)}, {needed} are needed"
+        yield Problem("model", f"gives scores of shape {tuple(scores.shape)}, {needed} are needed")
 
 
 def check_data(dataset: Dataset, *, test: bool) -> None:
@@ -93,7 +92,8 @@ def check_data(dataset: Dataset, *, test: bool) -> None:
     except (StudyError, ConfigError):
         raise
     except Exception as error:  # whatever somebody's own code may raise
-        raise ConfigError(f"dataset: {kind.__module__}.{kind.__qualname__} fails ({reason(error)})") from error
+        what = f"{kind.__module__}.{kind.__qualname__} fails ({reason(error)})"
+        raise ConfigError(Problem("dataset", what)) from error
 
 
 def without_batch_size(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,11 +101,9 @@ def without_batch_size(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key != "batch_size"}
 
 
-def grad_clip_problem(value: Any) -> str | None:
+def grad_clip_problems(value: Any) -> list[Problem]:
     """Why `value` is no largest norm of a gradient, if it is none."""
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):
-        return None
-    return f"grad_clip: must be a positive number or null, got {value!r}"
+    return [] if value is None else value_problems("a positive number or null", is_positive, grad_clip=value)
 
 
 def _shape(dataset: Any) -> dict[str, Any]:
@@ -123,11 +121,11 @@ def _shape(dataset: Any) -> dict[str, Any]:
     }
 
 
-_SCHEDULES: dict[str, list[str]] = {}
+_SCHEDULES: dict[str, list[Problem]] = {}
 """What was found of the last schedules: the samples of a search space have the same ones over and over again."""
 
 
-def _schedule_problems(node: Any, optimizer: torch.optim.Optimizer, epochs: int) -> list[str]:
+def _schedule_problems(node: Any, optimizer: torch.optim.Optimizer, epochs: int) -> list[Problem]:
     key = repr((node, optimizer.param_groups[0]["lr"], epochs))
     if key not in _SCHEDULES:
         if len(_SCHEDULES) >= _MOST_SCHEDULES:
@@ -141,10 +139,10 @@ def _schedule_problems(node: Any, optimizer: torch.optim.Optimizer, epochs: int)
 
 def _refusals(
     node: Any, group: str, supplied: dict[str, Any], make: Callable[..., object] | None = None
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Why a group's `node` can't be built: by its signature, else by what `make`, or its class, says of the values."""
-    unbuildable = check(node, group, group)
-    yield from unbuildable
+    unbuildable = check(node, group)
+    yield from (problem.under(group) for problem in unbuildable)
     if unbuildable or (group == "model" and None in supplied.values()):
         return
     make = make or functools.partial(_built, group)
@@ -160,7 +158,7 @@ def _refusals(
     except ConfigError as error:
         yield from error.under(group).problems
     except Exception as error:  # whatever somebody's own code may raise
-        yield f"{group}: {node['_target_']} refuses these values ({reason(error)})"
+        yield Problem(group, f"{node['_target_']} refuses these values ({reason(error)})")
 
 
 def _built(group: str, node: Any, **supplied: Any) -> Any:

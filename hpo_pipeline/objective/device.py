@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 
 
 def visible_devices() -> list[str]:
@@ -35,9 +35,11 @@ def resolve(device: str) -> torch.device:
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError):
-        raise ConfigError(f"device: unknown device {device!r}; use auto, cpu, cuda or cuda:0") from None
+        what = f"unknown device {device!r}; use auto, cpu, cuda or cuda:0"
+        raise ConfigError(Problem("device", what)) from None
     if found.type == "cuda" and (found.index or 0) >= (count := torch.cuda.device_count()):
-        raise ConfigError(f"device: {device!r} is not among the {count} GPUs that are visible; use auto or cpu")
+        what = f"{device!r} is not among the {count} GPUs that are visible; use auto or cpu"
+        raise ConfigError(Problem("device", what))
     return found
 
 

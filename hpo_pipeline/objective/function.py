@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Function:
         try:
             self.function: Callable[[Mapping[str, Any], int, int], Mapping[str, float]] = locate(function, "function")
         except ConfigError as error:
-            raise ConfigError("function: " + line.removeprefix("_target_: ") for line in error.problems) from None
+            raise ConfigError(replace(problem, path="function") for problem in error.problems) from None
 
     def start(self, config: Mapping[str, Any], seed: int) -> FunctionState:
         return FunctionState(config, seed)

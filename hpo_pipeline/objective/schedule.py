@@ -20,8 +20,8 @@ from torch.optim.lr_scheduler import (
 )
 
 from hpo_pipeline.build import build, locate
-from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.space.domain import is_integer, is_number
+from hpo_pipeline.checks import integer_problems, is_integer, is_number, value_problems
+from hpo_pipeline.errors import ConfigError, Problem
 
 
 class Schedule:
@@ -49,10 +49,9 @@ class Schedule:
         self._rates = _Rates(self._first)
         scheduler = build(self._node, "lr_schedule", optimizer=self._rates)
         if isinstance(scheduler, ReduceLROnPlateau):
-            raise ConfigError(
-                f"_target_: {self._node['_target_']} follows a metric; take a schedule that follows the epoch, "
-                "e.g. lr_schedule=cosine"
-            )
+            what = f"{self._node['_target_']} follows a metric"
+            mend = "take a schedule that follows the epoch, e.g. lr_schedule=cosine"
+            raise ConfigError(Problem("_target_", f"{what}; {mend}"))
         self._scheduler = scheduler
         self._epoch = 0
         self._now = self._checked()
@@ -128,18 +127,15 @@ def check(node: Mapping[str, Any], optimizer: Optimizer, epochs: int) -> None:
         schedule.skip_to(beyond - 1)
 
 
-def _argument_problems(node: Mapping[str, Any]) -> Iterator[str]:
+def _argument_problems(node: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the arguments that mean the same in every scheduler that has them."""
-    for key in ("T_max", "step_size"):
-        if key in node and not (is_integer(node[key]) and node[key] >= 1):
-            yield f"{key}: must be an integer of at least 1, got {node[key]!r}"
+    yield from integer_problems(**{key: node[key] for key in ("T_max", "step_size") if key in node})
     # An eta_min above optimizer.lr is left alone: a space may well have rates on both sides of it.
-    for key in ("gamma", "eta_min"):
-        if key in node and not (is_number(node[key]) and node[key] >= 0):
-            yield f"{key}: must be a number of at least 0, got {node[key]!r}"
+    rates = {key: node[key] for key in ("gamma", "eta_min") if key in node}
+    yield from value_problems("a number of at least 0", lambda value: is_number(value, 0), **rates)
     takes = inspect.signature(locate(node["_target_"], "lr_schedule")).parameters
     if "cycle_momentum" in takes and node.get("cycle_momentum", takes["cycle_momentum"].default) is not False:
-        yield "cycle_momentum: set cycle_momentum: false; a schedule here moves the learning rate alone"
+        yield Problem("cycle_momentum", "set cycle_momentum: false; a schedule here moves the learning rate alone")
 
 
 class _Rates(Optimizer):
@@ -178,12 +174,11 @@ class WarmupCosineLR(LRScheduler):
         warmup_epochs: int = 1,
         eta_min: float = 0.0,
     ) -> None:
-        if not isinstance(T_max, int) or T_max < 1:
-            raise ConfigError(f"T_max: must be an integer of at least 1, got {T_max!r}")
-        if not isinstance(warmup_epochs, int) or not 0 <= warmup_epochs < T_max:
-            raise ConfigError(
-                f"warmup_epochs: must be an integer from 0 to {T_max - 1} (T_max is {T_max}), got {warmup_epochs!r}"
-            )
+        if problems := integer_problems(T_max=T_max):
+            raise ConfigError(problems)
+        if not is_integer(warmup_epochs, 0, T_max - 1):
+            wanted = f"must be an integer from 0 to {T_max - 1} (T_max is {T_max})"
+            raise ConfigError(Problem("warmup_epochs", wanted, warmup_epochs))
         self.T_max = T_max
         self.warmup_epochs = warmup_epochs
         self.eta_min = eta_min

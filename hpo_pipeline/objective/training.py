@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.objective import Metrics, checkpoint, checks
-from hpo_pipeline.objective.checks import grad_clip_problem, without_batch_size
+from hpo_pipeline.objective.checks import grad_clip_problems, without_batch_size
 from hpo_pipeline.objective.device import resolve
 from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.packed import fused, fusion_cost
@@ -92,7 +92,7 @@ class Training:
         final: bool = False,
         threads: int | None = None,
     ) -> None:
-        found = [problem] if (problem := grad_clip_problem(grad_clip)) else []
+        found = grad_clip_problems(grad_clip)
         try:
             self.device = resolve(device)
         except ConfigError as error:
@@ -229,11 +229,11 @@ class Training:
             raise checkpoint.unusable(path, f"does not fit the trial's model and optimizer ({reason})") from None
         return state
 
-    def problems(self, config: Mapping[str, Any]) -> list[str]:
+    def problems(self, config: Mapping[str, Any]) -> list[Problem]:
         """Everything that would keep `start` from working, found without data and before any trial."""
         return list(checks.problems(config))
 
-    def model_problems(self, config: Mapping[str, Any]) -> list[str]:
+    def model_problems(self, config: Mapping[str, Any]) -> list[Problem]:
         """What only a pass through the model shows: one of two examples on the CPU, where the data's shape is known."""
         return list(checks.model_problems(config))
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.records import Record
-from hpo_pipeline.trial import Budget
 from hpo_pipeline.view import StudyView
 
 if TYPE_CHECKING:

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.atomic import write_text
 from hpo_pipeline.trial import Value
 from hpo_pipeline.view import StudyView
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; the file takes the place of `path` when the block ends without an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_leaderboard(view: StudyView, folder: Path) -> Path:
@@ -34,8 +22,7 @@ def write_leaderboard(view: StudyView, folder: Path) -> Path:
     writer.writeheader()
     writer.writerows(view.leaderboard())
     path = folder / "leaderboard.csv"
-    with replacing(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())
     return path
 
 
@@ -54,8 +41,7 @@ def write_best(view: StudyView, folder: Path, choices: Mapping[str, str], change
     if view.best is None:
         path.unlink(missing_ok=True)  # of an earlier session, whose best trial has failed since
         return None
-    with replacing(path) as temporary:
-        temporary.write_text(best_text(view, choices, changes), encoding="utf-8")
+    write_text(path, best_text(view, choices, changes))
     return path
 
 

@@ -61,7 +61,7 @@ class Lines:
             return
         is_best = self._view.best is trial and trial.best_resource == record["resource"]
         if event == "rung":
-            self._say_value(trial, record["value"], is_best, f"  rung {record['rung']}")
+            self._say_value(trial, trial.rungs[-1].metrics[self._view.metric], is_best, f"  rung {record['rung']}")
         elif is_best and trial.resource < trial.target_resource:  # at its target, the rung's line says it
             self._say_value(trial, record["metrics"][self._view.metric], True)
 

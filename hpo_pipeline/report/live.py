@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.report.text import (
     STATE_STYLE,
     config_text,
@@ -17,7 +18,7 @@ from hpo_pipeline.report.text import (
     resource_text,
     short_names,
 )
-from hpo_pipeline.trial import Budget, State
+from hpo_pipeline.trial import State
 from hpo_pipeline.view import StudyView, TrialView
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpo_pipeline.report.files import replacing
+from hpo_pipeline.atomic import replacing
 from hpo_pipeline.report.text import counts, metric_text
 from hpo_pipeline.trial import State
 from hpo_pipeline.view import StudyView, TrialView

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from hpo_pipeline.trial import FINAL, Budget, Config, State, Value
+from hpo_pipeline.budget import Budget
+from hpo_pipeline.trial import FINAL, Config, State, Value
 from hpo_pipeline.view import StudyView, TrialView
 
 STATE_STYLE = {
@@ -81,13 +82,6 @@ def counts(trials: Iterable[TrialView]) -> dict[State, int]:
 def counts_text(found: Mapping[State, int]) -> str:
     """`2 running, 14 paused`."""
     return ", ".join(f"{n} {state.value.lower()}" for state, n in found.items()) or "no trials"
-
-
-def failures_text(view: StudyView) -> str:
-    """`all 4 trials failed; the last error: …`. Call it only if a trial has failed."""
-    count = plural(view.failures, "trial")
-    every = "all " if view.all_failed and view.failures > 1 else ""
-    return f"{every}{count} failed; the last error: {view.last_failed.error if view.last_failed else ''}"
 
 
 def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hpo_pipeline.trial import Decision, Job, StateChange
+from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.searcher import NOT_READY, NoTrial
+from hpo_pipeline.trial import Decision, Job, State, StateChange
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No job now; there may be one after the next report or result. Never the answer while no job is in flight."""
+    """No job now; there may be one after the next report or result, or when the searcher is ready.
+
+    Never the answer while no job is in flight, unless `trials.new()` was not ready.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +27,32 @@ class Done:
 WAIT, DONE = Wait(), Done()
 
 
+def without_trial(answer: NoTrial, n_running: int) -> Wait | Done:
+    """What to say to a free worker when `trials.new()` has no trial and nothing else is to do."""
+    return WAIT if answer is NOT_READY or n_running else DONE
+
+
+def ended(evaluation: Evaluation) -> State:
+    """What a trial is whose last job has ended so."""
+    return State.FAILED if evaluation.status is Status.FAILED else State.COMPLETED
+
+
 class Scheduler(Protocol):
     """Hands out jobs and decides what becomes of trials.
 
     A session of calls, for successive halving with two trials on rungs at 1 and 2 epochs:
 
         next_job() -> Job(trial 0 -> 1);  next_job() -> Job(trial 1 -> 1);  next_job() -> WAIT
-        on_report(job 0, 1, 0.5) -> Decision(rung=0);  on_result(job 0, 0.5, failed=False) -> [trial 0 PAUSED]
-        on_report(job 1, 1, 0.4) -> Decision(rung=0)
-        on_result(job 1, 0.4, failed=False) -> [trial 1 PAUSED, trial 0 STOPPED]
+        on_report(job 0, Evaluation(0.5)) -> Decision(rung=0);  on_result(job 0, Evaluation(0.5)) -> [trial 0 PAUSED]
+        on_report(job 1, Evaluation(0.4)) -> Decision(rung=0)
+        on_result(job 1, Evaluation(0.4)) -> [trial 1 PAUSED, trial 0 STOPPED]
         next_job() -> Job(trial 1 -> 2) ...
 
-    The tuner tells the searcher of every rung evaluation (a Decision with a rung) and of failures; schedulers only
-    ask it for trials. Their state follows from these calls alone: no clock, no global randomness, and a call of
-    `next_job` that answers WAIT or DONE changes nothing. Resuming a study is making the recorded calls again.
-    Scores are minimised; +inf stands for NaN, an infinite metric and failure, ranks last and is never promoted.
+    The tuner tells the searcher of everything; schedulers only ask it for trials. Their state follows from these calls
+    alone: no clock, no global randomness, and a call of `next_job` that answers WAIT or DONE changes nothing. Resuming
+    a study is making the recorded calls again. Scores are minimised; an evaluation whose status isn't OK (a metric is
+    not finite, the trial failed) has the score +inf, ranks last and is never promoted. Trials are compared by a
+    `Ranking` of their evaluations.
     A resumed study may allow another number of trials (`trials.n_trials`); what was final before stays so: no job, and
     no change, for a trial that is COMPLETED, STOPPED or FAILED.
 
@@ -47,15 +63,15 @@ class Scheduler(Protocol):
         """The next job, for a worker that is free now: new trials in the order of their numbers, one job a trial."""
         ...
 
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        """The job's trial has reached `resource` (on the way, or the job's own at its end).
+    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
+        """The job's trial has reached `evaluation.resource` (on the way, or the job's own at its end).
 
         It can be stopped where the job's `milestones` says, and nowhere else.
         """
         ...
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
-        """The job ended at its resource with `score`, or failed (`score` is +inf, and the trial is not run again).
+    def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
+        """The job ended at its resource with this evaluation, or failed (and the trial is not run again).
 
         Not called for a job that `on_report` stopped. Returns every trial whose state changed by this, once: the job's
         own (FAILED if and only if it failed), and any others that were PAUSED.

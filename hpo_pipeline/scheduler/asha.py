@@ -13,13 +13,16 @@ drawn into one of them, as often as gives every bracket the share of the budget 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from hpo_pipeline.errors import ConfigError, integer_problems, nearest
-from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
+from hpo_pipeline.checks import integer_problems, option_problems
+from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.ranking import ByScore, MakeRanking
+from hpo_pipeline.scheduler import Done, Wait, without_trial
 from hpo_pipeline.scheduler.hyperband import bracket_size
 from hpo_pipeline.scheduler.rungs import Rung, check_geometry, rung_resources
+from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial
@@ -30,16 +33,16 @@ TYPES = ("promotion", "stopping")
 class Bracket:
     """One bracket: its rungs, from the bottom up."""
 
-    def __init__(self, resources: tuple[int, ...], eta: int) -> None:
+    def __init__(self, resources: tuple[int, ...], eta: int, ranking: MakeRanking) -> None:
         self.resources = resources
-        self.rungs = [Rung(eta) for _ in resources]
+        self.rungs = [Rung(eta, ranking) for _ in resources]
         self.top = len(resources) - 1
 
-    def pop_promotable(self, limit: int) -> tuple[int, int] | None:
-        """(trial id, rung to go to) of the highest rung below `limit` that has somebody to promote."""
+    def pop_promotable(self, limit: int) -> tuple[Trial, int] | None:
+        """(trial, rung to go to) of the highest rung below `limit` that has one to promote."""
         for rung in range(min(limit, self.top) - 1, -1, -1):
-            if (trial_id := self.rungs[rung].pop_promotable()) is not None:
-                return trial_id, rung + 1
+            if (trial := self.rungs[rung].pop_promotable()) is not None:
+                return trial, rung + 1
         return None
 
 
@@ -54,6 +57,7 @@ class ASHA:
         type: "promotion" or "stopping".
         brackets: how many brackets; 1 is ASHA, more is asynchronous Hyperband.
         seed: of the study; trial i's bracket follows from (seed, i).
+        ranking: how trials are compared.
 
     Raises:
         ConfigError: naming the keys.
@@ -68,38 +72,37 @@ class ASHA:
         type: str = "promotion",
         brackets: int = 1,
         seed: int = 0,
+        ranking: MakeRanking = ByScore,
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
         resources = () if problems else rung_resources(min_resource, max_resource, eta)
-        if type not in TYPES:
-            problems.append(f"type: must be one of {', '.join(TYPES)}, got {type!r}{nearest(str(type), TYPES)}")
+        problems += option_problems(TYPES, type=type)
         if wrong := integer_problems(brackets=brackets):
             problems += wrong
         elif resources and brackets > len(resources):
-            problems.append(f"brackets: must be at most {len(resources)}, the number of rungs, got {brackets}")
+            problems.append(Problem("brackets", f"must be at most {len(resources)}, the number of rungs", brackets))
         if problems:
             raise ConfigError(problems)
         self._trials = trials
         self._eta = eta
         self._seed = seed
         self._stopping = type == "stopping"
-        self._brackets = [Bracket(resources[b:], eta) for b in range(brackets)]
+        self._brackets = [Bracket(resources[b:], eta, ranking) for b in range(brackets)]
         top = len(resources) - 1
         sizes = [bracket_size(top - b, top, eta) for b in range(brackets)]
         self._shares = [size / sum(sizes) for size in sizes]
         self._limit = len(resources)
-        self._trial: dict[int, Trial] = {}
         self._running = 0
 
     def next_job(self) -> Job | Wait | Done:
         if not self._stopping:
             for index, bracket in enumerate(self._brackets):
                 if (promoted := bracket.pop_promotable(self._limit)) is not None:
-                    return self._job(self._trial[promoted[0]], index, promoted[1])
+                    return self._job(promoted[0], index, promoted[1])
         index = self._drawn_bracket(self._trials.next_id)
         trial = self._trials.new(first_rung=index)
-        if trial is None:
-            return WAIT if self._running else DONE
+        if isinstance(trial, NoTrial):
+            return without_trial(trial, self._running)
         return self._job(trial, index, self._brackets[index].top if self._stopping else 0)
 
     def _drawn_bracket(self, trial_id: int) -> int:
@@ -109,53 +112,52 @@ class ASHA:
 
     def _job(self, trial: Trial, bracket: int, rung: int) -> Job:
         self._running += 1
-        self._trial[trial.id] = trial
         resources = self._brackets[bracket].resources
         return Job(trial, resources[rung], rung, bracket, milestones=resources[:-1] if self._stopping else ())
 
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        bracket = self._brackets[job.bracket]
+    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
+        bracket, resource = self._brackets[job.bracket], evaluation.resource
         if resource == job.resource:
             return Decision(rung=job.rung)
         if resource not in job.milestones:
             return CONTINUE
         rung = bracket.resources.index(resource)
-        rank = bracket.rungs[rung].add(score, job.trial.id)
+        rank = bracket.rungs[rung].add(evaluation)
         n = len(bracket.rungs[rung])
         kept = max(1, n // self._eta)
-        if rank < kept and score < math.inf:
+        if rank < kept and evaluation.status is Status.OK:
             return Decision(rung=rung)
         self._running -= 1
         return Decision(stop=True, rung=rung, reason=f"rung {rung}: rank {rank + 1} of {n}, kept {kept}")
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
+    def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         self._running -= 1
-        bracket = self._brackets[job.bracket]
+        bracket, failed = self._brackets[job.bracket], evaluation.status is Status.FAILED
         at_top = job.rung == bracket.top
         own = StateChange(job.trial.id, State.FAILED if failed else State.COMPLETED if at_top else State.PAUSED)
         if self._stopping:
             return [own]
-        bracket.rungs[job.rung].add(score, job.trial.id)
-        stopped = [] if failed or at_top else self._stopped(job, score)
+        bracket.rungs[job.rung].add(evaluation)
+        stopped = [] if failed or at_top else self._stopped(job, evaluation)
         return stopped if any(change.trial_id == job.trial.id for change in stopped) else [own, *stopped]
 
-    def _stopped(self, job: Job, score: float) -> list[StateChange]:
+    def _stopped(self, job: Job, evaluation: Evaluation) -> list[StateChange]:
         """The trials that can't be promoted any more, however the rest turns out, now that this one came in."""
-        if score == math.inf:
+        if evaluation.status is Status.NOT_FINITE:
             return [StateChange(job.trial.id, State.STOPPED, f"rung {job.rung}: the metric is not finite")]
         if self._trials.n_trials is None:
             return []
         rung = self._brackets[job.bracket].rungs[job.rung]
-        # A rung never holds more than n_trials / eta^k trials, so ranks beyond a fixed one have no hope. (A session
-        # may allow fewer trials than there are already, or more than before: who is stopped then stays so.)
-        hope = max(self._trials.n_trials, self._trials.next_id) // self._eta ** (job.rung + 1)
+        # A rung never holds more than n_trials / eta^k trials, so ranks beyond a fixed one are never promoted. (A
+        # session may allow fewer trials than there are already, or more than before: what was stopped then stays so.)
+        most = max(self._trials.n_trials, self._trials.next_id) // self._eta ** (job.rung + 1)
         return [
             StateChange(
                 trial_id,
                 State.STOPPED,
-                f"rung {job.rung}: rank {rank + 1} of {len(rung)}, at most {hope} can be promoted",
+                f"rung {job.rung}: rank {rank + 1} of {len(rung)}, at most {most} can be promoted",
             )
-            for trial_id, rank in rung.pop_beyond(hope)
+            for trial_id, rank in rung.pop_beyond(most)
         ]
 
     def describe(self) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hpo_pipeline.checks import is_integer
 from hpo_pipeline.errors import ComponentError, asked
+from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.scheduler import Done, Scheduler, Wait
 from hpo_pipeline.trial import FINAL, Decision, Job, State, StateChange, Trial
 from hpo_pipeline.view import StudyView
@@ -63,31 +65,31 @@ class CheckedScheduler:
         if job.source is None:
             return None
         wanted = "(trial, resource) of a trial that has come there and hasn't failed or been stopped, or None"
-        if not isinstance(job.source, tuple) or len(job.source) != 2 or not all(map(_is_count, job.source)):
+        if not isinstance(job.source, tuple) or len(job.source) != 2 or not all(is_integer(at, 0) for at in job.source):
             return f"gave a job the source {job.source!r}", wanted
         source = self._view.trials.get(job.source[0])
         if source is None or not 0 < job.source[1] <= source.resource or source.state in FINAL:
             return f"gave a job the source {job.source!r}", wanted
         return None
 
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
+    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
         """As `Scheduler.on_report`."""
-        answer: object = asked(self._scheduler, "on_report", job, resource, score)
+        answer: object = asked(self._scheduler, "on_report", job, evaluation)
         if not isinstance(answer, Decision) or not _is_decision(answer):
             what = f"answered {answer!r} to a report of trial {job.trial.id}"
             raise self._broken("on_report", what, "a Decision: stop is a bool, rung an integer or None, reason a str")
-        if answer.stop and resource not in job.milestones:
+        if answer.stop and evaluation.resource not in job.milestones:
             raise self._broken(
                 "on_report",
-                f"stopped trial {job.trial.id} at {resource}",
+                f"stopped trial {job.trial.id} at {evaluation.resource}",
                 f"to stop a job only where its milestones says, here {_listed(job.milestones)}; at its end, on_result "
                 "says what becomes of the trial",
             )
         return answer
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
+    def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         """As `Scheduler.on_result`."""
-        answer: object = asked(self._scheduler, "on_result", job, score, failed=failed)
+        answer: object = asked(self._scheduler, "on_result", job, evaluation)
         if not isinstance(answer, Sequence) or not all(map(_is_change, answer)):
             what = f"answered {answer!r} to the result of trial {job.trial.id}"
             raise self._broken("on_result", what, "a sequence of StateChange(trial id, State, str)")
@@ -96,7 +98,7 @@ class CheckedScheduler:
             what = f"says nothing of trial {job.trial.id}, whose job has ended"
             raise self._broken("on_result", what, "a change on each trial whose state changes, this one among them")
         for change in answer:
-            self._check_change(change, job, failed)
+            self._check_change(change, job, evaluation.status is Status.FAILED)
         if len(set(told)) < len(told):
             raise self._broken("on_result", f"gave two changes on one trial: {told}", "one for each")
         return answer
@@ -125,28 +127,24 @@ def _job_problem(job: Job) -> tuple[str, str] | None:
     if not isinstance(job.trial, Trial):
         return f"answered a job of {job.trial!r}", "a Trial that `trials.new()` gave"
     for name, value, least in (("resource", job.resource, 1), ("rung", job.rung, 0), ("bracket", job.bracket, 0)):
-        if not _is_count(value) or value < least:
+        if not is_integer(value, least):
             return f"answered a job of {name} {value!r}", f"an integer of at least {least}"
     wanted = f"resources before the job's end, {job.resource}"
     if not isinstance(job.milestones, Sequence):
         return f"answered a job of milestones {job.milestones!r}", wanted
     ends = job.milestones if not isinstance(job.milestones, range) else [*job.milestones[:1], *job.milestones[-1:]]
-    if not all(_is_count(at) and 0 < at < job.resource for at in ends):
+    if not all(is_integer(at, 1, job.resource - 1) for at in ends):
         return f"answered a job of milestones {job.milestones!r}", wanted
     return None
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 def _is_decision(answer: Decision) -> bool:
-    is_rung = answer.rung is None or _is_count(answer.rung)
+    is_rung = answer.rung is None or is_integer(answer.rung, 0)
     return is_rung and isinstance(answer.stop, bool) and isinstance(answer.reason, str)
 
 
 def _is_change(answer: object) -> bool:
-    if not isinstance(answer, StateChange) or not _is_count(answer.trial_id):
+    if not isinstance(answer, StateChange) or not is_integer(answer.trial_id, 0):
         return False
     return isinstance(answer.state, State) and isinstance(answer.reason, str)
 

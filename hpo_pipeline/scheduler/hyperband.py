@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 
 from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
@@ -52,16 +53,24 @@ class Hyperband(Brackets):
         eta: reduction factor.
         min_resource: the least resource that a bracket may begin with.
         max_resource: resource of the last rung of every bracket.
+        ranking: how trials are compared.
 
     Raises:
         ConfigError: naming the keys.
     """
 
-    def __init__(self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int) -> None:
+    def __init__(
+        self,
+        trials: TrialGenerator,
+        eta: int,
+        min_resource: int,
+        max_resource: int,
+        ranking: MakeRanking = ByScore,
+    ) -> None:
         if problems := check_geometry(min_resource, max_resource, eta):
             raise ConfigError(problems)
         self.plans = plans(min_resource, max_resource, eta)
-        super().__init__(trials, itertools.cycle(self.plans), eta)
+        super().__init__(trials, itertools.cycle(self.plans), eta, ranking)
 
     def describe(self) -> str:
         evaluations, cost = sum(sum(plan.sizes) for plan in self.plans), sum(plan.cost() for plan in self.plans)

@@ -13,10 +13,13 @@ from collections.abc import Sequence
 
 from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError, integer_problems
-from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.scheduler import Done, Wait, ended, without_trial
+from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange
+from hpo_pipeline.trial import CONTINUE, Decision, Job, StateChange
 
 
 class MedianStopping:
@@ -43,7 +46,7 @@ class MedianStopping:
     ) -> None:
         problems = integer_problems(max_resource=max_resource, grace_period=grace_period)
         if not problems and grace_period > max_resource:
-            problems = [f"grace_period: must be at most max_resource ({max_resource}), got {grace_period}"]
+            problems = [Problem("grace_period", f"must be at most max_resource ({max_resource})", grace_period)]
         problems += integer_problems(min_samples=min_samples)
         if problems:
             raise ConfigError(problems)
@@ -59,13 +62,13 @@ class MedianStopping:
 
     def next_job(self) -> Job | Wait | Done:
         trial = self._trials.new()
-        if trial is None:
-            return WAIT if self._running else DONE
+        if isinstance(trial, NoTrial):
+            return without_trial(trial, self._running)
         self._running += 1
         return Job(trial, self._resource, milestones=self._milestones)
 
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        trial_id = job.trial.id
+    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
+        trial_id, resource, score = job.trial.id, evaluation.resource, evaluation.score
         averages = self._own.setdefault(trial_id, [])
         # The average over 1 … s from the one over 1 … s-1; one infinite score makes it infinite for good.
         before = averages[-1] * (resource - 1) if averages else 0.0
@@ -99,14 +102,14 @@ class MedianStopping:
             return ""
         return f"at {resource}: worse than the median of {n} trials"
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
+    def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         self._running -= 1
         averages = self._own.pop(job.trial.id, [])
         self._best.pop(job.trial.id, None)
-        if self._completed_only and not failed:
+        if self._completed_only and evaluation.status is not Status.FAILED:
             for resource, average in enumerate(averages, start=1):
                 self._averages[resource].add(average)
-        return [StateChange(job.trial.id, State.FAILED if failed else State.COMPLETED)]
+        return [StateChange(job.trial.id, ended(evaluation))]
 
     def describe(self) -> str:
         others = "completed trials" if self._completed_only else "the others"

@@ -18,6 +18,7 @@ from bisect import insort
 from collections.abc import Sequence
 from itertools import pairwise
 
+from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import Decision, Job, StateChange
@@ -51,17 +52,18 @@ class PASHA(ASHA):
         """K_t: the highest rung that trials are promoted to now."""
         return self._limit
 
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        self._curves.setdefault(job.trial.id, []).append(score)
-        return super().on_report(job, resource, score)
+    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
+        self._curves.setdefault(job.trial.id, []).append(evaluation.score)
+        return super().on_report(job, evaluation)
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
-        changes = super().on_result(job, score, failed=failed)
-        if job.rung == self._limit and score < math.inf:
-            insort(self._on_top, (score, job.trial.id))
-            is_ranked = (score, job.trial.id) not in self._on_top[RANKED:]
+    def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
+        changes = super().on_result(job, evaluation)
+        if job.rung == self._limit and evaluation.status is Status.OK:
+            own = (evaluation.score, job.trial.id)
+            insort(self._on_top, own)
+            is_ranked = own not in self._on_top[RANKED:]
             del self._on_top[RANKED:]
-            # Who isn't ranked changes nothing: the others were stable before, or the limit would have been raised.
+            # A trial that isn't ranked changes nothing: the others were stable, or the limit would have been raised.
             if is_ranked and self._limit < self._brackets[0].top and not self._is_stable():
                 self._limit += 1
                 self._on_top = []

@@ -19,10 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError, integer_problems
-from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
+from hpo_pipeline.checks import integer_problems, is_number, value_problems
+from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.ranking import ByScore, MakeRanking
+from hpo_pipeline.scheduler import Done, Wait, without_trial
+from hpo_pipeline.searcher import EXHAUSTED, NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import Choice, Float, Int, Parameter, SearchSpace
@@ -33,11 +36,10 @@ FACTORS = (0.8, 1.2)
 
 @dataclass(slots=True)
 class _Member:
-    """`score` is that of its last interval, which ended at `resource`."""
+    """`resource` is where its last interval ended."""
 
     trial: Trial
     resource: int = 0
-    score: float = math.inf
 
 
 class PBT:
@@ -54,6 +56,7 @@ class PBT:
             least, as soon as two are ranked.
         resample: probability of drawing a hyperparameter afresh instead of perturbing it.
         keep: patterns of paths that are copied but never explored.
+        ranking: how the members are compared.
 
     Raises:
         ConfigError: naming the keys.
@@ -70,18 +73,17 @@ class PBT:
         quantile: float = 0.25,
         resample: float = 0.25,
         keep: Sequence[str] = (),
+        ranking: MakeRanking = ByScore,
     ) -> None:
         problems = integer_problems(max_resource=max_resource, population=population, interval=interval)
         if not problems and trials and trials.n_trials is not None and trials.n_trials < population:
-            problems.append(
-                f"population: must be at most n_trials ({trials.n_trials}), got {population}; a population is complete "
-                "from the beginning: lower population or raise n_trials"
-            )
-        problems += [
-            f"{key}: must be a number from 0 to {most}, got {value!r}"
-            for key, value, most in (("quantile", quantile, 0.5), ("resample", resample, 1))
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= most
-        ]
+            wanted = f"must be at most n_trials ({trials.n_trials}), got {population}"
+            mend = "a population is complete from the beginning: lower population or raise n_trials"
+            problems.append(Problem("population", f"{wanted}; {mend}"))
+        problems += value_problems("a number from 0 to 0.5", lambda value: is_number(value, 0, 0.5), quantile=quantile)
+        if isinstance(keep, str) or not isinstance(keep, Sequence) or not all(isinstance(path, str) for path in keep):
+            problems.append(Problem("keep", "must be a list of patterns of paths", keep))
+        problems += value_problems("a number from 0 to 1", lambda value: is_number(value, 0, 1), resample=resample)
         if problems:
             raise ConfigError(problems)
         self._trials = trials
@@ -94,17 +96,19 @@ class PBT:
         self._resample = resample
         self._keep = list(keep)
         self._members: dict[int, _Member] = {}
-        self._ranked: SortedList[tuple[float, int]] = SortedList()  # (score, trial id) of who has had a first interval
-        self._ready: list[tuple[int, int]] = []  # (resource, trial id): who is furthest behind goes on first
+        self._ranked = ranking()  # the members by their last intervals; one without any isn't in it
+        self._n_ok = 0  # how many of those can be copied
+        self._ready: list[tuple[int, int]] = []  # (resource, trial id): the one furthest behind goes on first
         self._running = 0
         self._complete: list[int] = []
 
     def next_job(self) -> Job | Wait | Done:
-        if len(self._members) < self._population and (trial := self._trials.new()) is not None:
+        trial: Trial | NoTrial = self._trials.new() if len(self._members) < self._population else EXHAUSTED
+        if isinstance(trial, Trial):
             self._members[trial.id] = _Member(trial)
             return self._job(self._members[trial.id], None)
         if not self._ready:
-            return WAIT if self._running else DONE
+            return without_trial(trial, self._running)
         _, trial_id = heapq.heappop(self._ready)
         member = self._members[trial_id]
         return self._job(member, self._exploit(member))
@@ -117,12 +121,10 @@ class PBT:
     def _exploit(self, member: _Member) -> tuple[int, int] | None:
         """Makes a bad member a variation of a good one; returns whose checkpoint it goes on from, None for its own."""
         n = self._n_exploiting()
-        rank = self._ranked.bisect_left((member.score, member.trial.id))
-        finite = self._ranked.bisect_left((math.inf, -1))
-        if rank < len(self._ranked) - n or min(n, finite) == 0:
+        if self._ranked.rank(member.trial.id) < len(self._ranked) - n or min(n, self._n_ok) == 0:
             return None
         rng = generator(self._seed, "pbt", member.trial.id, member.resource)
-        source = self._members[self._ranked[int(rng.integers(min(n, finite)))][1]]
+        source = self._members[self._ranked[int(rng.integers(min(n, self._n_ok)))].trial.id]
         config = explore(self._space, source.trial.config, self._keep, self._resample, rng)
         member.trial = Trial(member.trial.id, config)
         return source.trial.id, source.resource
@@ -133,18 +135,19 @@ class PBT:
             return 0
         return max(1, math.floor(round(self._quantile * len(self._ranked), 9)))  # 0.29 · 100 is 28.999…
 
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        return Decision(rung=job.rung) if resource == job.resource else CONTINUE
+    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
+        return Decision(rung=job.rung) if evaluation.resource == job.resource else CONTINUE
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
+    def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         self._running -= 1
         member = self._members[job.trial.id]
         if member.resource:
-            self._ranked.remove((member.score, member.trial.id))
-        if failed:  # its place in the population stays empty, and nobody copies it
+            self._remove(job.trial.id)
+        if evaluation.status is Status.FAILED:  # its place in the population stays empty, and it is never copied
             return [StateChange(job.trial.id, State.FAILED), *self._completed()]
-        member.score, member.resource = score, job.resource
-        self._ranked.add((score, member.trial.id))
+        member.resource = job.resource
+        self._ranked.add(evaluation)
+        self._n_ok += evaluation.status is Status.OK
         if job.resource < self._resource:
             heapq.heappush(self._ready, (job.resource, job.trial.id))
             return [StateChange(job.trial.id, State.PAUSED)]
@@ -152,12 +155,17 @@ class PBT:
         self._complete.append(job.trial.id)
         return self._completed() or [StateChange(job.trial.id, State.PAUSED, "through; may still be copied")]
 
+    def _remove(self, trial_id: int) -> None:
+        """From the ranking: the member is copied no more, until its next interval ends."""
+        self._n_ok -= self._ranked[self._ranked.rank(trial_id)].status is Status.OK
+        self._ranked.remove(trial_id)
+
     def _completed(self) -> list[StateChange]:
         if self._running or self._ready or (len(self._members) < self._population and not self._trials.exhausted):
             return []
         through, self._complete = self._complete, []
-        for trial_id in through:  # final: its checkpoint may go, so nobody copies it any more
-            self._ranked.remove((self._members[trial_id].score, trial_id))
+        for trial_id in through:  # final: its checkpoint may go, so it is copied no more
+            self._remove(trial_id)
         return [StateChange(trial_id, State.COMPLETED) for trial_id in through]
 
     def describe(self) -> str:

@@ -5,18 +5,18 @@ Symbols: r = min_resource, R = max_resource, eta = reduction factor (Jamieson & 
 
 from __future__ import annotations
 
-import math
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.ranking import ByScore, MakeRanking
+from hpo_pipeline.trial import Trial
 
-from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError, integer_problems
-
-
-def check_geometry(min_resource: int, max_resource: int, eta: int) -> list[str]:
-    """What is wrong with these three, each line named by its key."""
+def check_geometry(min_resource: int, max_resource: int, eta: int) -> list[Problem]:
+    """What is wrong with these three."""
     resources = integer_problems(min_resource=min_resource, max_resource=max_resource)
     if not resources and min_resource > max_resource:
-        resources = [f"min_resource: must be at most max_resource ({max_resource}), got {min_resource}"]
+        resources = [Problem("min_resource", f"must be at most max_resource ({max_resource})", min_resource)]
     return integer_problems(eta=eta, least=2) + resources
 
 
@@ -45,46 +45,53 @@ def halving_sizes(n: int, n_rungs: int, eta: int) -> tuple[int, ...]:
 
 
 class Rung:
-    """The trials that reached one rung, ranked; O(log n) a call.
+    """The trials that reached one rung, ranked; O(log n) a call where the ranking is.
 
-    Lower scores are better, equal ones go by trial id, and +inf (not finite, failed) counts as a member but is never
-    among the best.
+    A trial whose evaluation isn't OK (not finite, failed) counts as a member but is never among the best.
     """
 
-    def __init__(self, eta: int) -> None:
+    def __init__(self, eta: int, ranking: MakeRanking = ByScore) -> None:
         self._eta = eta
-        self._members: SortedList[tuple[float, int]] = SortedList()
-        self._waiting: SortedList[tuple[float, int]] = SortedList()
+        self._members = ranking()
+        self._waiting = ranking()
         self._promoted = 0
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def add(self, score: float, trial_id: int) -> int:
+    def add(self, evaluation: Evaluation) -> int:
         """Takes in a trial; returns its rank, from 0."""
-        self._members.add((score, trial_id))
-        if score < math.inf:
-            self._waiting.add((score, trial_id))
-        return int(self._members.bisect_left((score, trial_id)))
+        self._members.add(evaluation)
+        if evaluation.status is Status.OK:
+            self._waiting.add(evaluation)
+        return self._members.rank(evaluation.trial.id)
 
-    def pop_beyond(self, hope: int) -> list[tuple[int, int]]:
-        """(trial id, rank) of those waiting behind the first `hope` ranks: from now on they are never promoted.
+    def pop_beyond(self, limit: int) -> list[tuple[int, int]]:
+        """(trial id, rank) of those waiting behind the first `limit` ranks: from now on they are never promoted.
 
         They stay members, at their ranks, so the others' chances are what they were.
         """
         popped = []
-        while self._waiting and (rank := self._members.bisect_left(self._waiting[-1])) >= hope:
-            popped.append((int(self._waiting.pop()[1]), int(rank)))
+        while self._waiting:
+            last = self._waiting[len(self._waiting) - 1].trial.id
+            if (rank := self._members.rank(last)) < limit:
+                break
+            self._waiting.remove(last)
+            popped.append((last, rank))
         return popped
 
-    def pop_promotable(self) -> int | None:
+    def pop_promotable(self) -> Trial | None:
         """The best trial not yet promoted, if it is within the top 1/eta; it counts as promoted from now on.
 
         No more than 1/eta of the members are ever promoted, even where later ones were better than those promoted
         before them (Li et al. 2022, "Hyper-Tune", call this delayed promotion).
         """
         allowed = len(self._members) // self._eta
-        if self._promoted >= allowed or not self._waiting or self._members.bisect_left(self._waiting[0]) >= allowed:
+        if self._promoted >= allowed or not self._waiting:
+            return None
+        trial = self._waiting[0].trial
+        if self._members.rank(trial.id) >= allowed:
             return None
         self._promoted += 1
-        return int(self._waiting.pop(0)[1])
+        self._waiting.remove(trial.id)
+        return trial

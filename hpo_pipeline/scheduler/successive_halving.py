@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 
-from hpo_pipeline.errors import ConfigError, integer_problems
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.scheduler.rungs import check_geometry, halving_sizes, rung_resources
 from hpo_pipeline.scheduler.synchronous import Brackets, Plan
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
@@ -24,13 +26,20 @@ class SuccessiveHalving(Brackets):
         min_resource: resource of the first rung.
         max_resource: resource of the last rung.
         bracket_size: trials on the first rung; None for eta^K, K the number of halvings, which leaves one at the top.
+        ranking: how trials are compared.
 
     Raises:
         ConfigError: naming the keys.
     """
 
     def __init__(
-        self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int, bracket_size: int | None = None
+        self,
+        trials: TrialGenerator,
+        eta: int,
+        min_resource: int,
+        max_resource: int,
+        bracket_size: int | None = None,
+        ranking: MakeRanking = ByScore,
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
         if bracket_size is not None:
@@ -41,7 +50,7 @@ class SuccessiveHalving(Brackets):
         size = bracket_size or eta ** (len(resources) - 1)
         sizes = halving_sizes(size, len(resources), eta)
         self._plan = Plan(0, sizes, resources)
-        super().__init__(trials, (Plan(i, sizes, resources) for i in itertools.count()), eta)
+        super().__init__(trials, (Plan(i, sizes, resources) for i in itertools.count()), eta, ranking)
 
     def describe(self) -> str:
         return f"{self._plan.describe()}; repeated until the budget ends"

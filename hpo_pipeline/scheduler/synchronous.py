@@ -6,13 +6,15 @@ last. While a bracket waits for its slowest trial, free workers open the next on
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
 from hpo_pipeline.scheduler.rungs import halving_sizes
+from hpo_pipeline.searcher import NOT_READY, NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial
 
@@ -41,15 +43,6 @@ class Plan:
         return f"bracket {self.index}: {rungs}; {sum(self.sizes)} evaluations, total cost {self.cost()}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """A trial that is done with its rung."""
-
-    score: float
-    trial: Trial
-    failed: bool
-
-
 @dataclass(slots=True)
 class _Open:
     """A bracket at work on its rung number `rung`."""
@@ -59,7 +52,7 @@ class _Open:
     sampled: int = 0
     running: int = 0
     queue: deque[Trial] = field(default_factory=deque)
-    done: list[_Member] = field(default_factory=list)
+    done: list[Evaluation] = field(default_factory=list)
     sizes: tuple[int, ...] = ()
 
     @property
@@ -78,13 +71,15 @@ class Brackets:
         trials: where new trials come from. A bracket that can't be filled goes on with the trials it has.
         plans: endless; the next one is opened when no open bracket has a job for a free worker.
         eta: reduction factor.
+        ranking: how the trials of a rung are compared.
     """
 
-    def __init__(self, trials: TrialGenerator, plans: Iterator[Plan], eta: int) -> None:
+    def __init__(self, trials: TrialGenerator, plans: Iterator[Plan], eta: int, ranking: MakeRanking = ByScore) -> None:
         self._trials = trials
         self._plans = plans
         self._next_plan = next(plans)
         self._eta = eta
+        self._ranking = ranking
         self._open: list[_Open] = []
         self._of_trial: dict[int, _Open] = {}
         self._late: list[StateChange] = []
@@ -97,7 +92,9 @@ class Brackets:
         filling = bool(self._open) and self._open[-1].filling
         plan = self._open[-1].plan if filling else self._next_plan
         trial = self._trials.new(plan.first_rung)
-        if trial is None:
+        if trial is NOT_READY:
+            return WAIT
+        if isinstance(trial, NoTrial):
             return self._job_without_new_trials()
         if not filling:
             self._open.append(_Open(plan))
@@ -108,7 +105,7 @@ class Brackets:
     def _job_without_new_trials(self) -> Job | Wait | Done:
         """A rung that was still filling goes on with the trials it has, where a session allows fewer than before."""
         for bracket in self._open:
-            if self._is_settled(bracket) and self._ranked(bracket)[0].score < math.inf:
+            if self._is_settled(bracket) and any(evaluation.status is Status.OK for evaluation in bracket.done):
                 self._late += self._close_rung(bracket)
                 return self._job(bracket, bracket.queue.popleft())
         return WAIT if any(bracket.running for bracket in self._open) else DONE
@@ -118,13 +115,14 @@ class Brackets:
         self._of_trial[trial.id] = bracket
         return Job(trial, bracket.plan.resources[bracket.rung], bracket.rung, bracket.plan.index)
 
-    def on_report(self, job: Job, resource: int, score: float) -> Decision:
-        return Decision(rung=job.rung) if resource == job.resource else CONTINUE
+    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
+        return Decision(rung=job.rung) if evaluation.resource == job.resource else CONTINUE
 
-    def on_result(self, job: Job, score: float, *, failed: bool) -> Sequence[StateChange]:
+    def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         bracket = self._of_trial.pop(job.trial.id)
         bracket.running -= 1
-        bracket.done.append(_Member(score, job.trial, failed))
+        bracket.done.append(evaluation)
+        failed = evaluation.status is Status.FAILED
         state = State.FAILED if failed else State.COMPLETED if bracket.at_top else State.PAUSED
         changes = {change.trial_id: change for change in (*self._late, StateChange(job.trial.id, state))}
         self._late.clear()
@@ -138,24 +136,24 @@ class Brackets:
         idle = not bracket.running and not bracket.queue
         return idle and (not bracket.filling or self._trials.exhausted)
 
-    def _ranked(self, bracket: _Open) -> list[_Member]:
-        return sorted(bracket.done, key=lambda member: (member.score, member.trial.id))
-
     def _close_rung(self, bracket: _Open) -> list[StateChange]:
         """Promotes the best of a finished rung; the others are stopped."""
-        ranked = self._ranked(bracket)
+        ranked = self._ranking()
+        for evaluation in bracket.done:
+            ranked.add(evaluation)
         if bracket.rung == 0:
             bracket.sizes = halving_sizes(len(ranked), len(bracket.plan.resources), self._eta)
         kept = 0 if bracket.at_top else bracket.sizes[bracket.rung + 1]
-        promoted = [member.trial for member in ranked[:kept] if member.score < math.inf]
+        members = [ranked[rank] for rank in range(len(ranked))]
+        promoted = [member.trial for member in members[:kept] if member.status is Status.OK]
         changes = [
             StateChange(
                 member.trial.id,
                 State.STOPPED,
                 f"rung {bracket.rung}: rank {rank} of {len(ranked)}, kept {len(promoted)}",
             )
-            for rank, member in enumerate(ranked, start=1)
-            if rank > len(promoted) and not member.failed and not bracket.at_top
+            for rank, member in enumerate(members, start=1)
+            if rank > len(promoted) and member.status is not Status.FAILED and not bracket.at_top
         ]
         bracket.done = []
         bracket.rung += 1

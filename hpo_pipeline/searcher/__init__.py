@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Protocol
 
-from hpo_pipeline.trial import Config, Trial
+from hpo_pipeline.evaluation import Evaluation
+from hpo_pipeline.trial import Config, Job, StateChange
+
+
+class NoTrial(enum.Enum):
+    """Why there is no configuration: none yet, until something else is heard; none any more, for good."""
+
+    NOT_READY = "not ready"
+    EXHAUSTED = "exhausted"
+
+
+NOT_READY, EXHAUSTED = NoTrial.NOT_READY, NoTrial.EXHAUSTED
 
 
 class Searcher(Protocol):
-    """Proposes configurations, and learns from what became of them.
+    """Proposes configurations, and learns from what became of them. Subclasses say only what differs.
 
-    A session of calls, as a scheduler with two workers makes them:
+    What a searcher hears of a study with two workers, rungs at 1 and 3 epochs:
 
-        suggest(0, 0) -> c0;  on_trial(Trial(0, c0))
-        suggest(1, 0) -> c1;  on_trial(Trial(1, c1))
-        observe(Trial(1, c1), resource=1, score=0.4)
-        suggest(2, 0) -> c2;  on_trial(Trial(2, c2)) ...
+        suggest(0) -> c0;  on_submitted(Job(trial 0 -> 1))         pending: no evaluation of this job yet
+        suggest(1) -> c1;  on_submitted(Job(trial 1 -> 1))
+        on_evaluation(trial 1, resource 1, rung 0, score 0.4);  on_state(trial 1 PAUSED)
+        on_submitted(Job(trial 1 -> 3))                            a promotion: the same trial, further up
+        on_evaluation(trial 1, resource 2, rung None, score 0.3)   on the way: a point of the learning curve
+        on_evaluation(trial 0, resource 1, rung 0, FAILED);  on_state(trial 0 FAILED)
 
-    What `suggest` answers follows from the seed, its arguments, and the calls of the other two methods alone (not from
-    earlier calls of `suggest`): a resumed study makes those calls again from its journal, with the recorded
-    configurations, and goes on as if it had never ended.
+    What `suggest` answers follows from the seed, its arguments, and the calls of the other methods alone, in their
+    order (not from earlier calls of `suggest`): a resumed study makes those calls again from its journal, asks for
+    none of the recorded configurations, and goes on as if it had never ended.
+
+    `suggest` may take its time: it runs in a thread beside the tuner's loop, and what happens meanwhile is heard when
+    it has ended. So a searcher is never called by two threads at once.
+
+    Attributes:
+        finite: it ends a study, so that no other limit is needed.
+        exhausted: whether `suggest` would answer EXHAUSTED; costs nothing.
     """
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
-        """A configuration for the new trial `trial_id`; None if the space is exhausted, wherever it begins.
+    finite: bool = False
+
+    @property
+    def exhausted(self) -> bool:
+        return False
+
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | NoTrial:
+        """A configuration for the new trial `trial_id`, or why there is none.
+
+        NOT_READY is right only while some job is at work: its end is what makes the tuner ask again.
 
         `first_rung`: the rung that the trial begins on, counted from the lowest one of the longest bracket, which is 0.
         """
         ...
 
-    def on_trial(self, trial: Trial) -> None:
-        """A trial has started, whether its configuration was suggested here, given by a person, or recorded."""
-        ...
+    def on_submitted(self, job: Job) -> None:
+        """A job is handed out: a new trial's first one, whatever its configuration comes from, or one further up."""
 
-    def observe(self, trial: Trial, resource: int, score: float) -> None:
-        """A rung evaluation: `score` is minimised, and +inf where the metric was not finite or the trial failed."""
-        ...
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """A trial has reported a unit of resource, on a rung or on the way to one; or it has failed."""
+
+    def on_state(self, change: StateChange) -> None:
+        """A trial is PAUSED, STOPPED, COMPLETED or FAILED, and why."""

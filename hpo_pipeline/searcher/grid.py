@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.checks import is_integer, value_problems
+from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.space.domain import is_integer
-from hpo_pipeline.trial import Config, Trial
+from hpo_pipeline.trial import Config, Job
 
 DEFAULT_POINTS = 5
 
@@ -18,11 +19,8 @@ MOST_POINTS = 10_000
 """Of one hyperparameter: they are listed before the first trial."""
 
 
-class GridSearch:
-    """Goes through the grid with the last parameter varying fastest; None after its end.
-
-    Attributes:
-        finite: it ends a study, so that no other limit is needed.
+class GridSearch(Searcher):
+    """Goes through the grid with the last parameter varying fastest; exhausted after its end.
 
     Args:
         n_points: grid points of each range, at (i + 0.5) / n of its scale; or path -> points for some of them, where
@@ -42,31 +40,27 @@ class GridSearch:
         self._left = space.grid(DEFAULT_POINTS, n_points) if isinstance(n_points, Mapping) else space.grid(n_points)
         self._current = next(self._left, None)
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
-        # what is skipped here has been seen for good, so the answer depends on what was seen alone
+    @property
+    def exhausted(self) -> bool:
+        return self._current is None
+
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | NoTrial:
+        return EXHAUSTED if self._current is None else self._current
+
+    def on_submitted(self, job: Job) -> None:
+        self._seen.add(job.trial.config)
         while self._current is not None and self._current in self._seen:
             self._current = next(self._left, None)
-        return self._current
-
-    def on_trial(self, trial: Trial) -> None:
-        self._seen.add(trial.config)
-
-    def observe(self, trial: Trial, resource: int, score: float) -> None:
-        """Nothing to learn: the grid is fixed."""
 
 
-def _is_wrong(n: Any) -> bool:
-    return not is_integer(n) or not 1 <= n <= MOST_POINTS
-
-
-def _problems(space: SearchSpace, n_points: Any) -> list[str]:
+def _problems(space: SearchSpace, n_points: Any) -> list[Problem]:
     if not isinstance(n_points, Mapping):
-        what = f"an integer from 1 to {MOST_POINTS}, or a mapping path -> such"
-        return [f"n_points: must be {what}, got {n_points!r}"] if _is_wrong(n_points) else []
+        wanted = f"an integer from 1 to {MOST_POINTS}, or a mapping path -> such"
+        return value_problems(wanted, lambda n: is_integer(n, 1, MOST_POINTS), n_points=n_points)
     problems = []
     for path, n in n_points.items():
         if path not in space.paths:
-            problems.append(f"n_points.{path}: not in the search space{nearest(str(path), space.paths)}")
-        if _is_wrong(n):
-            problems.append(f"n_points.{path}: must be an integer from 1 to {MOST_POINTS}, got {n!r}")
-    return problems
+            problems.append(Problem(str(path), f"not in the search space{nearest(str(path), space.paths)}"))
+        if not is_integer(n, 1, MOST_POINTS):
+            problems.append(Problem(str(path), f"must be an integer from 1 to {MOST_POINTS}", n))
+    return [problem.under("n_points") for problem in problems]

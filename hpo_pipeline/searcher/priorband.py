@@ -25,12 +25,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from sortedcontainers import SortedList
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import Constant, Parameter, Prior, SearchSpace
-from hpo_pipeline.space.domain import is_integer, text
-from hpo_pipeline.trial import Config, Trial, Value
+from hpo_pipeline.space.domain import text
+from hpo_pipeline.trial import Config, Job, Value
 
 MUTATION_RATE = 0.5
 """Probability that a hyperparameter of the incumbent is varied."""
@@ -50,7 +53,7 @@ class Shares(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Evaluation:
+class _Member:
     """A finite score on a rung, with the logarithm of the configuration's density under the priors."""
 
     score: float
@@ -59,7 +62,7 @@ class _Evaluation:
     log_prior: float = field(compare=False)
 
 
-class PriorBand:
+class PriorBand(Searcher):
     """Draws trial i's configuration from the generator of (seed, i), again until it is a new one.
 
     A hyperparameter without a `prior` has a uniform one. Once a finite space is exhausted, configurations are repeated.
@@ -81,13 +84,13 @@ class PriorBand:
         self._eta = eta
         self._spent_before_incumbent = eta * max_resource
         self._seen = Seen(space)
-        self._rungs: dict[int, SortedList[_Evaluation]] = {}  # by resource
+        self._rungs: dict[int, SortedList[_Member]] = {}  # by resource
         self._reached: dict[int, int] = {}  # trial id -> resource
         self._spent = 0
-        self._incumbent: _Evaluation | None = None
+        self._incumbent: _Member | None = None
         self._log_near: dict[tuple[int, int], float] = {}  # (resource, trial id): densities around this incumbent
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config:
         rng = generator(self._seed, "suggest", trial_id)
         draw = self._drawn_source(self.shares(first_rung), rng)
         return self._seen.first_unseen(iter(lambda: draw(rng), None))
@@ -101,19 +104,22 @@ class PriorBand:
         incumbent = self._incumbent.config
         return lambda rng: variation(self._space, incumbent, rng)
 
-    def on_trial(self, trial: Trial) -> None:
-        self._seen.add(trial.config)
+    def on_submitted(self, job: Job) -> None:
+        self._seen.add(job.trial.config)
 
-    def observe(self, trial: Trial, resource: int, score: float) -> None:
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        if evaluation.rung is None:
+            return
+        trial, resource = evaluation.trial, evaluation.resource
         before = self._reached.get(trial.id, 0)
         self._reached[trial.id] = max(before, resource)
         self._spent += self._reached[trial.id] - before
-        if score == math.inf:
+        if evaluation.status is not Status.OK:
             return
-        evaluation = _Evaluation(score, trial.id, trial.config, _log_density(self._space, trial.config))
-        self._rungs.setdefault(resource, SortedList()).add(evaluation)
-        if self._incumbent is None or evaluation < self._incumbent:
-            self._incumbent = evaluation
+        member = _Member(evaluation.score, trial.id, trial.config, _log_density(self._space, trial.config))
+        self._rungs.setdefault(resource, SortedList()).add(member)
+        if self._incumbent is None or member < self._incumbent:
+            self._incumbent = member
             self._log_near.clear()
 
     def shares(self, first_rung: int = 0) -> Shares:
@@ -129,35 +135,32 @@ class PriorBand:
             return 0.0
         rung = self._rungs[resource]
         best = rung[: min(len(rung) // self._eta, MOST_RANKED)]
-        near = [self._log_density_near(evaluation, resource) for evaluation in best]
+        near = [self._log_density_near(member, resource) for member in best]
         # Products of many densities leave the range of floats: only their ratios to the largest one are formed.
-        largest = max(*near, *(evaluation.log_prior for evaluation in best))
+        largest = max(*near, *(member.log_prior for member in best))
         weights = range(len(best), 0, -1)
         s_near = sum(w * math.exp(log - largest) for w, log in zip(weights, near, strict=True))
         s_prior = sum(w * math.exp(e.log_prior - largest) for w, e in zip(weights, best, strict=True))
         return s_near / (s_near + s_prior)
 
-    def _log_density_near(self, evaluation: _Evaluation, resource: int) -> float:
+    def _log_density_near(self, member: _Member, resource: int) -> float:
         assert self._incumbent is not None  # for the type checker: there are evaluations
-        key = (resource, evaluation.trial_id)
+        key = (resource, member.trial_id)
         if key not in self._log_near:
-            self._log_near[key] = _log_density(self._space, evaluation.config, self._incumbent.config)
+            self._log_near[key] = _log_density(self._space, member.config, self._incumbent.config)
         return self._log_near[key]
 
 
-def _problems(space: SearchSpace, max_resource: Any, eta: Any) -> list[str]:
-    problems = []
-    if not is_integer(max_resource) or max_resource < 1:
-        problems.append(f"max_resource: must be an integer of at least 1, got {max_resource!r}")
-    if not is_integer(eta) or eta < 2:
-        problems.append(f"eta: must be an integer of at least 2, got {eta!r}")
+def _problems(space: SearchSpace, max_resource: Any, eta: Any) -> list[Problem]:
+    problems = [*integer_problems(max_resource=max_resource), *integer_problems(least=2, eta=eta)]
     if space.dim and not any(p.prior for p in space.parameters):
         tuned = next(p for p in space.parameters if not p.when and not isinstance(p.domain, Constant))
-        problems.append(
-            "_target_: PriorBand needs to know where good values are believed to lie, and no hyperparameter has a "
+        what = (
+            "PriorBand needs to know where good values are believed to lie, and no hyperparameter has a "
             f"prior; add some, e.g. '+search_space.{tuned.path}.prior={{center: {text(tuned.domain.midpoint)}}}'"
         )
-    return problems + [f"_target_: PriorBand: {problem}" for problem in space.check_constraints(prior=True)]
+        problems.append(Problem("_target_", what))
+    return problems + [Problem("_target_", f"PriorBand: {found}") for found in space.check_constraints(prior=True)]
 
 
 def _belief(parameter: Parameter, center: Config | None) -> Prior | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Config, Trial
+from hpo_pipeline.trial import Config, Job
 
 
-class RandomSearch:
+class RandomSearch(Searcher):
     """Draws trial i's configuration from the generator of (seed, i), again until it is a new one.
 
     Once a finite space is exhausted, configurations are repeated.
@@ -19,12 +20,9 @@ class RandomSearch:
         self._seed = seed
         self._seen = Seen(space)
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config:
         rng = generator(self._seed, "suggest", trial_id)
         return self._seen.first_unseen(iter(lambda: self._space.sample(rng), None))
 
-    def on_trial(self, trial: Trial) -> None:
-        self._seen.add(trial.config)
-
-    def observe(self, trial: Trial, resource: int, score: float) -> None:
-        """Nothing to learn: draws are independent of scores."""
+    def on_submitted(self, job: Job) -> None:
+        self._seen.add(job.trial.config)

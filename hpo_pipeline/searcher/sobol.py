@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.seen import PATIENCE, Seen
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Config, Trial
+from hpo_pipeline.trial import Config, Job
 
 BLOCK = 256
 """Points drawn at once; a power of 2, in which the sequence is balanced."""
 
 
-class SobolSearch:
+class SobolSearch(Searcher):
     """Answers the first configuration of the sequence that hasn't been seen.
 
     Once a finite space is exhausted, configurations are repeated, drawn at random.
@@ -23,7 +24,7 @@ class SobolSearch:
         self._space = space
         self._seed = seed
         self._seen = Seen(space)
-        self._n_seen = 0
+        self._n_trials = 0
         self._sequence = enumerate(self._configs())
         self._current: tuple[int, Config] | None = None
 
@@ -37,9 +38,9 @@ class SobolSearch:
                 if self._space.allows(config):
                     yield config
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | None:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Config:
         # Both what is passed over (it has been seen for good) and how far is looked follow from what was seen alone.
-        end = PATIENCE * (self._n_seen + 1)
+        end = PATIENCE * (self._n_trials + 1)
         while not self._seen.exhausted:
             index, config = self._current = self._current or next(self._sequence)
             if index >= end:
@@ -50,9 +51,6 @@ class SobolSearch:
         rng = generator(self._seed, "suggest", trial_id)
         return self._seen.first_unseen(iter(lambda: self._space.sample(rng), None))
 
-    def on_trial(self, trial: Trial) -> None:
-        self._seen.add(trial.config)
-        self._n_seen += 1
-
-    def observe(self, trial: Trial, resource: int, score: float) -> None:
-        """Nothing to learn: the sequence is fixed."""
+    def on_submitted(self, job: Job) -> None:
+        self._seen.add(job.trial.config)
+        self._n_trials = max(self._n_trials, job.trial.id + 1)

@@ -1,4 +1,4 @@
-"""What schedulers see of their searcher: numbered trials, from recorded, given and suggested configurations."""
+"""Numbered trials, from recorded, given and suggested configurations: what schedulers see of their searcher."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpo_pipeline.errors import ComponentError, ConfigError, StudyError, asked
-from hpo_pipeline.searcher import Searcher
+from hpo_pipeline.errors import ConfigError, Problem, StudyError
+from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
+from hpo_pipeline.searcher.asking import AskedSearcher
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Trial
 
 
-def check_points(space: SearchSpace, points: Any) -> list[str]:
-    """Every reason why `points` can't be evaluated, to be put after their name: `[2].optimizer.lr: 5 is not in ...`."""
+def check_points(space: SearchSpace, points: Any) -> list[Problem]:
+    """Every reason why `points` can't be evaluated: `[2].optimizer.lr: 5 is not in ...`."""
     if not isinstance(points, Sequence) or isinstance(points, str):
-        return [f": must be a list of configurations, got {points!r}"]
+        return [Problem("", "must be a list of configurations", points)]
     problems = []
     for i, point in enumerate(points):
         if not isinstance(point, Mapping):
-            problems.append(f"[{i}]: must be a mapping path -> value, got {point!r}")
+            problems.append(Problem(f"[{i}]", "must be a mapping path -> value", point))
         elif point:  # the mid-point itself is left out where a constraint excludes it
-            problems += [f"[{i}].{problem}" for problem in space.contains({**space.midpoint(point), **point})]
+            found = space.contains({**space.midpoint(point), **point})
+            problems += [problem.under(f"[{i}]") for problem in found]
     return problems
 
 
 def _midpoint_problems(space: SearchSpace) -> list[str]:
     """Why the mid-point of the space can't be evaluated, in a line; none if it can."""
-    broken = [problem.removeprefix("constraints: ") for problem in space.contains(space.midpoint())]
+    broken = [problem.message for problem in space.contains(space.midpoint())]
     return [f"the mid-point of the space is left out: {'; '.join(broken)}"] if broken else []
 
 
 class TrialGenerator:
-    """Numbers trials 0, 1, 2, ... and tells the searcher of each.
+    """What a scheduler asks for new trials: it numbers them 0, 1, 2, ...
 
-        new() -> Trial(0, ...);  new() -> Trial(1, ...);  observe(trial 1, 1, 0.4);  new(first_rung=1) -> Trial(2, ...)
+        new() -> Trial(0, ...);  new() -> Trial(1, ...);  new(first_rung=1) -> NOT_READY ... -> Trial(2, ...)
 
     Configurations come from the journal first (`replay`), then from `points`, then from the searcher.
 
@@ -42,6 +44,7 @@ class TrialGenerator:
     a person says otherwise.
 
     Attributes:
+        searcher: what suggests; whoever runs the study tells it what happens.
         notes: what was left out, one line each.
 
     Args:
@@ -57,10 +60,10 @@ class TrialGenerator:
         self, searcher: Searcher, space: SearchSpace, n_trials: int | None = None, points: Sequence[Config] = ()
     ) -> None:
         if problems := check_points(space, points):
-            raise ConfigError(f"points_to_evaluate{problem}" for problem in problems)
+            raise ConfigError(problems).under("points_to_evaluate")
         midpoint_problems = [] if all(points) else _midpoint_problems(space)
         self.notes = [f"points_to_evaluate: {problem}" for problem in midpoint_problems]
-        self._searcher = searcher
+        self.searcher = AskedSearcher(searcher, space)
         self._space = space
         self.n_trials = n_trials
         tried = map(space.midpoint, filter(None, points) if midpoint_problems else points)
@@ -83,62 +86,39 @@ class TrialGenerator:
         self._recorded.append(config)
 
     @property
-    def remaining(self) -> int | None:
-        """How many more trials `n_trials` allows; None is no limit."""
-        return None if self.n_trials is None else max(self.n_trials - self._started, 0)
+    def exhausted(self) -> bool:
+        """Whether there will be no further trial. Costs no suggestion; a searcher that only finds out by `suggest` that
+        it has no more may say so later."""
+        if self._recorded:
+            return False
+        return self._is_full or (not self._points and self.searcher.exhausted)
 
     @property
-    def exhausted(self) -> bool:
-        """Whether `new` would answer None. May cost as much as a suggestion."""
-        return self._next_config(take=False) is None
+    def _is_full(self) -> bool:
+        return self.n_trials is not None and self._started >= self.n_trials
 
     @property
     def next_id(self) -> int:
         """The number that the next trial will have, if there is one."""
         return self._started
 
-    def new(self, first_rung: int = 0) -> Trial | None:
-        """The next trial; None if there is none now, which changes nothing. Recorded ones are never held back.
+    def new(self, first_rung: int = 0) -> Trial | NoTrial:
+        """The next trial, or why there is none, which changes nothing. Recorded ones are never held back.
 
         `first_rung`: the rung that the trial begins on, for searchers that mind it.
         """
-        config = self._next_config(take=True, first_rung=first_rung)
-        if config is None:
-            return None
-        trial = Trial(self._started, config)
+        config = self._next_config(first_rung)
+        if isinstance(config, NoTrial):
+            return config
         self._started += 1
         self._points.pop(self._space.key(config), None)
-        asked(self._searcher, "on_trial", trial)
-        return trial
+        return Trial(self._started - 1, config)
 
-    def _next_config(self, *, take: bool, first_rung: int = 0) -> Config | None:
+    def _next_config(self, first_rung: int) -> Config | NoTrial:
         if self._recorded:
-            return self._recorded.popleft() if take else self._recorded[0]
-        if self.remaining == 0:
-            return None
+            return self._recorded.popleft()
+        if self._is_full:
+            return EXHAUSTED
         if self._points:
             return next(iter(self._points.values()))
-        config: object = asked(self._searcher, "suggest", self._started, first_rung)
-        return None if config is None else self._checked(config)
-
-    def _checked(self, config: object) -> Config:
-        """What the searcher suggests, if it is a configuration of the space.
-
-        Raises:
-            ComponentError: it isn't.
-        """
-        name = f"{type(self._searcher).__name__}.suggest"
-        if not isinstance(config, Mapping):
-            asks = "a mapping path -> value, or None if the space is exhausted"
-            raise ComponentError(f"{name} answered {config!r}; the interface asks for {asks}")
-        if not all(isinstance(value, (bool, int, float, str, type(None))) for value in config.values()):
-            asks = "plain values: bool, int, float, str or None"
-            raise ComponentError(f"{name} answered {dict(config)!r}; the interface asks for {asks}")
-        if problems := self._space.contains(config):
-            asks = "configurations of the space"
-            raise ComponentError(f"{name} answered {dict(config)!r}; the interface asks for {asks}: {problems[0]}")
-        return config
-
-    def observe(self, trial: Trial, resource: int, score: float) -> None:
-        """A rung evaluation, passed on to the searcher. `score` is minimised; +inf for failure and NaN."""
-        asked(self._searcher, "observe", trial, resource, score)
+        return self.searcher.suggest(self._started, first_rung)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpo_pipeline.checks import is_number
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.space.domain import is_number
 from hpo_pipeline.trial import Config
 
 MAX_LENGTH = 1000

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from hpo_pipeline.errors import ConfigError, nearest
-from hpo_pipeline.space.domain import Domain, is_integer, is_number, text
+from hpo_pipeline.checks import is_integer, is_number
+from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.space.domain import Domain, text
 
 _TABULATED = 1000
 _EDGE = 2.0**-53
@@ -41,27 +42,28 @@ def _table(distribution: str, parameters: tuple[tuple[str, float], ...]) -> tupl
     return int(low), [*cumulated[:-1], 1.0] if values[-1] == high else cumulated
 
 
-def _problems(distribution: Any, parameters: Mapping[str, Any]) -> list[str]:
+def _problems(distribution: Any, parameters: Mapping[str, Any]) -> list[Problem]:
     from scipy import stats
 
     kinds = (stats.rv_continuous, stats.rv_discrete)
     known = [name for name in dir(stats) if isinstance(getattr(stats, name), kinds)]
     if distribution not in known:
         near = nearest(str(distribution), known)
-        return [f"distribution: scipy.stats has no distribution {distribution!r}{near}"]
+        return [Problem("distribution", f"scipy.stats has no distribution {distribution!r}{near}")]
     found = getattr(stats, distribution)
     shapes = [name.strip() for name in (found.shapes or "").split(",") if name.strip()]
     takes = [*shapes, "loc", *(["scale"] if isinstance(found, stats.rv_continuous) else [])]
     problems = []
     for key, value in parameters.items():
         if key not in takes:
-            problems.append(f"{key}: {distribution} takes {', '.join(takes)}, not {key!r}{nearest(key, takes)}")
+            what = f"{distribution} takes {', '.join(takes)}, not {key!r}{nearest(key, takes)}"
+            problems.append(Problem(key, what))
         elif not is_number(value):
-            problems.append(f"{key}: must be a number, got {value!r}")
-    problems += [f"{name}: missing; {distribution} needs it" for name in shapes if name not in parameters]
+            problems.append(Problem(key, "must be a number", value))
+    problems += [Problem(name, f"missing; {distribution} needs it") for name in shapes if name not in parameters]
     if not problems and math.isnan(found(**parameters).median()):
         given = ", ".join(f"{key} {value!r}" for key, value in parameters.items())
-        problems.append(f"distribution: {distribution} is not defined for {given}")
+        problems.append(Problem("distribution", f"{distribution} is not defined for {given}"))
     return problems
 
 

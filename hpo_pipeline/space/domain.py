@@ -15,22 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.checks import boolean_problems, is_number
+from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.trial import Value
-
-
-def is_number(value: Any) -> bool:
-    """An int, or a finite float; a bool is neither."""
-    return is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def is_value(value: Any) -> bool:
     """What a hyperparameter can be, and a journal can hold."""
     return value is None or isinstance(value, (bool, str)) or is_number(value)
-
-
-def is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def identity(value: Value) -> tuple[bool, Value]:
@@ -105,7 +97,7 @@ class Domain(ABC):
         if self.size is not None and (n is None or n >= self.size):
             return list(self.values())
         if n is None:
-            raise ConfigError("n_points: a continuous domain needs a number of grid points, got none")
+            raise ConfigError(Problem("n_points", "a continuous domain needs a number of grid points, got none"))
         return list(dict.fromkeys(self.from_unit((i + 0.5) / n) for i in range(n)))
 
 
@@ -135,21 +127,18 @@ class Constant(Domain):
         return f"always {text(self.value)}"
 
 
-def _choices_problems(choices: Any) -> list[str]:
+def _choices_problems(choices: Any) -> list[Problem]:
     if not isinstance(choices, Sequence) or isinstance(choices, str):
-        return [f"choices: must be a list, got {choices!r}"]
+        return [Problem("choices", "must be a list", choices)]
     if not choices:
-        return ["choices: must not be empty"]
-    problems = [
-        f"choices: {choice!r} is neither a finite number, a string, a bool nor null; a choice between structures is a "
-        "choice between config options, by name"
-        for choice in choices
-        if not is_value(choice)
-    ]
+        return [Problem("choices", "must not be empty")]
+    wanted = "is neither a finite number, a string, a bool nor null"
+    mend = "a choice between structures is a choice between config options, by name"
+    problems = [Problem("choices", f"{choice!r} {wanted}; {mend}") for choice in choices if not is_value(choice)]
     if not problems:
         known = [identity(choice) for choice in choices]
         doubled = dict.fromkeys(choice for i, choice in enumerate(choices) if known.index(known[i]) != i)
-        problems += [f"choices: {choice!r} is listed more than once; list it once" for choice in doubled]
+        problems += [Problem("choices", f"{choice!r} is listed more than once; list it once") for choice in doubled]
     return problems
 
 
@@ -219,12 +208,12 @@ class Ordinal(Domain):
     def __post_init__(self) -> None:
         problems = _choices_problems(self.choices)
         if self.encoding not in ENCODINGS:
-            known = " or ".join(ENCODINGS)
-            problems.append(f"encoding: must be {known}, got {self.encoding!r}{nearest(str(self.encoding), ENCODINGS)}")
-        if not isinstance(self.log, bool):
-            problems.append(f"log: must be true or false, got {self.log!r}")
-        elif self.log and self.encoding == "equal":
-            problems.append("log: equally spaced choices have no scale; add 'encoding: nearest', or leave log out")
+            near = nearest(str(self.encoding), ENCODINGS)
+            problems.append(Problem("encoding", f"must be {' or '.join(ENCODINGS)}, got {self.encoding!r}{near}"))
+        problems += boolean_problems(log=self.log)
+        if self.log is True and self.encoding == "equal":
+            what = "equally spaced choices have no scale; add 'encoding: nearest', or leave log out"
+            problems.append(Problem("log", what))
         if not problems and self.encoding == "nearest":
             problems += _scale_problems(self.choices, self.log)
         if problems:
@@ -267,12 +256,12 @@ class Ordinal(Domain):
         return f"one of {' < '.join(map(text, self.choices))}"
 
 
-def _scale_problems(choices: Sequence[Value], log: bool) -> list[str]:
+def _scale_problems(choices: Sequence[Value], log: bool) -> list[Problem]:
     numbers = [c for c in choices if isinstance(c, (int, float)) and is_number(c)]
     if len(numbers) < len(choices) or any(a >= b for a, b in pairwise(numbers)):
-        return [f"choices: 'encoding: nearest' needs increasing numbers, got {list(choices)!r}"]
+        return [Problem("choices", "'encoding: nearest' needs increasing numbers", list(choices))]
     if max(map(abs, numbers)) > MAX_FLOAT:
-        return [f"choices: are too large for 'encoding: nearest', got {max(numbers, key=abs)!r}"]
+        return [Problem("choices", "are too large for 'encoding: nearest'", max(numbers, key=abs))]
     if log and numbers[0] <= 0:
-        return [f"choices: must be positive with log, got {numbers[0]!r}"]
+        return [Problem("choices", "must be positive with log", numbers[0])]
     return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from hpo_pipeline.errors import nearest
+from hpo_pipeline.errors import Problem, nearest
 from hpo_pipeline.space.domain import Choice, Constant, text
 from hpo_pipeline.space.parameter import Parameter
 from hpo_pipeline.trial import Value
@@ -17,7 +17,7 @@ def place_problems(
     parameters: Iterable[Parameter],
     config: Mapping[str, Any],
     options: Mapping[str, Mapping[Value, Mapping[str, Any]]],
-) -> list[str]:
+) -> list[Problem]:
     """Every parameter whose path is not in the config, or leads to a group where it must lead to a value.
 
     Args:
@@ -41,9 +41,9 @@ def place_problems(
             found = _lookup(tree, p.path)
             if found is _ABSENT:
                 near = nearest(p.path, known if not group else _tunable(tree))
-                problems.append(f"{p.path}: not in the config that is tuned{where}{near}")
+                problems.append(Problem(p.path, f"not in the config that is tuned{where}{near}"))
             elif isinstance(found, Mapping) and not isinstance(p.domain, (Choice, Constant)):
-                problems.append(f"{p.path}: is a group of the config, not a value; tune one of its keys")
+                problems.append(Problem(p.path, "is a group of the config, not a value; tune one of its keys"))
     return problems
 
 

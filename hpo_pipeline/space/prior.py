@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.checks import option_problems
+from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.space.domain import Choice, Domain, bin_of
 from hpo_pipeline.trial import Value
 
@@ -32,9 +33,8 @@ class Prior:
     confidence: str = "medium"
 
     def __post_init__(self) -> None:
-        if self.confidence not in list(DEVIATION):
-            near = nearest(str(self.confidence), DEVIATION)
-            raise ConfigError(f"confidence: must be one of {', '.join(DEVIATION)}, got {self.confidence!r}{near}")
+        if problems := option_problems(DEVIATION, confidence=self.confidence):
+            raise ConfigError(problems)
 
     def sample(self, domain: Domain, rng: np.random.Generator) -> float:
         """A draw from the unit interval, for `domain.from_unit`."""

@@ -13,53 +13,45 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.space.domain import MAX_FLOAT, Domain, bin_of, is_integer, is_number, text
+from hpo_pipeline.checks import boolean_problems, integer_problems, is_integer, is_number, value_problems
+from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.space.domain import MAX_FLOAT, Domain, bin_of, text
 
 MAX_INT = 2**53  # the largest that floats can count up to
 MAX_LISTED = 100_000
 """A finite range has at most this many values."""
 
 
-def _bounds_problems(low: Any, high: Any, log: Any, integer: bool) -> list[str]:
+def _bounds_problems(low: Any, high: Any, log: Any, integer: bool) -> list[Problem]:
     problems = []
     for key, value in (("low", low), ("high", high)):
         if isinstance(value, str):
             hint = "write it with a point, 1.0e-5, and without quotes" if not integer else "write it without quotes"
-            problems.append(f"{key}: must be a number, got the string {value!r}; {hint}")
+            problems.append(Problem(key, f"must be a number, got the string {value!r}; {hint}"))
         elif not is_number(value):
-            problems.append(f"{key}: must be a number, got {value!r}")
+            problems.append(Problem(key, "must be a number", value))
         elif integer and not is_integer(value):
-            problems.append(f"{key}: must be an integer, got {value!r}; use type float for real numbers")
+            problems.append(Problem(key, f"must be an integer, got {value!r}; use type float for real numbers"))
         elif abs(value) > (limit := MAX_INT if integer else MAX_FLOAT):
-            problems.append(f"{key}: is too large, got {value!r}; the most is {limit:g}")
-    if not isinstance(log, bool):
-        problems.append(f"log: must be true or false, got {log!r}")
-    if problems:
+            problems.append(Problem(key, f"is too large, got {value!r}; the most is {limit:g}"))
+    if problems := [*problems, *boolean_problems(log=log)]:
         return problems
     if low == high:
-        problems.append(f"low: equals high ({low!r}); write the value itself for a constant")
+        problems.append(Problem("low", f"equals high ({low!r}); write the value itself for a constant"))
     elif low > high:
-        problems.append(f"low: must be less than high, got low {low!r} and high {high!r}")
+        problems.append(Problem("low", f"must be less than high, got low {low!r} and high {high!r}"))
     if log and low <= 0:
-        problems.append(f"low: must be positive with log, got {low!r}; raise it, or leave log out")
+        problems.append(Problem("low", f"must be positive with log, got {low!r}; raise it, or leave log out"))
     return problems
 
 
-def _number_problems(key: str, value: Any, least: int | None, integer: bool) -> list[str]:
-    """`value` (None: not given) must be a number, more than 0 or at least `least`."""
-    if value is None:
-        return []
-    kind = "an integer" if integer else "a number"
-    if not (is_integer(value) if integer else is_number(value)) or value <= 0 or (least and value < least):
-        bound = f"of at least {least}" if least else "above 0"
-        return [f"{key}: must be {kind} {bound}, got {value!r}"]
-    return []
+def _given(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def _exclusive_problems(**given: Any) -> list[str]:
+def _exclusive_problems(**given: Any) -> list[Problem]:
     keys = [key for key, value in given.items() if value not in (None, False)]
-    return [f"{keys[1]}: can't be combined with {keys[0]}; leave one of them out"] if len(keys) > 1 else []
+    return [Problem(keys[1], f"can't be combined with {keys[0]}; leave one of them out")] if len(keys) > 1 else []
 
 
 def _spaced(low: float, high: float, log: bool, n: int) -> list[float]:
@@ -114,8 +106,9 @@ class Float(Domain):
 
     def __post_init__(self) -> None:
         problems = _bounds_problems(self.low, self.high, self.log, integer=False)
-        problems += _number_problems("step", self.step, None, integer=False)
-        problems += _number_problems("n", self.n, 2, integer=True)
+        steps = _given(step=self.step)
+        problems += value_problems("a number above 0", lambda value: is_number(value) and value > 0, **steps)
+        problems += integer_problems(least=2, **_given(n=self.n))
         problems += _exclusive_problems(log=self.log is True, step=self.step) + _exclusive_problems(
             step=self.step, n=self.n
         )
@@ -130,23 +123,22 @@ class Float(Domain):
         if self.step is not None:
             gaps = (self.high - self.low) / self.step
             if gaps > 2 * MAX_LISTED:
-                raise ConfigError(
-                    f"step: {text(self.step)} gives {text(gaps)} values; leave it out for all real numbers"
-                )
+                what = f"{text(self.step)} gives {text(gaps)} values; leave it out for all real numbers"
+                raise ConfigError(Problem("step", what))
             if round(gaps) < 1 or not math.isclose(gaps, round(gaps), rel_tol=1e-9):
                 whole = text(float(f"{self.low + max(math.floor(gaps), 1) * self.step:.12g}"))
-                raise ConfigError(
-                    f"step: {text(self.step)} doesn't lead from low {text(self.low)} to high {text(self.high)}; "
-                    f"set high to {whole}, or change step"
-                )
+                what = f"{text(self.step)} doesn't lead from low {text(self.low)} to high {text(self.high)}"
+                raise ConfigError(Problem("step", f"{what}; set high to {whole}, or change step"))
             count = round(gaps) + 1
         if count is not None and count > MAX_LISTED:
-            raise ConfigError(f"{'n' if self.n else 'step'}: gives {count} values; leave it out for all real numbers")
+            what = f"gives {count} values; leave it out for all real numbers"
+            raise ConfigError(Problem("n" if self.n else "step", what))
         if count is None:
             return None
         listed = tuple(_spaced(self.low, self.high, self.log, count))
         if any(a >= b for a, b in pairwise(listed)):
-            raise ConfigError(f"{'n' if self.n else 'step'}: {count} values coincide in 15 digits; widen the range")
+            what = f"{count} values coincide in 15 digits; widen the range"
+            raise ConfigError(Problem("n" if self.n else "step", what))
         return listed
 
     @property
@@ -209,12 +201,12 @@ class Int(Domain):
 
     def __post_init__(self) -> None:
         problems = _bounds_problems(self.low, self.high, self.log, integer=True)
-        problems += _number_problems("step", self.step, None, integer=True)
-        problems += _number_problems("n", self.n, 2, integer=True) + _number_problems("base", self.base, 2, True)
+        problems += value_problems("an integer above 0", lambda value: is_integer(value, 1), **_given(step=self.step))
+        problems += integer_problems(least=2, **_given(n=self.n, base=self.base))
         problems += _exclusive_problems(log=self.log is True, step=self.step)
         problems += _exclusive_problems(step=self.step, n=self.n, base=self.base)
         if self.base is not None and not problems and self.low <= 0:
-            problems.append(f"low: must be positive with base, got {self.low!r}")
+            problems.append(Problem("low", "must be positive with base", self.low))
         if problems:
             raise ConfigError(problems)
         object.__setattr__(self, "_listed", self._list())
@@ -223,25 +215,24 @@ class Int(Domain):
         gap = self.step or 1
         if (self.high - self.low) % gap:
             whole = self.low + max((self.high - self.low) // gap, 1) * gap
-            raise ConfigError(
-                f"step: {gap} doesn't lead from low {self.low} to high {self.high}; set high to {whole}, or change step"
-            )
+            what = f"{gap} doesn't lead from low {self.low} to high {self.high}; set high to {whole}, or change step"
+            raise ConfigError(Problem("step", what))
         if self.n is not None:
             if self.n > self.high - self.low + 1 or self.n > MAX_LISTED:
-                raise ConfigError(f"n: there are no {self.n} integers from {self.low} to {self.high}; lower it")
+                what = f"there are no {self.n} integers from {self.low} to {self.high}; lower it"
+                raise ConfigError(Problem("n", what))
             listed = [round(x) for x in _spaced(self.low, self.high, self.log, self.n)]
             if any(a >= b for a, b in pairwise(listed)):
-                raise ConfigError(f"n: {self.n} values coincide when rounded to integers ({listed}); lower it")
+                what = f"{self.n} values coincide when rounded to integers ({listed}); lower it"
+                raise ConfigError(Problem("n", what))
             return tuple(listed)
         if self.base is not None:
             powers = [self.low]
             while powers[-1] < self.high:
                 powers.append(powers[-1] * self.base)
             if powers[-1] != self.high:
-                raise ConfigError(
-                    f"base: {self.base} doesn't lead from low {self.low} to high {self.high}; "
-                    f"set high to {powers[-1]}, or change base"
-                )
+                what = f"{self.base} doesn't lead from low {self.low} to high {self.high}"
+                raise ConfigError(Problem("base", f"{what}; set high to {powers[-1]}, or change base"))
             return tuple(powers)
         return None
 

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.domain import Choice, Constant, Ordinal, identity, text
 from hpo_pipeline.space.parameter import Parameter
+from hpo_pipeline.space.parsing import parse
 from hpo_pipeline.space.places import place_problems
 from hpo_pipeline.space.ranges import Float, Int
 from hpo_pipeline.trial import Config, Value
@@ -32,7 +33,7 @@ _MAX_COUNTED = 100_000
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What is tuned. Built by `parse` (hpo_pipeline/space/parsing.py), which checks what is assumed here.
+    """What is tuned. Built by `parse`, which checks what is assumed here.
 
     Attributes:
         parameters: parents before children; a path occurs again only under conditions that exclude each other.
@@ -53,9 +54,14 @@ class SearchSpace:
         Raises:
             ConfigError: with everything that is wrong in it.
         """
-        from hpo_pipeline.space.parsing import parse  # it builds on this module
-
-        return parse(tree, prefix)
+        try:
+            parameters, constraints = parse(tree)
+            space = SearchSpace(tuple(parameters), tuple(constraints))
+            if problems := space.check_constraints():
+                raise ConfigError(problems)
+        except ConfigError as error:
+            raise error.under(prefix) from None
+        return space
 
     @functools.cached_property
     def _tuned(self) -> tuple[Parameter, ...]:
@@ -92,9 +98,10 @@ class SearchSpace:
             config = self.from_unit(draw())
             if self.allows(config):
                 return config
-        raise ConfigError(f"constraints: none of {100 * RAREST} samples meets them; loosen them, or the ranges")
+        what = f"none of {100 * RAREST} samples meets them; loosen them, or the ranges"
+        raise ConfigError(Problem("constraints", what))
 
-    def check_constraints(self, *, prior: bool = False) -> list[str]:
+    def check_constraints(self, *, prior: bool = False) -> list[Problem]:
         """Why samples can't be drawn: a constraint doesn't fit the values, or fewer than 1 in 10,000 samples meet all.
 
         Draws until ten samples have passed, at most 100,000; from the priors with `prior`.
@@ -107,14 +114,13 @@ class SearchSpace:
         try:
             allowed = sum(1 for _ in itertools.islice(filter(None, passes), 10))
         except ConfigError as error:
-            return [f"constraints: {problem}" for problem in error.problems]
+            return error.under("constraints").problems
         if allowed == 10:
             return []
         listed = "; ".join(constraint.source for constraint in self.constraints)
-        return [
-            f"constraints: only {allowed} of {10 * RAREST} samples{' from the priors' if prior else ''} meet them "
-            f"({listed}), fewer than 1 in {RAREST}; loosen them, or {'move the priors' if prior else 'the ranges'}"
-        ]
+        what = f"only {allowed} of {10 * RAREST} samples{' from the priors' if prior else ''} meet them ({listed})"
+        mend = f"loosen them, or {'move the priors' if prior else 'the ranges'}"
+        return [Problem("constraints", f"{what}, fewer than 1 in {RAREST}; {mend}")]
 
     def allows(self, config: Config) -> bool:
         """Whether a configuration of this space meets the constraints."""
@@ -142,31 +148,32 @@ class SearchSpace:
                 config[p.path] = partial[p.path] if partial and p.path in partial else p.domain.midpoint
         return config
 
-    def contains(self, config: Config) -> list[str]:
-        """Why `config` is not a configuration of this space, one line for each reason; empty if it is one."""
+    def contains(self, config: Config) -> list[Problem]:
+        """Why `config` is not a configuration of this space; empty if it is one."""
         problems = []
         active: dict[str, Value] = {}
         for p in self.parameters:
             if not p.is_active(config):
                 continue
             if p.path not in config:
-                problems.append(f"{p.path}: missing; give it a value ({p.domain})")
+                problems.append(Problem(p.path, f"missing; give it a value ({p.domain})"))
             else:
                 active[p.path] = config[p.path]
                 if not p.domain.contains(config[p.path]):
-                    problems.append(f"{p.path}: {config[p.path]!r} is not in the search space ({p.domain})")
+                    what = f"{config[p.path]!r} is not in the search space ({p.domain})"
+                    problems.append(Problem(p.path, what))
         for path in config:
             if path not in self.paths:
-                problems.append(f"{path}: not in the search space{nearest(path, self.paths)}")
+                problems.append(Problem(path, f"not in the search space{nearest(path, self.paths)}"))
             elif path not in active:
                 needed = " or ".join(
                     " and ".join(map(str, p.when)) for p in self.parameters if p.path == path and p.when
                 )
-                problems.append(f"{path}: given, but it exists only when {needed}; leave it out")
+                problems.append(Problem(path, f"given, but it exists only when {needed}; leave it out"))
         if not problems:
             for broken in (c for c in self.constraints if not c.holds(config)):
                 values = ", ".join(f"{path} {text(config[path])}" for path in self.paths if path in broken.paths)
-                problems.append(f"constraints: {broken.source!r} does not hold for {values}")
+                problems.append(Problem("constraints", f"{broken.source!r} does not hold for {values}"))
         return problems
 
     def key(self, config: Config) -> Hashable:
@@ -236,7 +243,7 @@ class SearchSpace:
 
     def check_paths(
         self, config: Mapping[str, Any], options: Mapping[str, Mapping[Value, Mapping[str, Any]]] | None = None
-    ) -> list[str]:
+    ) -> list[Problem]:
         """Every parameter that has no place in the config that is tuned; see places.py."""
         return place_problems(self.parameters, config, options or {})
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpo_pipeline.errors import Problem
+
 
 @dataclass(frozen=True, slots=True)
 class Closed:
@@ -29,8 +31,8 @@ class Tracker(Protocol):
     A tracker never makes a running study wait or fail.
     """
 
-    def problems(self) -> list[str]:
-        """Why nothing can be shown now, as `key: what is wrong; what to do`; before anything starts.
+    def problems(self) -> list[Problem]:
+        """Why nothing can be shown now; before anything starts.
 
         It takes a few seconds at most, changes nothing and creates nothing.
         """

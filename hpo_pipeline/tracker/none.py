@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.errors import Problem
 from hpo_pipeline.tracker import Closed
 
 
@@ -19,7 +20,7 @@ class NoTracker:
     def __init__(self, **ignored: Any) -> None:
         """Nothing to keep."""
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Nothing can be missing."""
         return []
 

@@ -149,10 +149,10 @@ def test_data_that_can_not_be_trained_on_are_refused_in_one_line(change):
     expected = CHANGES[change][1]
     with pytest.raises(ConfigError) as caught:
         Training(device="cpu").available(config(change=change))
-    assert caught.value.problems == [expected]
+    assert caught.value.lines == [expected]
     with pytest.raises(ConfigError) as caught:  # whoever comes without the check beforehand
         Training(device="cpu").start(config(change=change), seed=0)
-    assert caught.value.problems == [expected]
+    assert caught.value.lines == [expected]
 
 
 def test_all_that_is_wrong_is_said_at_once():
@@ -161,13 +161,13 @@ def test_all_that_is_wrong_is_said_at_once():
     dataset.load = lambda: broken
     with pytest.raises(ConfigError) as caught:
         checks.load(dataset)
-    assert [line.split()[1] for line in caught.value.problems] == ["x_train", "y_train", "y_validation"]
+    assert [line.split()[1] for line in caught.value.lines] == ["x_train", "y_train", "y_validation"]
 
 
 def test_what_the_class_declares_must_be_what_the_data_are():
     with pytest.raises(ConfigError) as caught:
         Training(device="cpu").available(config("Declared"))
-    assert caught.value.problems == [
+    assert caught.value.lines == [
         "dataset: Declared.n_classes is 4, that of the data 3; make them equal",
         "dataset: Declared.input_shape is (2, 2), that of the data (4,); make them equal",
     ]
@@ -193,14 +193,14 @@ def test_test_data_are_looked_at_before_the_final_training_and_in_no_other(chang
     Training(device="cpu").available(config(change=change))
     with pytest.raises(ConfigError) as caught:
         Training(device="cpu", final=True).available(config(change=change))
-    (line,) = caught.value.problems
+    (line,) = caught.value.lines
     assert line.startswith(problem)
 
 
 def test_what_a_dataset_raises_is_one_line():
     with pytest.raises(ConfigError) as caught:
         Training(device="cpu").available(config(change="fails"))
-    assert caught.value.problems == [f"dataset: {__name__}.Own fails (KeyError: \"column 'y'\")"]
+    assert caught.value.lines == [f"dataset: {__name__}.Own fails (KeyError: \"column 'y'\")"]
 
 
 def test_known_data_are_not_loaded_beforehand(monkeypatch):

@@ -188,7 +188,7 @@ def test_of_two_that_ask_at_once_one_downloads_and_both_find_the_data(tmp_path: 
 def test_wrong_arguments_are_listed_at_once(tmp_path: Path):
     with pytest.raises(ConfigError) as raised:
         FashionMNIST(root="", search_path="data", n_validation=60_000, split_seed=-1, download="no")  # type: ignore[arg-type]
-    keys = {line.partition(":")[0] for line in raised.value.problems}
+    keys = {line.partition(":")[0] for line in raised.value.lines}
     assert keys == {"root", "search_path", "n_validation", "split_seed", "download"}
 
 

@@ -242,7 +242,7 @@ def test_there_are_as_many_packs_as_gpus_and_as_cores_where_there_are_none():
 def test_wrong_numbers_are_all_told_at_once():
     with pytest.raises(ConfigError) as error:
         ProcessExecutor(setup(), n_workers=0, threads_per_worker=-1, checkpoint_seconds=0)
-    assert [problem.partition(":")[0] for problem in error.value.problems] == [
+    assert [problem.partition(":")[0] for problem in error.value.lines] == [
         "n_workers",
         "threads_per_worker",
         "checkpoint_seconds",

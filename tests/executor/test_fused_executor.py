@@ -1,21 +1,21 @@
 """Jobs in a pack: the same tables as one by one, refilled at once, each on its own when something is wrong."""
 
-import json
-
 import pytest
+from heard import rung_values
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.fusion import Fusion
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import SerialExecutor
-from hpo_pipeline.journal import Journal
+from hpo_pipeline.journal import Journal, read
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Job, Notice, Outcome, Report, Result, Trial
+from hpo_pipeline.trial import Job, Notice, Outcome, Report, Result, Trial
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
@@ -56,14 +56,19 @@ def study(folder, executor, scheduler, n_trials, max_total_resource=None):
     folder.mkdir(exist_ok=True)
     trials = TrialGenerator(RandomSearch(SPACE, 0), SPACE, n_trials)
     budget = Budget(n_trials=n_trials, max_total_resource=max_total_resource)
-    header = {"event": "study", "name": "s", "id": "s", "metric": "validation_loss", "mode": "min", "time": 0.0}
+    header = {
+        "event": "study",
+        "name": "s",
+        "id": "s",
+        "metrics": [{"name": "validation_loss", "mode": "min"}],
+        "time": 0.0,
+    }
     with Journal(folder / "journal.jsonl") as journal:
         journal.append(header)
         tuner = Tuner(scheduler(trials), trials, executor, journal, StudyView(), budget)
         tuner.replay([header])
         assert tuner.run().state == "completed"
-    records = map(json.loads, (folder / "journal.jsonl").read_text().splitlines())
-    return {(r["rung"], r["trial"]): r["value"] for r in records if r["event"] == "rung"}
+    return rung_values((record for record, _ in read(folder / "journal.jsonl")), "rung")
 
 
 def advanced(executor, *jobs):

@@ -48,7 +48,9 @@ def test_what_a_trial_raises_or_returns_fails_that_trial_alone(opened, deed):
     assert failed.traceback in Path("trials/0/log.txt").read_text(encoding="utf-8")
     assert [at for at, _ in curve_of(events)] == [1, 2, 3]
     with Journal(Path("journal.jsonl")) as opened_journal:
-        opened_journal.append({"event": "study", "name": "s", "metric": "loss", "mode": "min", "time": 0.0})
+        opened_journal.append(
+            {"event": "study", "name": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0}
+        )
         ended = {"event": "result", "trial": 0, "outcome": "failed", "time": 0.0}
         opened_journal.append({**ended, "error": failed.error, "traceback": failed.traceback})
     _, (record, _) = read(Path("journal.jsonl"))

@@ -4,8 +4,10 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from heard import rung_values
 from pools import packs, setup
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import SerialExecutor
@@ -14,7 +16,7 @@ from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Job, Notice, Report, Trial
+from hpo_pipeline.trial import Job, Notice, Report, Trial
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
@@ -108,7 +110,9 @@ def session(made, dies_after=None, dies_of=KilledError):
     with Journal(Path("journal.jsonl")) as journal:
         records = [record for record, _ in read(journal.path)]
         if not records:
-            records = [{"event": "study", "name": "s", "id": "s", "metric": "loss", "mode": "min", "time": 0.0}]
+            records = [
+                {"event": "study", "name": "s", "id": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0}
+            ]
             journal.append(*records)
         tuner = Tuner(scheduler, trials, made, journal, StudyView(), Budget(n_trials=4), listeners=[listener])
         tuner.replay(records)
@@ -119,7 +123,7 @@ def session(made, dies_after=None, dies_of=KilledError):
 
 def table(records):
     """(trial, resource) -> value; where each member came from."""
-    values = {(r["trial"], r["resource"]): r["value"] for r in records if r["event"] == "rung"}
+    values = {(trial, resource): value for (resource, trial), value in rung_values(records, "resource").items()}
     sources = {(r["trial"], r["resource"]): r["source"] for r in records if r.get("source")}
     return values, sources
 

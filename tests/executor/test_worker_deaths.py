@@ -10,15 +10,17 @@ from pathlib import Path
 
 import filelock
 import pytest
+from heard import rung_values
 from pools import curve_of, job, outcomes, packs, processes_of, until_results
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.journal import Journal, read
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Budget, Event, Notice, Outcome, Report, Result
+from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
@@ -181,7 +183,7 @@ def test_a_synchronous_study_in_which_a_trial_ends_its_process_has_one_failure_a
     space = SearchSpace.parse({"x": {"type": "float", "low": 0, "high": 1}})
     trials = TrialGenerator(RandomSearch(space, 0), space, 8)
     executor = packs("one_ends", n_workers=2, size=4)
-    header = {"event": "study", "name": "s", "id": "s", "metric": "loss", "mode": "min", "time": 0.0}
+    header = {"event": "study", "name": "s", "id": "s", "metrics": [{"name": "loss", "mode": "min"}], "time": 0.0}
     view = StudyView()
     with Journal(Path("journal.jsonl")) as journal:
         journal.append(header)
@@ -189,8 +191,8 @@ def test_a_synchronous_study_in_which_a_trial_ends_its_process_has_one_failure_a
         tuner = Tuner(halving, trials, executor, journal, view, Budget(n_trials=8))
         tuner.replay([header])
         assert tuner.run().state == "completed"
-    rungs = [record for record, _ in read(Path("journal.jsonl")) if record["event"] == "rung"]
-    assert {(r["resource"], r["trial"]): r["value"] for r in rungs} == {
+    rungs = rung_values((record for record, _ in read(Path("journal.jsonl"))), "resource")
+    assert rungs == {
         **{(1, trial): trial + 1 for trial in (0, 2, 3, 4, 5, 6, 7)},
         **{(2, trial): trial + 1 / 2 for trial in (0, 2, 3, 4)},
         **{(4, trial): trial + 1 / 4 for trial in (0, 2)},

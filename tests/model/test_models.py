@@ -48,7 +48,7 @@ def test_mlp_drops_units_in_training_only():
 def test_mlp_lists_everything_that_is_wrong_at_once():
     with pytest.raises(ConfigError) as raised:
         MLP((1, 8, 8), 10, n_units_1=0, n_units_2=3.5, dropout_1=1.0, dropout_2=-0.1, activation="rellu")
-    problems = raised.value.problems
+    problems = raised.value.lines
     assert [line.partition(":")[0] for line in problems] == [
         "n_units_1", "n_units_2", "dropout_1", "dropout_2", "activation",
     ]  # fmt: skip
@@ -99,7 +99,7 @@ def test_cnn_refuses_what_is_no_image():
 def test_cnn_lists_everything_that_is_wrong_at_once():
     with pytest.raises(ConfigError) as raised:
         CNN((1, 8, 8), 10, n_blocks=0, channels=1.5, n_units=0, dropout=1, batch_norm="yes", activation="rel")
-    assert [line.partition(":")[0] for line in raised.value.problems] == [
+    assert [line.partition(":")[0] for line in raised.value.lines] == [
         "n_blocks", "channels", "n_units", "dropout", "activation", "batch_norm",
     ]  # fmt: skip
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from hpo_pipeline import trust
+from hpo_pipeline.errors import Problem
 from hpo_pipeline.objective import checks
 from hpo_pipeline.objective.training import Training
 
@@ -35,12 +36,9 @@ def _trusted() -> None:
 
 def problems(**arguments: Any) -> list[str]:
     """Of a model of digits: ten classes of images of shape (1, 8, 8)."""
-    return Training(device="cpu").model_problems(
-        {
-            "model": {"_target_": f"{__name__}.Reads64", **arguments},
-            "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 8},
-        }
-    )
+    node = {"_target_": f"{__name__}.Reads64", **arguments}
+    dataset = {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 8}
+    return list(map(str, Training(device="cpu").model_problems({"model": node, "dataset": dataset})))
 
 
 def test_a_model_with_a_score_for_each_class_is_no_problem():
@@ -96,13 +94,12 @@ class Odd:
 
 
 def nested(body: dict[str, Any]) -> list[str]:
-    return Training(device="cpu").problems(
-        {
-            "model": {"_target_": f"{__name__}.Head", "body": body},
-            "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 8},
-            "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
-        }
-    )
+    trial = {
+        "model": {"_target_": f"{__name__}.Head", "body": body},
+        "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 8},
+        "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
+    }
+    return list(map(str, Training(device="cpu").problems(trial)))
 
 
 def test_a_model_that_needs_numbers_to_be_built_is_no_problem():
@@ -141,7 +138,7 @@ def test_what_makes_no_module_is_refused():
         "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
     }
     assert Training(device="cpu").problems(trial) == [
-        f"model._target_: '{__name__}.NoModule' is no model: it is no torch.nn.Module"
+        Problem("model._target_", f"'{__name__}.NoModule' is no model: it is no torch.nn.Module")
     ]
     assert Training(device="cpu").model_problems(trial) == []
 

@@ -169,19 +169,19 @@ def test_problems_lists_everything_at_once(objective: Training):
     trial["model"]["dropout_1"] = 2
     trial["dataset"]["n_validation"] = 0
     trial["optimizer"]["lr"] = -1.0
-    lines = objective.problems(trial)
-    assert [line.partition(":")[0] for line in lines] == [
+    found = objective.problems(trial)
+    assert [problem.path for problem in found] == [
         "dataset.batch_size", "dataset.n_validation", "model.dropout_1", "optimizer",
     ]  # fmt: skip
-    assert "-1.0" in lines[-1]
+    assert "-1.0" in found[-1].message
 
 
 def test_a_misspelt_key_is_a_problem_with_the_nearest_name(objective: Training):
     trial = config("mlp")
     trial["model"]["n_unit_1"] = 3
-    (line,) = objective.problems(trial)
-    assert line.startswith("model.n_unit_1:")
-    assert "did you mean 'n_units_1'?" in line
+    (problem,) = objective.problems(trial)
+    assert problem.path == "model.n_unit_1"
+    assert "did you mean 'n_units_1'?" in problem.message
 
 
 @pytest.mark.parametrize("arguments", [{"device": "gpu7"}, {"grad_clip": 0}, {"grad_clip": "1"}])

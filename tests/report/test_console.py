@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console as Terminal
 from written_study import StudyBuilder
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.report.console import Console
 from hpo_pipeline.report.lines import BURST, Throttle
 from hpo_pipeline.report.live import LiveTable
 from hpo_pipeline.report.summary import summary
 from hpo_pipeline.report.text import duration, metric_text, progress, short, short_names
-from hpo_pipeline.trial import Budget
 
 
 class Clock:

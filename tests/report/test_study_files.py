@@ -10,7 +10,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from written_study import StudyBuilder
 
-from hpo_pipeline.report.files import replacing, write_best, write_leaderboard
+from hpo_pipeline.atomic import replacing
+from hpo_pipeline.report.files import write_best, write_leaderboard
 
 AWKWARD = {
     "optimizer.lr": 1e-05,

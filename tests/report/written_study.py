@@ -17,7 +17,7 @@ class StudyBuilder:
         self.view = StudyView()
         self.time = 1000.0
         self.listener: Callable[[dict[str, Any]], None] = lambda record: None
-        self.add("study", version=1, id="x", name=name, seed=0, metric=METRIC, mode=mode, unit="epoch")
+        self.add("study", version=1, id="x", name=name, seed=0, metrics=[{"name": METRIC, "mode": mode}], unit="epoch")
         self.add("session", pid=1)
 
     def add(self, event: str, **keys: Any) -> None:
@@ -37,7 +37,7 @@ class StudyBuilder:
         self.add("report", trial=trial, resource=resource, metrics={METRIC: value, "seconds": 2.0})
         if rung is not None:
             bracket = self.view.trials[trial].bracket
-            self.add("rung", trial=trial, rung=rung, bracket=bracket, resource=resource, value=value)
+            self.add("rung", trial=trial, rung=rung, bracket=bracket, resource=resource)
 
     def fail(self, trial: int, error: str = "ValueError: no") -> None:
         self.add("result", trial=trial, outcome="failed", error=error, traceback="Traceback …")

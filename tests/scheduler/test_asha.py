@@ -3,10 +3,11 @@ from collections import Counter
 
 import pytest
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.testing import random_world, simulate
-from hpo_pipeline.trial import Budget, State
+from hpo_pipeline.trial import State
 
 
 def promotion(trials):

@@ -7,11 +7,13 @@ import pytest
 from components import SCHEDULERS
 from sessions import Session, by_number
 
+from hpo_pipeline.budget import Budget
+from hpo_pipeline.evaluation import Status
 from hpo_pipeline.scheduler import DONE, WAIT
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.fifo import FIFO
 from hpo_pipeline.testing import ContractError, check_scheduler, random_world, simulate
-from hpo_pipeline.trial import CONTINUE, FINAL, Budget, Decision, Job, State, StateChange, Trial
+from hpo_pipeline.trial import CONTINUE, FINAL, Decision, Job, State, StateChange, Trial
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -54,12 +56,13 @@ class Bad(FIFO):
         job = super().next_job()
         return self.job(job) if isinstance(job, Job) and job.trial.id == 2 else job
 
-    def on_report(self, job, resource, score):
-        decision = super().on_report(job, resource, score)
-        return self.decision(decision, resource) if job.trial.id == 2 else decision
+    def on_report(self, job, evaluation):
+        decision = super().on_report(job, evaluation)
+        return self.decision(decision, evaluation.resource) if job.trial.id == 2 else decision
 
-    def on_result(self, job, score, *, failed):
-        changes = super().on_result(job, score, failed=failed)
+    def on_result(self, job, evaluation):
+        changes = super().on_result(job, evaluation)
+        failed = evaluation.status is Status.FAILED
         return self.changes(changes, failed) if job.trial.id == 2 else changes
 
     def job(self, job):

@@ -2,10 +2,11 @@ import math
 
 import pytest
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.median_stopping import MedianStopping
 from hpo_pipeline.testing import simulate
-from hpo_pipeline.trial import Budget, State
+from hpo_pipeline.trial import State
 
 
 def run(values, **keys):
@@ -75,4 +76,4 @@ def test_a_grace_period_beyond_the_end_is_refused():
 def test_wrong_keys_are_all_named():
     with pytest.raises(ConfigError) as caught:
         MedianStopping(None, max_resource=0, grace_period=0, min_samples=1.5)
-    assert len(caught.value.problems) == 3
+    assert len(caught.value.lines) == 3

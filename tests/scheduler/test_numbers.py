@@ -34,5 +34,5 @@ def test_what_is_no_positive_integer_is_refused_by_its_name(make, key, value):
     with pytest.raises(ConfigError) as caught:
         make(None, **{**GIVEN[make], **more, key: value})
     least = 2 if key == "eta" else 1
-    assert caught.value.problems == [f"{key}: must be an integer of at least {least}, got {value!r}"]
+    assert caught.value.lines == [f"{key}: must be an integer of at least {least}, got {value!r}"]
     make(None, **GIVEN[make], **more)

@@ -1,8 +1,8 @@
 import pytest
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.scheduler.pasha import PASHA, crossing_noise, percentile
 from hpo_pipeline.testing import simulate
-from hpo_pipeline.trial import Budget
 
 
 def pasha(trials):

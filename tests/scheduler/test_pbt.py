@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.pbt import PBT, explore
 from hpo_pipeline.searcher.random import RandomSearch
@@ -9,7 +10,7 @@ from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.testing import simulate
-from hpo_pipeline.trial import Budget, State
+from hpo_pipeline.trial import State
 
 SPACE = SearchSpace.parse(
     {

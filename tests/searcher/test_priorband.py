@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from heard import evaluated, started
 from scipy import integrate, stats
 
 from hpo_pipeline.errors import ConfigError
@@ -15,7 +16,7 @@ from hpo_pipeline.scheduler.hyperband import Hyperband
 from hpo_pipeline.searcher.priorband import PriorBand, variation
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.space import Choice, Float, Prior, SearchSpace
-from hpo_pipeline.trial import Job, Trial
+from hpo_pipeline.trial import Job
 
 X = {"type": "float", "low": 0.0, "high": 1.0}
 SPACE = SearchSpace.parse({"x": {**X, "prior": {"center": 0.2}}})
@@ -28,9 +29,8 @@ def truncated_normal(center, deviation=0.25):
 def observed(searcher, scores, resource=1, first=0):
     """Tells `searcher` of one trial after another: x -> score."""
     for trial_id, (x, score) in enumerate(scores, start=first):
-        trial = Trial(trial_id, {"x": x})
-        searcher.on_trial(trial)
-        searcher.observe(trial, resource, score)
+        started(searcher, trial_id, {"x": x})
+        evaluated(searcher, trial_id, {"x": x}, resource, score)
     return searcher
 
 
@@ -57,7 +57,7 @@ def test_the_density_of_a_prior_on_choices_has_their_probabilities_as_integrals_
 
 
 @pytest.mark.parametrize(("first_rung", "uniform"), [(0, 1 / 2), (1, 1 / 4), (2, 1 / 10), (3, 1 / 28), (4, 1 / 82)])
-def test_the_share_of_uniform_samples_falls_geometrically_with_the_level(first_rung, uniform):
+def test_the_share_of_uniform_samples_falls_geometrically_with_the_first_rung(first_rung, uniform):
     shares = PriorBand(SPACE, 0, max_resource=81, eta=3).shares(first_rung)
     assert shares == pytest.approx((uniform, 1 - uniform, 0))
 
@@ -123,7 +123,7 @@ def test_shares_stay_finite_with_a_hundred_hyperparameters_far_from_their_priors
     tree = {f"x{i}": {**X, "prior": {"center": 0.0, "confidence": "high"}} for i in range(100)}
     searcher = PriorBand(SearchSpace.parse(tree), 0, max_resource=1, eta=2)
     for trial_id in range(2):
-        searcher.observe(Trial(trial_id, dict.fromkeys(tree, 1.0)), 1, float(trial_id))
+        evaluated(searcher, trial_id, dict.fromkeys(tree, 1.0), 1, float(trial_id))
     assert searcher.shares() == pytest.approx((0.5, 0, 0.5))
 
 
@@ -209,7 +209,7 @@ def test_asynchronous_hyperband_gives_the_number_of_the_bracket():
 def test_a_space_without_any_prior_is_refused_with_what_to_write():
     with pytest.raises(ConfigError) as caught:
         PriorBand(SearchSpace.parse({"optimizer": {"lr": X}}), 0, max_resource=9)
-    assert caught.value.problems == [
+    assert caught.value.lines == [
         "_target_: PriorBand needs to know where good values are believed to lie, and no hyperparameter has a prior; "
         "add some, e.g. '+search_space.optimizer.lr.prior={center: 0.5}'"
     ]
@@ -218,7 +218,7 @@ def test_a_space_without_any_prior_is_refused_with_what_to_write():
 def test_wrong_arguments_are_refused_all_at_once():
     with pytest.raises(ConfigError) as caught:
         PriorBand(SPACE, 0, max_resource=0, eta=1)
-    assert caught.value.problems == [
+    assert caught.value.lines == [
         "max_resource: must be an integer of at least 1, got 0",
         "eta: must be an integer of at least 2, got 1",
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from heard import evaluated, started
 
+from hpo_pipeline.searcher import EXHAUSTED
 from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Trial
 
 SEARCHERS = [RandomSearch, GridSearch, SobolSearch]
 CONDITIONAL = {
@@ -35,10 +36,10 @@ def run(searcher, trial_ids, record=None):
     configs = []
     for trial_id in trial_ids:
         config = searcher.suggest(trial_id)
-        if config is None:
+        if config is EXHAUSTED:
             break
-        searcher.on_trial(Trial(trial_id, config))
-        searcher.observe(Trial(trial_id, config), 1, 0.5)
+        started(searcher, trial_id, config)
+        evaluated(searcher, trial_id, config, 1, 0.5)
         configs.append(dict(config))
     return configs
 
@@ -51,7 +52,7 @@ def test_after_replayed_calls_suggestions_go_on_as_if_never_interrupted(make, tr
     for cut in range(len(whole)):
         resumed = make(space, seed=3)
         for trial_id, config in enumerate(whole[:cut]):
-            resumed.on_trial(Trial(trial_id, config))
+            started(resumed, trial_id, config)
         assert run(resumed, range(cut, 12)) == whole[cut:]
 
 
@@ -59,7 +60,7 @@ def test_after_replayed_calls_suggestions_go_on_as_if_never_interrupted(make, tr
 def test_asking_twice_gives_the_same_answer(make):
     searcher = make(SearchSpace.parse(CONDITIONAL), seed=0)
     assert searcher.suggest(0) == searcher.suggest(0)
-    searcher.on_trial(Trial(0, searcher.suggest(0)))
+    started(searcher, 0, searcher.suggest(0))
     first = searcher.suggest(1)
     searcher.suggest(2)
     assert searcher.suggest(1) == first
@@ -84,7 +85,7 @@ def test_a_given_configuration_is_not_proposed_again(make):
     space = SearchSpace.parse(SMALL)
     given = {"a": "y", "c": False}
     searcher = make(space, seed=5)
-    searcher.on_trial(Trial(0, given))
+    started(searcher, 0, given)
     assert given not in run(searcher, range(1, 8))
 
 

@@ -4,8 +4,10 @@ import re
 
 import pytest
 from components import SEARCHERS, SPACES
+from heard import new_trials
 
 from hpo_pipeline.scheduler.fifo import FIFO
+from hpo_pipeline.searcher import EXHAUSTED
 from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
@@ -28,11 +30,11 @@ def test_with_points_to_evaluate_and_a_break_a_finite_space_is_gone_through_once
     space = SPACES["constrained"]
     points = [{"first": 4, "second": 1}, {"first": 2, "second": 2}, {"first": 4, "second": 1}]
     first = TrialGenerator(make(space, 0), space, 10, points)
-    recorded = [first.new().config for _ in range(cut)]
+    recorded = new_trials(first, cut)
     resumed = TrialGenerator(make(space, 0), space, 10, points)
     for config in recorded:
         resumed.replay(config)
-    configs = [resumed.new().config for _ in range(10)]
+    configs = new_trials(resumed, 10)
     assert configs[:2] == points[:2]
     assert {(c["first"], c["second"]) for c in configs} == {(i, j) for i in range(1, 5) for j in range(1, i + 1)}
 
@@ -47,7 +49,7 @@ def test_rare_values_and_a_mid_point_that_is_excluded_are_gone_through_once(make
     }
     space = SearchSpace.parse(tree)
     trials = TrialGenerator(make(space, 0), space, 10, [{}])
-    configs = [trials.new().config for _ in range(10)]
+    configs = new_trials(trials, 10)
     assert {(c["first"], c["second"]) for c in configs} == {(i, j) for i in range(5) for j in range(i)}
     assert len(trials.notes) == 1
 
@@ -57,7 +59,7 @@ def test_the_suite_catches_a_searcher_that_repeats_itself():
         def suggest(self, trial_id, first_rung=0):
             return super().suggest(0)
 
-        def on_trial(self, trial):
+        def on_submitted(self, job):
             """Remembers nothing."""
 
     with pytest.raises(ContractError, match="no configuration twice"):
@@ -77,25 +79,39 @@ def test_the_suite_catches_a_searcher_that_counts_its_calls():
 # -- bad searchers: one sentence each, from the suite and from a real study ----------------------------------------
 
 
-def changing(_searcher, trial, *_):
-    trial.config["lr"] = 0.5
+def changing(_searcher, told):
+    told.trial.config["lr"] = 0.5
 
 
 BAD = {
-    "text": ("suggest", lambda *_: "lr=1", "answered 'lr=1'; the interface asks for a mapping path -> value, or None"),
+    "text": (
+        "suggest",
+        lambda *_: "lr=1",
+        "answered 'lr=1'; the interface asks for a mapping path -> value",
+    ),
     "outside": ("suggest", lambda *_: {"lr": 2.0, "momentum": 0.1}, "configurations of the space: lr: 2.0 is not in"),
     "missing": ("suggest", lambda *_: {"lr": 0.1}, "configurations of the space: momentum: missing"),
     "nothing": ("suggest", lambda *_: {}, "configurations of the space: lr: missing"),
     "objects": ("suggest", lambda *_: {"lr": [0.1], "momentum": 0.1}, "plain values: bool, int, float, str or None"),
     "raises": ("suggest", lambda *_: {}["gone"], r"suggest raised KeyError: 'gone' \(.*contract.py, line \d+\)"),
-    "on_trial raises": ("on_trial", lambda *_: {}["gone"], r"on_trial raised KeyError: 'gone'"),
-    "observe raises": ("observe", lambda *_: {}["gone"], r"observe raised KeyError: 'gone'"),
+    "None": ("suggest", lambda *_: None, "answered None; the interface asks for a mapping path -> value, NOT_READY"),
+    "on_submitted raises": ("on_submitted", lambda *_: {}["gone"], r"on_submitted raised KeyError: 'gone'"),
+    "on_evaluation raises": ("on_evaluation", lambda *_: {}["gone"], r"on_evaluation raised KeyError: 'gone'"),
+    "on_state raises": ("on_state", lambda *_: {}["gone"], r"on_state raised KeyError: 'gone'"),
 }
 ONLY_THE_SUITE = {
-    "None at once": ("suggest", lambda *_: None, "answered None after 0 of endlessly many configurations"),
-    "on_trial changes": ("on_trial", changing, "on_trial changed the configuration that it was given"),
-    "observe changes": ("observe", changing, "observe changed the configuration that it was given"),
-    "observe answers": ("observe", lambda *_: 1, "observe answered 1; the interface asks for no answer"),
+    "exhausted at once": (
+        "suggest",
+        lambda *_: EXHAUSTED,
+        "EXHAUSTED after 0 of endlessly many configurations",
+    ),
+    "on_submitted changes": ("on_submitted", changing, "on_submitted changed the configuration that it was given"),
+    "on_evaluation changes": ("on_evaluation", changing, "on_evaluation changed the configuration that it was given"),
+    "on_evaluation answers": (
+        "on_evaluation",
+        lambda *_: 1,
+        "answered 1; the interface asks for no answer",
+    ),
 }
 
 
@@ -110,9 +126,9 @@ def test_what_a_bad_searcher_does_is_one_sentence_in_the_suite(method, answer, t
 def test_the_suite_catches_a_searcher_that_ends_before_a_finite_space_is_exhausted():
     class Short(RandomSearch):
         def suggest(self, trial_id, first_rung=0):
-            return super().suggest(trial_id) if trial_id < 4 else None
+            return super().suggest(trial_id) if trial_id < 4 else EXHAUSTED
 
-    with pytest.raises(ContractError, match=r"Short.suggest answered None after 4 of 6 configurations"):
+    with pytest.raises(ContractError, match=r"Short.suggest answered EXHAUSTED after 4 of 6 configurations"):
         check_searcher(lambda space: Short(space, 0), SPACES["finite"])
 
 

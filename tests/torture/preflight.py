@@ -93,7 +93,7 @@ def check(example: tuple[int, dict[str, Any]], canary: str = "/nowhere/canary") 
             parts = check_study(composed, data=False)
             parts.scheduler.describe()
     except ConfigError as error:
-        fuzz.check_problems(error.problems)
+        fuzz.check_problems(error.lines)
         return "refused"
     except StudyError as error:
         fuzz.check_problems([str(error)])

@@ -101,7 +101,7 @@ def reports(found: Iterable[Record]) -> dict[tuple[int, int], float]:
     metric, values = "", {}
     for record in found:
         if record["event"] == "study":
-            metric = record["metric"]
+            metric = record["metrics"][0]["name"]
         elif record["event"] == "report":
             place = (record["trial"], record["resource"])
             if place in values:

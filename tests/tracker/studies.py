@@ -46,7 +46,7 @@ class Study:
 
     def begin(self) -> None:
         head = {"version": 1, "id": self.study_id, "name": "s", "seed": 7, "unit": "epoch"}
-        self.record("study", **head, metric="error", mode="min")
+        self.record("study", **head, metrics=[{"name": "error", "mode": "min"}])
         self.session()
 
     def session(self) -> None:
@@ -61,8 +61,8 @@ class Study:
     def report(self, trial: int, resource: int, **metrics: float) -> None:
         self.record("report", trial=trial, resource=resource, metrics=metrics)
 
-    def rung(self, trial: int, resource: int, rung: int, value: float) -> None:
-        self.record("rung", trial=trial, rung=rung, bracket=0, resource=resource, value=value)
+    def rung(self, trial: int, resource: int, rung: int) -> None:
+        self.record("rung", trial=trial, rung=rung, bracket=0, resource=resource)
 
     def result(self, trial: int, outcome: str = "done", error: str = "", traceback: str = "") -> None:
         self.record("result", trial=trial, outcome=outcome, error=error, traceback=traceback)
@@ -78,7 +78,7 @@ class Study:
         self.submit(trial, resource, rung)
         for epoch in range(begin + 1, resource + 1):
             self.report(trial, epoch, error=value, seconds=2.0)
-        self.rung(trial, resource, rung, value)
+        self.rung(trial, resource, rung)
         self.result(trial)
 
     def successive_halving(self) -> None:
@@ -114,7 +114,7 @@ class Study:
         self.end("interrupted", "stopped by Ctrl-C")
         self.session()
         self.report(0, 3, error=0.3, seconds=2.0)
-        self.rung(0, 3, 1, 0.3)
+        self.rung(0, 3, 1)
         self.result(0)
         self.decide(0, "COMPLETED")
         self.end()

@@ -268,7 +268,7 @@ def test_a_plain_folder_is_refused_with_what_to_write_instead(uri: str):
 def test_all_that_is_wrong_is_said_at_once():
     with pytest.raises(ConfigError) as error:
         MLflowTracker("sqlit:///x.db", experiment="", window=0)
-    first, second, third = error.value.problems
+    first, second, third = error.value.lines
     assert "did you mean 'sqlite'?" in first
     assert second.startswith("experiment: ")
     assert third.startswith("window: ")

@@ -65,7 +65,7 @@ def problem(uri: str) -> str:
     """What is wrong with a store, without the key; empty if nothing is."""
     found = MLflowTracker(uri, "e").problems()
     assert len(found) <= 1
-    return found[0] if found else ""
+    return str(found[0]) if found else ""
 
 
 def at(server: Server) -> str:
@@ -212,7 +212,7 @@ def test_where_nothing_remote_is_to_be_done_the_tracker_is_not_asked(closed_port
     words = (*FREE[:2], "n_trials=0", f"tracker.uri=http://127.0.0.1:{closed_port}")
     with pytest.raises(ConfigError) as error:
         check_study(compose(*words), data=False)
-    assert not [line for line in error.value.problems if line.startswith("tracker")]
+    assert not [line for line in error.value.lines if line.startswith("tracker")]
 
 
 def test_a_training_is_refused_as_well(closed_port: int):

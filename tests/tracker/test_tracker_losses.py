@@ -175,7 +175,9 @@ def copy_of(study: Study, folder: Path) -> Study:
     shutil.copytree(study.folder, folder, ignore=shutil.ignore_patterns("*.lock"))
     copied = Study(folder, "study-2")
     copied.now = study.now
-    copied.record("study", version=1, id="study-2", name="copy", seed=7, unit="epoch", metric="error", mode="min")
+    copied.record(
+        "study", version=1, id="study-2", name="copy", seed=7, unit="epoch", metrics=[{"name": "error", "mode": "min"}]
+    )
     copied.session()
     copied.end()
     return copied
@@ -296,7 +298,7 @@ def test_a_deleted_experiment_is_told_with_what_restores_it(study: Study, tmp_pa
     assert "MLflow lacks 3 of 3 trials (the experiment 'e' has been deleted; restore it with" in closed.text
     assert f"`MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id 1`" in closed.text
     (problem,) = MLflowTracker(uri, "e").problems()
-    assert problem.startswith("experiment: the experiment 'e' has been deleted; restore it with")
+    assert str(problem).startswith("experiment: the experiment 'e' has been deleted; restore it with")
     with pytest.raises(UnusableStoreError):
         MLflowStore(uri).experiment("e")
 

@@ -106,7 +106,7 @@ def test_nan_is_nan_and_infinity_too_with_a_tag(study: Study, memory: MemoryStor
     study.report(0, 1, error=0.5)
     study.report(0, 2, error=math.nan)
     study.report(0, 3, error=math.inf)
-    study.rung(0, 3, 0, math.inf)
+    study.rung(0, 3, 0)
     study.decide(0, "COMPLETED")
     carry(study, memory)
     run = memory.named("trial-0000")

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.checks import is_positive
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.tracker import Closed
 from hpo_pipeline.tracker.mlflow import reachable
@@ -48,9 +49,11 @@ class MLflowTracker:
         uri = uri or "sqlite:///mlflow.db"
         problems = uris.problems(uri)
         if not isinstance(experiment, str) or not 0 < len(experiment) <= 500:
-            problems.append(f"experiment: must be a name of 1 to 500 characters, got {experiment!r}; choose another")
-        if isinstance(window, bool) or not isinstance(window, (int, float)) or not 0 < window <= 60:
-            problems.append(f"window: must be more than 0 and at most 60 seconds, got {window!r}; the default is 0.5")
+            what = f"must be a name of 1 to 500 characters, got {experiment!r}; choose another"
+            problems.append(Problem("experiment", what))
+        if not is_positive(window) or window > 60:
+            what = f"must be more than 0 and at most 60 seconds, got {window!r}; the default is 0.5"
+            problems.append(Problem("window", what))
         if problems:
             raise ConfigError(problems)
         self.uri = uris.absolute(uri)
@@ -60,7 +63,7 @@ class MLflowTracker:
         self._writer: Writer | None = None
         self._thread: threading.Thread | None = None
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Why the store can't be written to: it is not there, refuses its credentials, or lacks its driver."""
         return reachable.problems(self.uri, self.experiment)
 

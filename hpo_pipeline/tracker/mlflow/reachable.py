@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from hpo_pipeline.errors import Problem
 from hpo_pipeline.tracker.mlflow import sqlite
 from hpo_pipeline.tracker.mlflow import uri as uris
 from hpo_pipeline.tracker.mlflow.people import deleted_experiment
@@ -21,7 +22,7 @@ _DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 _DENIED = (401, 403)
 
 
-def problems(uri: str, experiment: str) -> list[str]:
+def problems(uri: str, experiment: str) -> list[Problem]:
     """Why the store at `uri` can't be written to, as problems of the keys `uri` and `experiment`."""
     name = uris.scheme(uri)
     path = uris.database_path(uri)
@@ -39,7 +40,7 @@ def problems(uri: str, experiment: str) -> list[str]:
         return []
     key = "experiment" if found.startswith("the experiment") else "uri"
     what = found if key == "experiment" else f"{uris.shown(uri)} {uris.masked(found, uri)}"
-    return [f"{key}: {what}, or choose another tracker.{key}, or tracker=none"]
+    return [Problem(key, f"{what}, or choose another tracker.{key}, or tracker=none")]
 
 
 def _within_deadline(check: Callable[[], str]) -> str:

@@ -134,7 +134,7 @@ class Schema:
 
     def _study(self, record: Record, now: int) -> Update:
         params = {"scheduler": self._component("scheduler"), "searcher": self._component("searcher")}
-        params |= {key: text(record[key]) for key in ("seed", "metric", "mode")}
+        params |= {"seed": text(record["seed"]), "metric": self.view.metric, "mode": self.view.mode}
         keys = Keys()
         for path, domain in dimensions(self._config.get("search_space")):
             params[keys(f"space.{path}")] = domain_text(domain)
@@ -199,7 +199,9 @@ class Schema:
         return update
 
     def _rung(self, trial: TrialView, record: Record, now: int) -> Update:
-        point = self._point(f"rung/{self.view.metric}", record["value"], now, record["resource"])
+        point = self._point(
+            f"rung/{self.view.metric}", trial.rungs[-1].metrics[self.view.metric], now, record["resource"]
+        )
         return Update(metrics=[point], tags=self._standing(trial))
 
     def _point(self, name: str, value: float, now: int, step: int) -> Point:

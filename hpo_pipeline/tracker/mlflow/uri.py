@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
-from hpo_pipeline.errors import nearest
+from hpo_pipeline.errors import Problem, nearest
 
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -30,27 +30,30 @@ def scheme(uri: str) -> str:
     return uri if uri == "databricks" else ""
 
 
-def problems(uri: str) -> list[str]:
+def problems(uri: str) -> list[Problem]:
     """Why `uri` can't be used, as problems of the key `uri`; empty if it can."""
+    what = _wrong(uri)
+    return [Problem("uri", what)] if what else []
+
+
+def _wrong(uri: str) -> str:
     if not isinstance(uri, str) or not uri:
-        return [f"uri: must be a tracking URI, got {uri!r}; use sqlite:///mlflow.db or http://host:5000"]
+        return f"must be a tracking URI, got {uri!r}; use sqlite:///mlflow.db or http://host:5000"
     name = scheme(uri)
     if name in ("", "file"):
         database = f"{uri.removeprefix('file:').removeprefix('//').rstrip('/') or '.'}/mlflow.db"
-        return [f"uri: MLflow no longer writes to plain folders, got {shown(uri)!r}; use sqlite:///{shown(database)}"]
+        return f"MLflow no longer writes to plain folders, got {shown(uri)!r}; use sqlite:///{shown(database)}"
     known = (*DATABASES, *SERVERS)
     if name not in known:
-        return [
-            f"uri: unknown scheme {name!r}, got {shown(uri)!r}; use one of {', '.join(known)}{nearest(name, known)}"
-        ]
+        return f"unknown scheme {name!r}, got {shown(uri)!r}; use one of {', '.join(known)}{nearest(name, known)}"
     if name == "sqlite" and database_path(uri) is None:
-        return [f"uri: must name a database file, got {shown(uri)!r}; use sqlite:///mlflow.db"]
+        return f"must name a database file, got {shown(uri)!r}; use sqlite:///mlflow.db"
     if is_masked(uri):
-        return [
-            f"uri: {uri!r} lacks its password, which is kept in no file; set the environment variable "
+        return (
+            f"{uri!r} lacks its password, which is kept in no file; set the environment variable "
             "MLFLOW_TRACKING_URI to the whole URI, or type tracker.uri=…"
-        ]
-    return []
+        )
+    return ""
 
 
 def absolute(uri: str) -> str:
