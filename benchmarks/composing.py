@@ -6,6 +6,7 @@ import hydra
 from omegaconf import OmegaConf
 
 import hpo_pipeline.config  # noqa: F401 (it registers the root schemas)
+from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.composed import Composed
 
 
@@ -16,4 +17,4 @@ def composed(*overrides: str) -> Composed:
     config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)
     config = {str(key): value for key, value in config.items()} | {"choices": {}}
-    return Composed(config=config, merge=None, typed=[], config_dir=None, changes={})
+    return Composed(config=config, public=config, merge=None, typed=[], line=CommandLine(), changes={})

@@ -36,7 +36,7 @@ class Executor(Protocol):
     def capacity(self) -> int: ...
 
     def clock(self) -> float:
-        """Seconds since the epoch; simulated time where nothing takes real time."""
+        """Seconds since the epoch; simulated time where nothing takes real time. Whoever inherits has the system's."""
         return time.time()
 
     def monotonic(self) -> float:

@@ -16,7 +16,7 @@ from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.fusion import FIRST
 from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup, Task, log
 from hpo_pipeline.executor.transport import Answer, Lost, Transport
-from hpo_pipeline.trial import Event, Job, Notice, Outcome, Report, Result
+from hpo_pipeline.trial import Event, Job, Notice, Outcome, Result
 
 
 @dataclass(slots=True)
@@ -169,22 +169,17 @@ class Pool(Executor):
             if isinstance(event, Notice):
                 events.append(event)
             elif event.trial_id in work.jobs:
-                events += self._take_up_event(work, event)
+                task = work.jobs[event.trial_id]
+                if isinstance(event, Result):
+                    del work.jobs[event.trial_id]
+                    work.paused += [event.trial_id] if event.outcome is Outcome.DONE else []
+                    events.append(event if task else Result(event.trial_id, Outcome.STOPPED, event.time))
+                elif task:
+                    work.jobs[event.trial_id] = replace(task, recorded=max(task.recorded, event.resource))
+                    events.append(event)
         del work.paused[: -self._pack_size]
         work.alone = work.alone and bool(work.jobs)
         return events
-
-    def _take_up_event(self, work: _Work, event: Report | Result) -> list[Event]:
-        task = work.jobs[event.trial_id]
-        if isinstance(event, Report):
-            if task is None:
-                return []
-            work.jobs[event.trial_id] = replace(task, recorded=max(task.recorded, event.resource))
-            return [event]
-        del work.jobs[event.trial_id]
-        if event.outcome is Outcome.DONE:
-            work.paused.append(event.trial_id)
-        return [event if task else Result(event.trial_id, Outcome.STOPPED, event.time)]
 
     def _lose(self, worker: str, error: str, max_retries: int) -> list[Event]:
         """A worker is gone, and its jobs with it; another one will start."""
