@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hpo_pipeline.build import build
@@ -212,15 +212,7 @@ class Pack:
             pass_on(error)
             self._due.append(failure(group[0].task.trial_id, error, self._setup.folder))
             return
-        self._new += [
-            replace(
-                running.task,
-                recorded=max(running.task.recorded, running.live.resource),
-                attempts=running.task.attempts + 1,
-                notices=[],
-            )
-            for running in group
-        ]
+        self._new += [running.task.again(running.live.resource) for running in group]
         pass_on(error)
         self._fusion.failed(group[0].key, len(group), error)
 

@@ -186,7 +186,7 @@ class Pool(Executor):
         jobs = self._remove(worker).jobs
         now = time.time()
         events: list[Event] = [Result(i, Outcome.STOPPED, now) for i, task in jobs.items() if task is None]
-        tasks = [replace(task, attempts=task.attempts + 1, notices=[]) for task in jobs.values() if task]
+        tasks = [task.again() for task in jobs.values() if task]
         if len(jobs) > 1:
             self._unassigned += tasks
             return [Notice(f"{error}, with {len(jobs)} trials: they go on one by one"), *events]

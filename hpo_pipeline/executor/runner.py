@@ -8,7 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -110,6 +110,10 @@ class Task:
     adopted: bool = False
     attempts: int = 0
     notices: list[str] = field(default_factory=list)
+
+    def again(self, reached: int = 0) -> Task:
+        """The task for another attempt, after it was broken off at the resource `reached`."""
+        return replace(self, recorded=max(self.recorded, reached), attempts=self.attempts + 1, notices=[])
 
 
 class JobTimeout(BaseException):

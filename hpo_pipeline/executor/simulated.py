@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from hpo_pipeline.build import build
 from hpo_pipeline.executor import Executor
-from hpo_pipeline.executor.runner import LiveTrial, StudySetup, failure, report
+from hpo_pipeline.executor.runner import LiveTrial, StudySetup, Task, failure, report
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result
 
 
@@ -26,8 +26,7 @@ class Curves(Protocol):
 class _Running:
     """A job at work. `live` is None before its first unit."""
 
-    job: Job
-    recorded: int
+    task: Task
     live: LiveTrial | None
 
 
@@ -71,9 +70,10 @@ class SimulatedExecutor(Executor):
         return self._now
 
     def submit(self, job: Job, recorded: int) -> None:
-        live = self._paused.pop(job.trial.id, None)
-        fits = live is not None and live.resource == recorded and job.source is None
-        self._running[job.trial.id] = running = _Running(job, recorded, live if fits else None)
+        task = self._setup.task(replace(job, source=None), recorded)
+        live = self._paused.pop(task.trial_id, None)
+        fits = live is not None and live.fits(task) and job.source is None
+        self._running[task.trial_id] = running = _Running(task, live if fits else None)
         self._advance(running, next(self._numbers))
 
     def _advance(self, running: _Running, number: int) -> None:
@@ -81,22 +81,21 @@ class SimulatedExecutor(Executor):
         event: Report | Result
         seconds = 1.0
         try:
-            running.live = running.live or self._begun(running)
+            running.live = running.live or self._begun(running.task)
             event = report(running.live, self._curves.advance(running.live.state), seconds, self._setup.metric)
             if not 0 <= event.metrics["seconds"] < math.inf:
                 raise ValueError(f"a unit of resource can't take {event.metrics['seconds']:g} seconds")
             seconds = event.metrics["seconds"]
         except Exception as error:
-            event = failure(running.job.trial.id, error)
+            event = failure(running.task.trial_id, error)
         at = self._now + seconds
         heapq.heappush(self._events, (at, number, running, replace(event, time=at)))
 
-    def _begun(self, running: _Running) -> LiveTrial:
-        trial = running.job.trial
-        state = self._curves.start(self._setup.merge(trial.id, trial.config), self._setup.trial_seed(trial.id))
-        for _ in range(running.recorded):
+    def _begun(self, task: Task) -> LiveTrial:
+        state = self._curves.start(task.config, task.seed)
+        for _ in range(task.recorded):
             self._curves.advance(state)
-        return LiveTrial(trial.id, running.recorded, state)
+        return LiveTrial(task.trial_id, task.recorded, state)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         if self._at_rest is not None and self._is_at_work(self._at_rest[0]):
@@ -111,19 +110,19 @@ class SimulatedExecutor(Executor):
         self._now, _, running, event = heapq.heappop(self._events)
         if isinstance(event, Result):
             del self._running[event.trial_id]
-        elif event.resource == running.job.resource:
+        elif event.resource == running.task.resource:
             del self._running[event.trial_id]
             assert running.live is not None  # it has reported
             self._paused[event.trial_id] = running.live
             return [event, Result(event.trial_id, Outcome.DONE, self._now)]
-        elif event.resource in running.job.milestones:
+        elif event.resource in running.task.milestones:
             self._at_rest = running, next(self._numbers)
         else:
             self._advance(running, next(self._numbers))
         return [event]
 
     def _is_at_work(self, running: _Running) -> bool:
-        return self._running.get(running.job.trial.id) is running
+        return self._running.get(running.task.trial_id) is running
 
     def wake(self) -> None:
         """No time passes in `wait`."""
