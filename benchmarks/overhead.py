@@ -112,6 +112,9 @@ class Turns:
                 self.bare.append(bare)
             self._began = time.perf_counter()
 
+    def say(self, notice: str) -> None:
+        print(notice, flush=True)
+
 
 def measure(title: str, overrides: tuple[str, ...], epochs: int, trials: int) -> None:
     made = composed(

@@ -15,7 +15,7 @@ from hpo_pipeline.config.hydra_keys import name_problems
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.evaluation import MODES
 from hpo_pipeline.executor import Executor
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.objective import (
     Objective,
     SupportsCheck,
@@ -327,9 +327,9 @@ def _is_in_each(
     )
 
 
-def _setup(composed: Composed) -> Setup:
+def _setup(composed: Composed) -> StudySetup:
     config = composed.config
-    return Setup(
+    return StudySetup(
         objective=config["objective"],
         metric=config["metric"],
         folder=Path(config["folder"]) / "trials",

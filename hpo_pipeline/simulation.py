@@ -6,27 +6,33 @@ outcome = simulate(lambda trials: ASHA(trials, 3, 1, 9), lambda trial_id, config
 
 from __future__ import annotations
 
-import heapq
 import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hpo_pipeline.budget import Budget, End
+from hpo_pipeline.executor.runner import StudySetup
+from hpo_pipeline.executor.simulated import SimulatedExecutor
 from hpo_pipeline.journal import VERSION, Journal, Record, read
+from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Config, Event, Job, Outcome, Report, Result
+from hpo_pipeline.trial import Config, Event, Job
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
 Curve = Callable[[int, Config, int], float | None]
 """(trial id, configuration, resource) -> value of the metric; None makes the trial fail there."""
+
+Seconds = Callable[[int, int], float]
+"""(trial id, resource) -> how long that unit takes."""
 
 MakeSearcher = Callable[[SearchSpace, int], Searcher]
 """(space, seed) -> a new searcher."""
@@ -39,111 +45,58 @@ class ContractError(AssertionError):
     """A component broke its promise."""
 
 
-@dataclass(slots=True)
-class _Running:
-    job: Job
-    resource: int
+class _Curves:
+    """A curve, and how long its units take, as an objective."""
+
+    def __init__(self, curve: Curve, seconds: Seconds) -> None:
+        self._curve = curve
+        self._seconds = seconds
+
+    def start(self, trial: TrialSpec) -> dict[str, Any]:
+        return {**trial.config, "resource": 0}
+
+    def advance(self, state: dict[str, Any]) -> dict[str, float]:
+        state["resource"] += 1
+        value = self._curve(state["trial"], state["sample"], state["resource"])
+        if value is None:
+            raise RuntimeError("simulated failure")
+        return {METRIC: value, "seconds": self._seconds(state["trial"], state["resource"])}
 
 
-@dataclass
-class SimulatedExecutor:
-    """Runs jobs on a clock of its own: nothing is trained, no time passes.
+class CurveExecutor(SimulatedExecutor):
+    """A simulated executor over a curve.
 
     Attributes:
-        capacity: jobs at once.
-        curve: what trials report.
-        seconds: (trial id, resource) -> how long that unit takes; equal times are settled by the order of submission.
-        dies_after: Ctrl-C after so many answers of `wait`; None for never.
-        now: the simulated time.
         jobs: every job that was submitted, in order.
+        answers_left: after so many answers of `wait` comes Ctrl-C; None for never.
     """
 
-    capacity: int
-    curve: Curve
-    seconds: Callable[[int, int], float] = lambda _trial_id, _resource: 1.0
-    dies_after: int | None = None
-    now: float = 0.0
-    jobs: list[Job] = field(default_factory=list)
-    _running: dict[int, _Running] = field(default_factory=dict)
-    _queue: list[tuple[float, int, Report | Result]] = field(default_factory=list)
-    _count: int = 0
-    _at_rest: tuple[int, _Running] | None = None
-    works_in_wait: bool = True
+    def __init__(
+        self,
+        n_workers: int,
+        curve: Curve,
+        seconds: Seconds = lambda _trial_id, _resource: 1.0,
+        dies_after: int | None = None,
+        now: float = 0.0,
+    ) -> None:
+        def merge(trial_id: int, sample: Config) -> dict[str, Any]:
+            return {"trial": trial_id, "sample": sample}
 
-    def clock(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wake(self) -> None:
-        """No time passes in `wait`."""
+        setup = StudySetup({}, METRIC, Path(), merge, trial_seed=lambda trial_id: trial_id)
+        super().__init__(setup, n_workers, _Curves(curve, seconds), now)
+        self.jobs: list[Job] = []
+        self.answers_left = dies_after
 
     def submit(self, job: Job, recorded: int) -> None:
-        if job.trial.id in self._running:
-            raise ContractError(f"trial {job.trial.id} got a second job while it has one")
-        if len(self._running) >= self.capacity:
-            raise ContractError(f"more than {self.capacity} jobs at once")
-        if job.resource <= recorded:
-            raise ContractError(f"trial {job.trial.id} is sent to {job.resource}, and has {recorded} already")
         self.jobs.append(job)
-        self._running[job.trial.id] = _Running(job, recorded)
-        self._advance(self._running[job.trial.id], self._next_number())
-
-    def _advance(self, running: _Running, number: int) -> None:
-        trial, resource = running.job.trial, running.resource + 1
-        at = self.now + self.seconds(trial.id, resource)
-        value = self.curve(trial.id, trial.config, resource)
-        if value is None:
-            failed = Result(trial.id, Outcome.FAILED, at, "simulated failure", "simulated failure")
-            heapq.heappush(self._queue, (at, number, failed))
-        else:
-            heapq.heappush(self._queue, (at, number, Report(trial.id, resource, {METRIC: value}, at)))
-
-    def _next_number(self) -> int:
-        self._count += 1
-        return self._count
+        super().submit(job, recorded)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        if self.dies_after is not None:
-            self.dies_after -= 1
-            if self.dies_after < 0:
-                raise KeyboardInterrupt
-        if self._at_rest is not None:
-            number, running = self._at_rest
-            self._at_rest = None
-            self._advance(running, number)
-        self.now, _, event = heapq.heappop(self._queue)
-        if isinstance(event, Result):
-            del self._running[event.trial_id]
-            return [event]
-        running = self._running[event.trial_id]
-        running.resource = event.resource
-        if event.resource == running.job.resource:
-            del self._running[event.trial_id]
-            return [event, Result(event.trial_id, Outcome.DONE, self.now)]
-        if event.resource in running.job.milestones:
-            self._at_rest = self._next_number(), running
-        else:
-            self._advance(running, self._next_number())
-        return [event]
-
-    def cancel(self, trial_id: int) -> None:
-        if trial_id not in self._running:
-            return
-        if self._at_rest is not None and self._at_rest[1].job.trial.id == trial_id:
-            self._at_rest = None
-        self._queue = [entry for entry in self._queue if entry[2].trial_id != trial_id]
-        heapq.heapify(self._queue)
-        stopped = Result(trial_id, Outcome.STOPPED, self.now)
-        heapq.heappush(self._queue, (self.now, self._next_number(), stopped))
-
-    def discard(self, trial_id: int) -> None:
-        """There are no checkpoints."""
-
-    def close(self) -> None:
-        self._running.clear()
-        self._queue.clear()
+        if self.answers_left == 0:
+            raise KeyboardInterrupt
+        if self.answers_left is not None:
+            self.answers_left -= 1
+        return super().wait(timeout)
 
 
 @dataclass(frozen=True)
@@ -182,7 +135,7 @@ def simulate(
     points: Sequence[Config] = (),
     mode: str = "min",
     seed: int = 0,
-    seconds: Callable[[int, int], float] = lambda _trial_id, _resource: 1.0,
+    seconds: Seconds = lambda _trial_id, _resource: 1.0,
     interrupt_after: Sequence[int] = (),
     n_trials: Sequence[int] = (),
 ) -> Outcomes:
@@ -204,7 +157,7 @@ def simulate(
             if n_trials:
                 budget = replace(budget, n_trials=n_trials[session])
             trials = TrialGenerator(searcher(space, seed), space, budget.n_trials, points)
-            executor = SimulatedExecutor(n_workers, curve, seconds, cut, now)
+            executor = CurveExecutor(n_workers, curve, seconds, cut, now)
             with Journal(path) as journal:
                 records = [record for record, _ in read(path)]
                 if not records:
@@ -216,11 +169,11 @@ def simulate(
                 tuner = Tuner(make(trials), trials, executor, journal, view, budget)
                 tuner.replay(records)
                 end = tuner.run()
-            now = executor.now
+            now = executor.clock()
         return Outcomes(view, [record for record, _ in read(path)], executor.jobs, end)
 
 
-def random_world(seed: int, failures: float = 0.1, nans: float = 0.1) -> tuple[Curve, Callable[[int, int], float]]:
+def random_world(seed: int, failures: float = 0.1, nans: float = 0.1) -> tuple[Curve, Seconds]:
     """A curve with ties, NaNs, infinities and failures, and durations that shuffle the order of results."""
 
     def curve(trial_id: int, _config: Config, resource: int) -> float | None:

@@ -193,7 +193,7 @@ def test_an_objective_that_takes_any_argument_gets_all_that_is_offered():
 
 
 ATTENTION = ("model=softmax", "model._target_=torch.nn.MultiheadAttention", "+model.embed_dim=3", "+model.num_heads=2")
-POOL = "+executor={_target_: hpo_pipeline.executor.pool.Pool, pack: 1, n_workers: 1}"
+POOL = "+executor={_target_: hpo_pipeline.executor.pool.Pool, pack: 1, transport: 1}"
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ POOL = "+executor={_target_: hpo_pipeline.executor.pool.Pool, pack: 1, n_workers
         (["scheduler._target_=hpo_pipeline.scheduler.Scheduler"], "'hpo_pipeline.scheduler.Scheduler' is no scheduler"),
         (["scheduler._target_=hpo_pipeline.executor.process.ProcessExecutor"], "is no scheduler; it may be a class of"),
         (["+model._partial_=0.5"], "model._partial_: is no argument"),
-        (["~executor", POOL], "executor: hpo_pipeline.executor.pool.Pool can't be made (TypeError: "),
+        (["~executor", POOL], "executor: hpo_pipeline.executor.pool.Pool can't be made (AttributeError: "),
         (
             ATTENTION,
             "model: torch.nn.MultiheadAttention refuses these values "

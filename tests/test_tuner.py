@@ -121,18 +121,18 @@ def test_a_resumed_study_that_has_all_its_trials_starts_no_job():
 def test_more_failures_than_allowed_end_a_study_with_the_last_error(n_trials, allowed, started):
     session = Session(fifo, lambda *_: None, Budget(n_trials=n_trials), max_failures=allowed)
     told = "1 trial" if started == 1 else f"all {started} trials"
-    assert session.end == End("failed", f"{told} failed; the last error: simulated failure")
+    assert session.end == End("failed", f"{told} failed; the last error: RuntimeError: simulated failure")
     assert len(session.view.trials) == started
 
 
 def test_a_study_of_which_every_trial_failed_has_failed():
     session = Session(fifo, lambda _i, _c, r: None if r > 1 else 1.0, Budget(n_trials=4))
-    assert session.end == End("failed", "all 4 trials failed; the last error: simulated failure")
+    assert session.end == End("failed", "all 4 trials failed; the last error: RuntimeError: simulated failure")
 
 
 def test_failures_among_other_trials_are_counted_as_they_are():
     session = Session(fifo, lambda i, _c, r: float(r) if i == 0 else None, Budget(n_trials=9), max_failures=1)
-    assert session.end == End("failed", "2 trials failed; the last error: simulated failure")
+    assert session.end == End("failed", "2 trials failed; the last error: RuntimeError: simulated failure")
 
 
 def test_a_failed_trial_does_not_end_the_study():
@@ -257,7 +257,7 @@ def test_an_executor_that_finds_room_for_more_jobs_gets_them():
 
         def wait(self, timeout: float | None = None) -> list[Event]:
             self.at_work.append(len(self._running))
-            self.capacity = 3
+            self.n_workers = 3
             return super().wait(timeout)
 
     Session(fifo, by_number, Budget(n_trials=5), executor=Growing)

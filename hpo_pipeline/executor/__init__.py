@@ -1,10 +1,12 @@
-"""Executors run jobs somewhere: in this process, in worker processes. The interface is here.
+"""Executors run jobs somewhere: in this process, in worker processes, on a simulated clock. The interface is here.
 
-Pack                     jobs in one process, one or a pack at a time (`pack.py`, `pack_policy.py`, `isolation.py`)
+Serial, Process, Fused   what a config chooses: a pool over which transport, and how many jobs a pack has
+Pool                     who gets which job, and what becomes of those of a lost worker (`pool.py`)
+Transport, Worker        what a pool needs of the place where its workers are (`transport.py`)
+OwnProcess, Processes    that place: the tuner's process, other ones (`serial.py`; `processes.py`, `guardian.py`)
+Pack                     what a worker does: jobs one by one or together (`worker.py`, `pack.py`, `pack_policy.py`)
 Checkpoints              what jobs go on from (`checkpoints.py`)
-OwnProcess, Pool         one pack in the tuner's process; one in each of several workers (`serial.py`, `pool.py`)
-Processes                the workers themselves, and their end (`processes.py`, `worker.py`, `guardian.py`)
-Serial, Process, Fused   what a config chooses: where, and how many jobs a pack has
+Simulated                jobs that take no time (`simulated.py`)
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ class Executor(Protocol):
     Attributes:
         capacity: jobs that can run at once. It may change while `wait` is at work: a pack finds out what it can
             take, a worker dies. If it shrinks, nothing is taken away that runs already.
-        works_in_wait: whether `wait` itself does the work, in the tuner's own process: nothing runs beside it.
+        works_in_wait: whether `wait` itself does the work: nothing goes on beside it, and nothing can wake it.
     """
 
     works_in_wait: bool = False
@@ -34,7 +36,7 @@ class Executor(Protocol):
     def capacity(self) -> int: ...
 
     def clock(self) -> float:
-        """Seconds since the epoch; simulated time where nothing takes real time."""
+        """Seconds since the epoch; simulated time where nothing takes real time. Whoever inherits has the system's."""
         return time.time()
 
     def monotonic(self) -> float:
@@ -64,7 +66,7 @@ class Executor(Protocol):
     def wake(self) -> None:
         """Makes the `wait` that is under way answer early, if need be with no event, or else the next one.
 
-        The one method that another thread may call. Of no effect where `wait` itself does the work.
+        The one method that another thread may call.
         """
         ...
 

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 
 from hpo_pipeline.checks import is_integer, value_problems
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.executor import Executor
-from hpo_pipeline.executor.pool import Pool, n_places
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.pool import Pool
+from hpo_pipeline.executor.processes import Processes
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import OwnProcess, check_numbers
-from hpo_pipeline.trial import Event, Job
 
 
-class FusedExecutor(Executor):
+class FusedExecutor(Pool):
     """Packs of jobs.
 
     Args:
@@ -39,7 +38,7 @@ class FusedExecutor(Executor):
 
     def __init__(
         self,
-        setup: Setup,
+        setup: StudySetup,
         devices: Sequence[str] = (),
         n_workers: int | None = None,
         pack_size: int | str = 32,
@@ -56,29 +55,9 @@ class FusedExecutor(Executor):
         if problems:
             raise ConfigError(problems)
         assert not isinstance(size, str)  # refused above
-        pack = setup.pack(threads, checkpoint_seconds, size, job_timeout, max_retries)
-        n = n_workers or n_places(devices)
-        self._packs: Executor = OwnProcess(setup, pack) if n == 1 else Pool(setup, pack, n, devices)
-        self.works_in_wait = self._packs.works_in_wait
-
-    @property
-    def capacity(self) -> int:
-        return self._packs.capacity
-
-    def submit(self, job: Job, recorded: int) -> None:
-        self._packs.submit(job, recorded)
-
-    def wait(self, timeout: float | None = None) -> list[Event]:
-        return self._packs.wait(timeout)
-
-    def wake(self) -> None:
-        self._packs.wake()
-
-    def cancel(self, trial_id: int) -> None:
-        self._packs.cancel(trial_id)
-
-    def discard(self, trial_id: int) -> None:
-        self._packs.discard(trial_id)
-
-    def close(self) -> None:
-        self._packs.close()
+        pack = setup.pack(threads, checkpoint_seconds, size)
+        processes = Processes(setup.objective, n_workers, devices)
+        if processes.capacity == 1:
+            super().__init__(setup, pack, OwnProcess(job_timeout))
+        else:
+            super().__init__(setup, pack, processes, job_timeout, max_retries)

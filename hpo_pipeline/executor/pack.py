@@ -11,13 +11,13 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hpo_pipeline.build import build
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import PackPolicy
-from hpo_pipeline.executor.runner import Held, PackSetup, Task, begin, failure, log, report
+from hpo_pipeline.executor.runner import LiveTrial, PackSettings, Task, begin, failure, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
 from hpo_pipeline.objective import SupportsClose
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
@@ -41,7 +41,7 @@ class _Running:
     """A job in hand. `turn`: when it was last advanced; `saved`: when it last had a checkpoint (seconds)."""
 
     task: Task
-    held: Held
+    live: LiveTrial
     key: Hashable | None
     saved: float
     turn: int = 0
@@ -65,7 +65,7 @@ class Pack:
             advanced before it has.
     """
 
-    def __init__(self, setup: PackSetup, around: Around = _nothing) -> None:
+    def __init__(self, setup: PackSettings, around: Around = _nothing) -> None:
         self.asked = False
         self._setup = setup
         self._around = around
@@ -76,7 +76,7 @@ class Pack:
         self._running: dict[int, _Running] = {}
         self._due: list[Event] = []
         self._notices: list[Notice] = []
-        self._paused: dict[int, Held] = {}
+        self._paused: dict[int, LiveTrial] = {}
         self._turn = 0
 
     @property
@@ -101,7 +101,7 @@ class Pack:
         """Ends a job, if it is here."""
         new = [task for task in self._new if task.trial_id == trial_id]
         if running := self._running.pop(trial_id, None):
-            self._close(running.held)
+            self._close(running.live)
         if running or new:
             self._new = [task for task in self._new if task not in new]
             self._due.append(Result(trial_id, Outcome.STOPPED, time.time()))
@@ -112,7 +112,7 @@ class Pack:
             self._close(held)
 
     def clear(self) -> None:
-        self._close(*(running.held for running in self._running.values()), *self._paused.values())
+        self._close(*(running.live for running in self._running.values()), *self._paused.values())
         self._new, self._running, self._due, self._paused = [], {}, [], {}
 
     def advance(self) -> list[Event]:
@@ -160,33 +160,33 @@ class Pack:
         if self._objective is None:
             self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
         notices = task.notices
-        held = self._paused.pop(task.trial_id, None)
-        if held is None or not held.fits(task):
-            self._close(*filter(None, [held]))
-            held = None
+        live = self._paused.pop(task.trial_id, None)
+        if live is None or not live.fits(task):
+            self._close(*filter(None, [live]))
+            live = None
             self._keep(self.size - 1)  # one's memory for another's
-            held, said = begin(self._objective, task, self._checkpoints, self._setup.folder)
+            live, said = begin(self._objective, task, self._checkpoints, self._setup.folder)
             notices = [*notices, *said]
-        if held.resource >= task.resource:
-            raise RuntimeError(f"trial {task.trial_id} is at {held.resource} already, past the job's {task.resource}")
-        key = self._policy.key(self._objective, held.state)
-        return _Running(task, held, key, time.monotonic()), notices
+        if live.resource >= task.resource:
+            raise RuntimeError(f"trial {task.trial_id} is at {live.resource} already, past the job's {task.resource}")
+        key = self._policy.key(self._objective, live.state)
+        return _Running(task, live, key, time.monotonic()), notices
 
     def _keep(self, n: int) -> None:
         """Lets go of paused trials but `n`; the one that waited longest is loaded from disk when it goes on."""
         while len(self._paused) > n:
             self._close(self._paused.pop(next(iter(self._paused))))
 
-    def _close(self, *dropped: Held) -> None:
+    def _close(self, *dropped: LiveTrial) -> None:
         """Has what these states hold given back; what goes wrong at that ends no trial, it is in the log."""
         if isinstance(self._objective, SupportsClose):
-            for held in dropped:
+            for live in dropped:
                 try:
-                    with self._around([held.trial_id], breakable=False):
-                        self._objective.close(held.state)
+                    with self._around([live.trial_id], breakable=False):
+                        self._objective.close(live.state)
                 except BaseException as error:
                     if not isinstance(error, KeyboardInterrupt):
-                        failure(held.trial_id, error, self._setup.folder)
+                        failure(live.trial_id, error, self._setup.folder)
 
     def _next(self) -> list[_Running]:
         """The jobs that have waited longest, and can be in one pack; of several such packs, the largest."""
@@ -209,7 +209,7 @@ class Pack:
         try:
             with self._around(_ids(group)):
                 if len(group) == 1:
-                    metrics = [self._objective.advance(group[0].held.state)]
+                    metrics = [self._objective.advance(group[0].live.state)]
                 else:
                     metrics = self._objective.advance_pack(_states(group))
             pairs = list(zip(group, metrics, strict=True))
@@ -223,54 +223,46 @@ class Pack:
     def _take_apart(self, group: list[_Running], error: BaseException) -> None:
         """The trials of a pack that failed go on from their checkpoints, in smaller packs or one by one."""
         for running in group:
-            self._close(self._running.pop(running.task.trial_id).held)
+            self._close(self._running.pop(running.task.trial_id).live)
         if len(group) == 1 and not isinstance(error, TimeUp):
             pass_on(error)
             self._due.append(failure(group[0].task.trial_id, error, self._setup.folder))
             return
-        self._new += [
-            replace(
-                running.task,
-                recorded=max(running.task.recorded, running.held.resource),
-                attempts=running.task.attempts + 1,
-                notices=[],
-            )
-            for running in group
-        ]
+        self._new += [running.task.again(running.live.resource) for running in group]
         pass_on(error)
         self._policy.failed(group[0].key, len(group), error)
 
     def _take_up(self, running: _Running, metrics: object, seconds: float) -> None:
         """What one trial reports; a failure here is its own."""
-        task, held = running.task, running.held
+        task, live = running.task, running.live
         running.turn = self._turn
         try:
-            event = report(held, metrics, seconds, self._setup.metric)
-            done = held.resource == task.resource
+            event = report(live, metrics, seconds, self._setup.metric)
+            done = live.resource == task.resource
             if done or time.monotonic() - running.saved >= self._setup.checkpoint_seconds:
                 with self._around([task.trial_id], breakable=False):
                     self._checkpoints.save(
                         task.trial_id,
-                        held.resource,
-                        lambda path: self._objective.save(held.state, path),
+                        live.resource,
+                        lambda path: self._objective.save(live.state, path),
                         midway=not done,
                     )
                 running.saved = time.monotonic()
         except BaseException as error:
-            self._close(self._running.pop(task.trial_id).held)
+            self._close(self._running.pop(task.trial_id).live)
             pass_on(error)
             self._due.append(failure(task.trial_id, error, self._setup.folder))
             return
         self._due.append(event)
         if done:
             del self._running[task.trial_id]
-            self._paused[task.trial_id] = held
+            self._paused[task.trial_id] = live
             self._keep(self.size)
             self._due.append(Result(task.trial_id, Outcome.DONE, time.time()))
 
 
 def _states(group: Sequence[_Running]) -> list[Any]:
-    return [running.held.state for running in group]
+    return [running.live.state for running in group]
 
 
 def _ids(group: Sequence[_Running]) -> list[int]:

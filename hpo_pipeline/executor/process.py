@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.executor.pool import Pool, n_places
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.pool import Pool
+from hpo_pipeline.executor.processes import Processes
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import check_numbers
 
 
@@ -28,7 +29,7 @@ class ProcessExecutor(Pool):
 
     def __init__(
         self,
-        setup: Setup,
+        setup: StudySetup,
         devices: Sequence[str] = (),
         n_workers: int | None = None,
         threads_per_worker: int = 1,
@@ -40,5 +41,5 @@ class ProcessExecutor(Pool):
         problems = check_numbers(counts, checkpoint_seconds, job_timeout, max_retries)
         if problems:
             raise ConfigError(problems)
-        pack = setup.pack(threads_per_worker, checkpoint_seconds, job_timeout=job_timeout, max_retries=max_retries)
-        super().__init__(setup, pack, n_workers or n_places(devices), devices)
+        processes = Processes(setup.objective, n_workers, devices)
+        super().__init__(setup, setup.pack(threads_per_worker, checkpoint_seconds), processes, job_timeout, max_retries)

@@ -1,4 +1,4 @@
-"""How worker processes start, and that none of them, nor anything that they started, is left behind.
+"""Workers that are processes of this machine, and that none of them, nor anything that they started, is left behind.
 
 A worker is forked from a server that has imported what the objective needs, and leads a process group of its own. The
 group is ended when the worker is, by the tuner, and by the guardian where the tuner itself is gone.
@@ -6,52 +6,129 @@ group is ended when the worker is, by the tuner, and by the guardian where the t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing import connection, context, forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from hpo_pipeline.executor import guardian
-from hpo_pipeline.executor.runner import PackSetup
+from hpo_pipeline.executor.runner import PackSettings
+from hpo_pipeline.executor.transport import Answer, Lost, Message
 from hpo_pipeline.executor.worker import work
 
 TERM_SECONDS = 5.0
 """Time to end in good order, before a process is killed."""
 
+ENDING_SECONDS = 1.0
+"""From the end of a worker's pipe to its own, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A worker process, the tuner's end of its pipe, and the index of its device."""
+
+    process: BaseProcess
+    pipe: connection.Connection
+    device: int
+
 
 class Processes:
-    """Worker processes of one tuner.
+    """Worker processes on this machine, each with its share of the cores, or one of the GPUs. A `Transport`.
 
     Args:
         objective: the `_target_` node.
+        n_workers: processes at once; None for one a GPU, or one a core where there are none: of those that affinity and
+            container limits leave to this process.
+        devices: ids of the GPUs to spread the workers over; none for a study on the CPU.
     """
 
-    def __init__(self, objective: Mapping[str, Any]) -> None:
+    works_in_wait = False
+
+    def __init__(self, objective: Mapping[str, Any], n_workers: int | None, devices: Sequence[str] = ()) -> None:
+        import joblib
+
+        self.capacity = n_workers or len(devices) or int(joblib.cpu_count())
+        self._devices = devices
         self._context = start_method(objective)
         self._guardian: subprocess.Popen[bytes] | None = None
-        self._told: set[int] = set()
-        self._n_started = 0
+        self._guarded: set[int] = set()
+        self._workers: dict[str, _Worker] = {}
+        self._numbers = itertools.count()
+        self._wakes, self._waker = connection.Pipe(duplex=False)
 
-    def start(self, pack: PackSetup, environment: Mapping[str, str]) -> tuple[BaseProcess, connection.Connection]:
-        """A new worker, and this end of its pipe. It has nothing to do before the guardian knows of it."""
+    def start(self, pack: PackSettings) -> str:
+        counts = [sum(worker.device == i for worker in self._workers.values()) for i in range(len(self._devices))]
+        device = counts.index(min(counts)) if counts else 0
+        environment = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
+        pack = replace(pack, sharing=-(-self.capacity // max(1, len(self._devices))))
+        name = str(next(self._numbers))
+        if not self._workers:
+            atexit.register(self.close)  # before Python waits for processes that aren't daemonic
         here, there = self._context.Pipe()
         # Not daemonic: a trial may start processes of its own.
-        process = self._context.Process(target=work, args=(there, pack, self._n_started, environment), daemon=False)
+        process = self._context.Process(target=work, args=(there, pack, name, environment), daemon=False)
         with _without_working_folder():
             process.start()
         there.close()
-        self._n_started += 1
-        self._tell("+", process)
-        return process, here
+        self._guard("+", process)  # before it has anything to do
+        self._workers[name] = _Worker(process, here, device)
+        return name
 
-    def end(self, *processes: BaseProcess, number: int = signal.SIGTERM) -> None:
+    def send(self, worker: str, message: Message) -> bool:
+        with contextlib.suppress(KeyError, OSError):
+            if self._workers[worker].process.is_alive():
+                self._workers[worker].pipe.send(message)
+                return True
+        return False
+
+    def wait(self, timeout: float | None) -> list[str]:
+        # A pipe alone doesn't tell that its worker died: what a trial has started may hold it open.
+        sources: dict[Any, str] = {worker.pipe: name for name, worker in self._workers.items()}
+        sources |= {worker.process.sentinel: name for name, worker in self._workers.items()}
+        ready = connection.wait([*sources, self._wakes], timeout)
+        if self._wakes in ready:
+            self._wakes.recv_bytes()
+        return list(dict.fromkeys(sources[source] for source in ready if source in sources))
+
+    def receive(self, worker: str) -> Answer | Lost | None:
+        process, pipe = self._workers[worker].process, self._workers[worker].pipe
+        if not (alive := process.is_alive()):
+            self._end(process)  # what trials have started, too: it may hold the pipe open
+        with contextlib.suppress(EOFError, OSError):
+            if pipe.poll():
+                answer: Answer = pipe.recv()
+                return answer
+            if alive:
+                return None
+        process.join(ENDING_SECONDS)
+        self.kill(worker)
+        how = f"with exit code {process.exitcode}"
+        if process.exitcode is not None and process.exitcode < 0:
+            how = f"by signal {-process.exitcode}"
+        return Lost(f"the worker process ended {how}")
+
+    def kill(self, worker: str, *, show_where: bool = False) -> None:
+        if ended := self._workers.pop(worker, None):
+            shows_where = getattr(signal, "SIGUSR1", signal.SIGTERM)
+            self._end(ended.process, number=shows_where if show_where else signal.SIGTERM)
+            ended.pipe.close()
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            if not self._wakes.poll():
+                self._waker.send_bytes(b"")
+
+    def _end(self, *processes: BaseProcess, number: int = signal.SIGTERM) -> None:
         """Sends a signal, waits, and kills those that are left with all that they have started."""
         for process in processes:
             _send(process, number)
@@ -60,18 +137,23 @@ class Processes:
             process.join(max(0.0, deadline - time.monotonic()))
             _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             process.join()
-            self._tell("-", process)
+            self._guard("-", process)
 
     def close(self) -> None:
-        """The guardian is not needed any more."""
+        self._end(*(worker.process for worker in self._workers.values()))
+        for pipe in (*(worker.pipe for worker in self._workers.values()), self._wakes, self._waker):
+            pipe.close()
+        self._workers.clear()
         if self._guardian is not None:
             assert self._guardian.stdin is not None
             with contextlib.suppress(OSError):
                 self._guardian.stdin.close()
             self._guardian.wait()
             self._guardian = None
+        atexit.unregister(self.close)
 
-    def _tell(self, what: str, process: BaseProcess) -> None:
+    def _guard(self, what: str, process: BaseProcess) -> None:
+        """Tells the guardian of a process that has started (+) or ended (-)."""
         pid = process.pid
         if not hasattr(os, "killpg") or pid is None:
             return
@@ -79,8 +161,8 @@ class Processes:
         if self._guardian is None or self._guardian.poll() is not None:
             command = [sys.executable, "-I", "-S", guardian.__file__]
             self._guardian = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True)
-            lines = [*(f"+{told}" for told in self._told), *lines]
-        (self._told.add if what == "+" else self._told.discard)(pid)
+            lines = [*(f"+{guarded}" for guarded in self._guarded), *lines]
+        (self._guarded.add if what == "+" else self._guarded.discard)(pid)
         assert self._guardian.stdin is not None
         with contextlib.suppress(OSError):
             self._guardian.stdin.write("".join(f"{line}\n" for line in lines).encode())

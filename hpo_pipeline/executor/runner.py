@@ -8,7 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -21,7 +21,7 @@ from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class StudySetup:
     """What an executor needs to know of its study. `merge` stays in the tuner's process; the rest is plain data.
 
     Attributes:
@@ -60,55 +60,35 @@ class Setup:
             notices=list(filter(None, notices)),
         )
 
-    def pack(
-        self,
-        threads: int,
-        checkpoint_seconds: float,
-        size: int | None = 1,
-        job_timeout: float | None = None,
-        max_retries: int = 1,
-    ) -> PackSetup:
+    def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSettings:
         """What those who train need to know."""
-        return PackSetup(
-            self.objective,
-            self.metric,
-            self.folder,
-            threads,
-            checkpoint_seconds,
-            size,
-            job_timeout,
-            max_retries,
-            trusted=trust.trusted(),
-        )
+        fixed = self.objective, self.metric, self.folder, trust.trusted()
+        return PackSettings(*fixed, threads, checkpoint_seconds, size)
 
 
 @dataclass(frozen=True, slots=True)
-class PackSetup:
+class PackSettings:
     """What a pack needs to know of its study; plain data, as it may cross a process border.
 
     Attributes:
         objective: the `_target_` node.
         metric: name of the metric that every report must hold.
         folder: the study's `trials` folder.
+        trusted: whose code a config may name.
         threads: threads that the training may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
         size: jobs at once; None to measure what is best.
-        job_timeout: seconds that a pack may take to its next report; None for no limit.
-        max_retries: how often a job goes on after a worker process died under it.
         sharing: packs that share the memory of one device.
-        trusted: whose code a config may name.
     """
 
     objective: Mapping[str, Any]
     metric: str
     folder: Path
+    trusted: tuple[str, ...]
     threads: int
     checkpoint_seconds: float
-    size: int | None = 1
-    job_timeout: float | None = None
-    max_retries: int = 1
+    size: int | None
     sharing: int = 1
-    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +111,10 @@ class Task:
     attempts: int = 0
     notices: list[str] = field(default_factory=list)
 
+    def again(self, reached: int = 0) -> Task:
+        """The task for another attempt, after it was broken off at the resource `reached`."""
+        return replace(self, recorded=max(self.recorded, reached), attempts=self.attempts + 1, notices=[])
+
 
 class JobTimeout(BaseException):
     """A trial has taken longer than `job_timeout` to its next report."""
@@ -140,7 +124,7 @@ class JobTimeout(BaseException):
 
 
 @dataclass(slots=True)
-class Held:
+class LiveTrial:
     """A trial's state in memory: if it goes on here, nothing is loaded."""
 
     trial_id: int
@@ -152,7 +136,7 @@ class Held:
         return not task.adopted and (self.trial_id, self.resource) == (task.trial_id, task.recorded)
 
 
-def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Path) -> tuple[Held, list[str]]:
+def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Path) -> tuple[LiveTrial, list[str]]:
     """The trial where its records end: its newest whole checkpoint up to there, or from zero.
 
     Returns:
@@ -160,7 +144,7 @@ def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Pa
     """
     trial = TrialSpec(task.config, task.seed, real_folder(folder / str(task.trial_id)))
     if not task.recorded:
-        return Held(task.trial_id, 0, objective.start(trial)), []
+        return LiveTrial(task.trial_id, 0, objective.start(trial)), []
     found = checkpoints.load(task.trial_id, task.recorded, lambda path: objective.load(trial, path))
     state = found.state if found.resource else objective.start(trial)
     notices = []
@@ -168,10 +152,10 @@ def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Pa
         where = f"from {found.resource}" if found.resource else "from the beginning"
         why = "; ".join(found.problems) or "there is no later checkpoint"
         notices.append(f"has records to {task.recorded} and goes on {where}: {why}")
-    return Held(task.trial_id, found.resource, state), notices
+    return LiveTrial(task.trial_id, found.resource, state), notices
 
 
-def report(held: Held, metrics: object, seconds: float, metric: str) -> Report:
+def report(live: LiveTrial, metrics: object, seconds: float, metric: str) -> Report:
     """What a trial that was just advanced by one unit reports.
 
     Raises:
@@ -190,21 +174,22 @@ def report(held: Held, metrics: object, seconds: float, metric: str) -> Report:
     values.setdefault("seconds", seconds)
     if metric not in values:
         raise KeyError(f"the objective reported no {metric!r}; it has {', '.join(sorted(values))}")
-    held.resource += 1
-    return Report(held.trial_id, held.resource, values, time.time())
+    live.resource += 1
+    return Report(live.trial_id, live.resource, values, time.time())
 
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def failure(trial_id: int, error: BaseException, folder: Path) -> Result:
-    """The result of a job that raised; its traceback goes to the trial's log, too."""
+def failure(trial_id: int, error: BaseException, folder: Path | None = None) -> Result:
+    """The result of a job that raised; its traceback goes to the trial's log, too, if there is a folder of trials."""
     try:
         text = encodable("".join(traceback.format_exception(error)))
     except Exception:  # an error can be as broken as the code that raised it
         text = f"{describe(error)}\n"
-    log(folder, trial_id, text)
+    if folder is not None:
+        log(folder, trial_id, text)
     return Result(trial_id, Outcome.FAILED, time.time(), describe(error), text)
 
 

@@ -9,43 +9,51 @@ from collections.abc import Iterator, Sequence
 
 from hpo_pipeline.checks import integer_problems, is_positive, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
-from hpo_pipeline.executor import Executor
-from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import JobTimeout, PackSetup, Setup
+from hpo_pipeline.executor.pool import Pool
+from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup
+from hpo_pipeline.executor.transport import Answer, Message
+from hpo_pipeline.executor.worker import advance, take
 from hpo_pipeline.interrupt import TimeUp, requested, time_limit
-from hpo_pipeline.trial import Event, Job
 
 
-class OwnProcess(Executor):
-    """A pack of jobs, here; `wait` is where they train.
+class OwnProcess:
+    """The tuner's process as the one worker, which trains while it is waited for. A `Transport`.
 
     A time limit ends Python code only, and in the main thread only (see `interrupt.time_limit`); what a trial starts
     or changes in this process beyond its streams and its working folder is left as it is.
+
+    Args:
+        job_timeout: seconds without a report after which what is at work fails; None for no limit.
     """
 
+    capacity = 1
     works_in_wait = True
 
-    def __init__(self, setup: Setup, pack: PackSetup) -> None:
-        self._setup = setup
-        self._timeout = pack.job_timeout or math.inf
-        self._pack = Pack(pack, self._around)
+    def __init__(self, job_timeout: float | None) -> None:
+        self._timeout = job_timeout or math.inf
+        self._pack: Pack | None = None
+        self._answer: Answer | None = None
         self._ends = math.inf
 
-    @property
-    def capacity(self) -> int:
-        return self._pack.size
+    def start(self, pack: PackSettings) -> str:
+        self._pack = Pack(pack, self._around)
+        return "tuner"
 
-    def submit(self, job: Job, recorded: int) -> None:
-        self._pack.submit(self._setup.task(job, recorded))
+    def send(self, worker: str, message: Message) -> bool:
+        assert self._pack is not None  # it was started
+        take(self._pack, message)
+        return True
 
-    def wait(self, timeout: float | None = None) -> list[Event]:
+    def wait(self, timeout: float | None) -> list[str]:
+        assert self._pack is not None  # it was started
         self._ends = math.inf if timeout is None else time.monotonic() + timeout
         try:
-            return self._pack.advance()
+            self._answer = advance(self._pack)
         except TimeUp:
             return []
+        return ["tuner"]
 
     @contextlib.contextmanager
     def _around(self, _trial_ids: Sequence[int], *, breakable: bool = True) -> Iterator[None]:
@@ -56,21 +64,21 @@ class OwnProcess(Executor):
         if requested():  # and the trial has swallowed the exception
             raise KeyboardInterrupt
 
+    def receive(self, worker: str) -> Answer | None:
+        answer, self._answer = self._answer, None
+        return answer
+
     def wake(self) -> None:
         """Nothing can be interrupted."""
 
-    def cancel(self, trial_id: int) -> None:
-        self._pack.stop(trial_id)
-
-    def discard(self, trial_id: int) -> None:
-        self._pack.forget(trial_id)
-        Checkpoints(self._setup.folder).discard(trial_id)
+    def kill(self, worker: str, *, show_where: bool = False) -> None:
+        """Nothing is to be ended: between two calls of `wait` nothing is at work."""
 
     def close(self) -> None:
-        self._pack.clear()
+        self._pack = None
 
 
-class SerialExecutor(OwnProcess):
+class SerialExecutor(Pool):
     """One job at a time, here.
 
     Args:
@@ -86,7 +94,7 @@ class SerialExecutor(OwnProcess):
 
     def __init__(
         self,
-        setup: Setup,
+        setup: StudySetup,
         threads: int = 1,
         checkpoint_seconds: float = 30.0,
         job_timeout: float | None = None,
@@ -94,7 +102,7 @@ class SerialExecutor(OwnProcess):
         problems = check_numbers({"threads": threads}, checkpoint_seconds, job_timeout)
         if problems:
             raise ConfigError(problems)
-        super().__init__(setup, setup.pack(threads, checkpoint_seconds, job_timeout=job_timeout))
+        super().__init__(setup, setup.pack(threads, checkpoint_seconds), OwnProcess(job_timeout))
 
 
 def check_numbers(

@@ -224,7 +224,8 @@ def test_a_users_own_model_is_one_yaml_and_one_class_outside_of_the_project():
 def test_another_project_builds_on_ours_with_a_primary_config_of_its_own():
     Path("theirs").mkdir()
     Path("theirs/study.yaml").write_text(
-        "defaults: [tune, override objective: function, override search_space: learning_curve, override executor: serial, override tracker: none, _self_]\n"
+        "defaults: [tune, override objective: function, override search_space: learning_curve, "
+        "override executor: serial, override tracker: none, _self_]\n"
         "n_trials: 2\n"
         "name: theirs\n"
         "hydra: {searchpath: [pkg://hpo_pipeline.conf]}\n"

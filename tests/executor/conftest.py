@@ -14,6 +14,7 @@ from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.process import ProcessExecutor
 from hpo_pipeline.executor.serial import SerialExecutor
+from hpo_pipeline.executor.simulated import SimulatedExecutor
 
 Open = Callable[..., Executor]
 
@@ -33,20 +34,35 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     executor.close()
 
 
-@pytest.fixture(params=["serial", "process", "fused here", "fused in a process"])
+KINDS = ["serial", "process", "fused here", "fused in a process"]
+
+
+@pytest.fixture(params=KINDS)
 def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens an executor of each kind that trains, over a function of trouble.py."""
+    yield from opening(request.param)
+
+
+@pytest.fixture(params=[*KINDS, "simulated"])
+def opened_any(request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens an executor of each kind over a function of trouble.py."""
+    yield from opening(request.param)
+
+
+def opening(kind: str) -> Iterator[Open]:
     executors: list[Executor] = []
 
     def make(function: str = "curve", job_timeout: float | None = None) -> Executor:
         made: Executor
-        match request.param:
+        match kind:
             case "serial":
                 made = SerialExecutor(setup(function), job_timeout=job_timeout)
             case "process":
                 made = ProcessExecutor(setup(function), n_workers=1, job_timeout=job_timeout)
             case "fused here":
                 made = FusedExecutor(setup(function), n_workers=1, pack_size=2, job_timeout=job_timeout)
+            case "simulated":
+                made = SimulatedExecutor(setup(function))
             case _:
                 made = packs(function, n_workers=1, job_timeout=job_timeout)
         executors.append(made)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.pool import Pool
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.processes import Processes
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
 
 
-def setup(function: str = "curve", **config: Any) -> Setup:
+def setup(function: str = "curve", **config: Any) -> StudySetup:
     """Of a function of trouble.py, or of an objective there."""
     objective = {"_target_": "hpo_pipeline.objective.function.Function", "function": f"trouble.{function}"}
-    return Setup(
+    return StudySetup(
         objective={"_target_": f"trouble.{function}"} if function[0].isupper() else objective,
         metric="loss",
         folder=Path("trials"),
@@ -34,7 +36,15 @@ def packs(
 ) -> Pool:
     """Worker processes, each with a pack of so many jobs."""
     made = setup(function)
-    return Pool(made, made.pack(1, checkpoint_seconds, size, job_timeout, max_retries), n_workers, ())
+    processes = Processes(made.objective, n_workers)
+    return Pool(made, made.pack(1, checkpoint_seconds, size), processes, job_timeout, max_retries)
+
+
+def processes_of(executor: Executor) -> list[BaseProcess]:
+    """The processes of its workers, in the order in which they were started."""
+    assert isinstance(executor, Pool)
+    assert isinstance(executor._transport, Processes)
+    return [worker.process for worker in executor._transport._workers.values()]
 
 
 def job(trial_id: int, resource: int, x: float | str = 0.5, milestones: Iterable[int] = ()) -> Job:

@@ -1,4 +1,4 @@
-"""What every executor on this machine promises, and how worker processes share the jobs."""
+"""What every executor promises, and how worker processes share the jobs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_a_job_reports_each_unit_and_ends_with_its_last_report(opened):
     assert len(list(Path("trials/3").glob("4.*.ckpt"))) == 1
 
 
-def test_a_trial_goes_on_where_its_last_job_ended(opened):
-    executor = opened()
+def test_a_trial_goes_on_where_its_last_job_ended(opened_any):
+    executor = opened_any()
     for resource, recorded in ((2, 0), (5, 2)):
         executor.submit(job(0, resource), recorded)
         events = until_results(executor)
@@ -51,8 +51,8 @@ def test_an_objective_that_raises_fails_the_trial_and_its_traceback_is_in_the_lo
     assert curve_of(until_results(executor)) == [(1, 0.5)]
 
 
-def test_an_objective_without_the_metric_fails_and_names_those_that_it_has(opened):
-    executor = opened()
+def test_an_objective_without_the_metric_fails_and_names_those_that_it_has(opened_any):
+    executor = opened_any()
     executor.submit(job(0, 3, x=-2), 0)
     (failed,) = results(until_results(executor))
     assert failed.outcome is Outcome.FAILED
@@ -60,8 +60,8 @@ def test_an_objective_without_the_metric_fails_and_names_those_that_it_has(opene
     assert "other" in failed.error
 
 
-def test_a_trial_that_is_stopped_reports_nothing_more_and_frees_its_place(opened):
-    executor = opened()
+def test_a_trial_that_is_stopped_reports_nothing_more_and_frees_its_place(opened_any):
+    executor = opened_any()
     executor.submit(job(0, 5, milestones=[2, 4]), 0)
     seen = []
     while not seen or seen[-1].resource < 2:
@@ -73,8 +73,8 @@ def test_a_trial_that_is_stopped_reports_nothing_more_and_frees_its_place(opened
     assert curve_of(until_results(executor)) == [(1, 0.5)]
 
 
-def test_a_trial_that_may_go_on_goes_on(opened):
-    executor = opened()
+def test_a_trial_that_may_go_on_goes_on(opened_any):
+    executor = opened_any()
     executor.submit(job(0, 3, milestones=[1, 2]), 0)
     events = []
     while not events or isinstance(events[-1], Report):
@@ -82,8 +82,8 @@ def test_a_trial_that_may_go_on_goes_on(opened):
     assert [at for at, _ in curve_of(events)] == [1, 2, 3]
 
 
-def test_a_job_is_cancelled_between_any_two_units_and_reports_nothing_more(opened):
-    executor = opened()
+def test_a_job_is_cancelled_between_any_two_units_and_reports_nothing_more(opened_any):
+    executor = opened_any()
     executor.submit(job(0, 10**9), 0)
     assert executor.wait(60)
     executor.cancel(0)
@@ -94,15 +94,15 @@ def test_a_job_is_cancelled_between_any_two_units_and_reports_nothing_more(opene
     assert curve_of(until_results(executor)) == [(1, 0.5), (2, 0.25)]
 
 
-def test_a_job_is_cancelled_before_it_has_begun(opened):
-    executor = opened()
+def test_a_job_is_cancelled_before_it_has_begun(opened_any):
+    executor = opened_any()
     executor.submit(job(0, 3), 0)
     executor.cancel(0)
     assert [result.outcome for result in until_results(executor)] == [Outcome.STOPPED]
 
 
-def test_of_a_trial_without_a_job_nothing_is_cancelled(opened):
-    executor = opened()
+def test_of_a_trial_without_a_job_nothing_is_cancelled(opened_any):
+    executor = opened_any()
     executor.cancel(0)
     executor.submit(job(0, 1), 0)
     until_results(executor)
@@ -137,7 +137,8 @@ def test_what_works_beside_the_tuner_can_be_woken(opened):
 def test_a_job_that_has_ended_when_it_is_cancelled_is_cancelled(pool):
     pool.submit(job(0, 1), 0)
     pool.wait(0)  # which lets the worker begin
-    assert pool._workers[0].pipe.poll(60)
+    (worker,) = pool._transport._workers.values()
+    assert worker.pipe.poll(60)
     pool.cancel(0)
     assert [(type(event), event.outcome) for event in until_results(pool)] == [(Result, Outcome.STOPPED)]
     pool.submit(job(0, 2), 1)

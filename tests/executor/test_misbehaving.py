@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import FUNCTION, journal, start, wait_for
-from pools import curve_of, job, outcomes, packs, setup, until_results
+from pools import curve_of, job, outcomes, packs, processes_of, setup, until_results
 
 from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.serial import SerialExecutor
@@ -183,7 +183,7 @@ def test_a_trial_that_is_to_stop_when_its_worker_dies_is_stopped_and_not_tried_a
     (report,) = executor.wait(60)
     executor.cancel(0)
     os.kill(int(report.metrics["pid"]), 9)
-    executor._workers[0].process.join()
+    processes_of(executor)[0].join()
     assert outcomes(until_results(executor)) == {0: (Outcome.STOPPED, "")}
     executor.close()
 

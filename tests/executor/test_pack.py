@@ -12,7 +12,7 @@ from commands import DIGITS, compose
 from pools import curve_of, job, setup
 
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.trial import Event, Job, Report, Trial
@@ -170,7 +170,7 @@ def test_a_promoted_trial_reaches_what_an_uninterrupted_one_reaches_bit_for_bit(
     sample = {"optimizer.lr": 0.01, "model.n_units_1": 16, "model.n_units_2": 8}
     curves: list[list[Any]] = []
     for stops in ([4], breaks):
-        made = Setup(
+        made = StudySetup(
             composed.config["objective"],
             "validation_error",
             Path(f"trials-{len(curves)}"),

@@ -10,7 +10,7 @@ import torch
 
 from hpo_pipeline import trust
 from hpo_pipeline.executor.fused import FusedExecutor
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.objective.training import Training
 from hpo_pipeline.trial import Job, Notice, Report, Result, Trial
@@ -54,7 +54,7 @@ def merge(_trial_id, sample):
 def run(make, folder, kind):
     """Each trial's reported metrics, and the notices."""
     objective = {"_target_": f"{__name__}.{kind}", "device": "cpu"}
-    executor = make(Setup(objective, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id))
+    executor = make(StudySetup(objective, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id))
     metrics, notices, left = {}, [], 2
     jobs = [Job(Trial(i, {"lr": 0.1 / (i + 1)}), 2) for i in range(2)]
     while left:

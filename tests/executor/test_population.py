@@ -9,7 +9,7 @@ from pools import packs, setup
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.executor.fused import FusedExecutor
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.journal import Journal, read
 from hpo_pipeline.scheduler.pbt import PBT
@@ -35,7 +35,7 @@ def executor(folder):
         return {**CONFIG, "optimizer": {**CONFIG["optimizer"], **sample}}
 
     objective = {"_target_": "hpo_pipeline.objective.training.Training", "device": "cpu"}
-    return SerialExecutor(Setup(objective, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id))
+    return SerialExecutor(StudySetup(objective, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id))
 
 
 def losses(at_work, job, recorded=0):
@@ -157,10 +157,11 @@ def test_a_population_in_workers_that_are_killed_comes_to_its_end():
         events = wait(timeout)
         answers += 1
         if answers % 7 == 0:
-            busy = [worker for worker in made._workers if worker.jobs]
-            for worker in busy[:1]:
-                worker.process.kill()
-                worker.process.join()
+            busy = [name for name, work in made._workers.items() if work.jobs]
+            for name in busy[:1]:
+                process = made._transport._workers[name].process
+                process.kill()
+                process.join()
         return events
 
     made.wait = wait_and_kill

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pools import curve_of, job, outcomes, packs, until_results
+from pools import curve_of, job, outcomes, packs, processes_of, until_results
 
 from hpo_pipeline.trial import Notice, Outcome, Report
 
@@ -83,9 +83,9 @@ def test_the_death_of_a_worker_without_a_job_ends_what_its_trials_have_started()
     executor = packs("leaves_a_child", n_workers=2, size=1)
     executor.submit(job(0, 1), 0)
     pid = int(until_results(executor)[0].metrics["pid"])
-    (worker,) = executor._workers
+    (process,) = processes_of(executor)
     os.kill(pid, signal.SIGKILL)
-    worker.process.join()
+    process.join()
     while executor._workers:  # the end of its pipe may come a moment after its exit code
         executor.wait(1)
     wait_for_its_end()
@@ -129,7 +129,7 @@ def test_a_job_whose_worker_is_killed_goes_on_from_its_checkpoint():
     executor.submit(job(0, 3, milestones=[1, 2]), 0)
     events = executor.wait(60)
     os.kill(int(events[0].metrics["pid"]), signal.SIGKILL)
-    executor._workers[0].process.join()
+    processes_of(executor)[0].join()
     while not isinstance(events[-1], Notice):
         events += executor.wait(60)
     events += until_results(executor)
@@ -170,7 +170,7 @@ def test_closing_during_a_retry_leaves_nothing():
     executor.submit(job(0, 2), 0)
     (report,) = executor.wait(60)
     os.kill(int(report.metrics["pid"]), signal.SIGKILL)
-    executor._workers[0].process.join()
+    processes_of(executor)[0].join()
     assert isinstance(executor.wait(60)[0], Notice)
     executor.close()
     wait_for_its_end()

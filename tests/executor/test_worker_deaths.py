@@ -11,7 +11,7 @@ from pathlib import Path
 import filelock
 import pytest
 from heard import rung_values
-from pools import curve_of, job, outcomes, packs, until_results
+from pools import curve_of, job, outcomes, packs, processes_of, until_results
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.executor.pool import Pool
@@ -30,7 +30,7 @@ KILLED = f"by signal {int(signal.SIGKILL)}"
 def kill_worker_of(pool: Pool, report: Event) -> None:
     """Returns when the process that the report is from is dead."""
     assert isinstance(report, Report)
-    (process,) = [w.process for w in pool._workers if w.process.pid == report.metrics["pid"]]
+    (process,) = [process for process in processes_of(pool) if process.pid == report.metrics["pid"]]
     os.kill(int(report.metrics["pid"]), signal.SIGKILL)
     process.join(10)
 
@@ -51,7 +51,7 @@ def test_a_worker_that_dies_with_nothing_to_do_is_replaced(pool):
     pool.submit(job(0, 1), 0)
     first = until_results(pool)
     os.kill(int(first[0].metrics["pid"]), signal.SIGKILL)
-    for process in [worker.process for worker in pool._workers]:
+    for process in processes_of(pool):
         process.join(10)
     pool.submit(job(1, 1), 0)
     (report, done) = until_results(pool)

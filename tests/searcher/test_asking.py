@@ -200,4 +200,4 @@ def test_a_searcher_may_wait_for_the_jobs_that_are_at_work(tmp_path):
 
     executor = RecordingExecutor(3, lambda *_: 0.5)
     end, view = study(executor, Pairs(), tmp_path, n_trials=9)
-    assert (end.state, len(view.trials), executor.now) == ("completed", 4, 8.0)
+    assert (end.state, len(view.trials), executor.clock()) == ("completed", 4, 8.0)

@@ -26,7 +26,7 @@ from hostile_nodes import IDENTITY, LINEAR, NODES, NOWHERE, RESNET, SERIAL
 from hpo_pipeline.build import build, check, locate
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import Setup
+from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.kinds import KINDS
 from hpo_pipeline.objective.training import Training
 from hpo_pipeline.testing import SPACE
@@ -98,7 +98,7 @@ CONFIG = {
 @pytest.mark.parametrize("group", ["model", "dataset", "optimizer", "lr_schedule"])
 def test_a_trial_builds_nothing_that_its_sample_has_smuggled_in(group: str):
     config = {**CONFIG, group: {**CONFIG[group], "_target_": "os.system"}}  # type: ignore[dict-item]
-    setup = Setup(
+    setup = StudySetup(
         {"_target_": "hpo_pipeline.objective.training.Training"}, "x", Path("t"), lambda *_: config, lambda _: 0
     )
     pack = Pack(setup.pack(threads=1, checkpoint_seconds=30))
@@ -136,7 +136,7 @@ def everything_that(kind: str) -> Iterator[str]:
 
 
 HOSTILE = ("evil.pkl", "file:///etc/passwd", "os.system", "__import__('os').system('touch canary')", {"a": "evil.pkl"})
-SETUP = Setup({"_target_": "hpo_pipeline.objective.function.Function"}, "x", Path("t"), lambda *_: {}, lambda _: 0)
+SETUP = StudySetup({"_target_": "hpo_pipeline.objective.function.Function"}, "x", Path("t"), lambda *_: {}, lambda _: 0)
 
 
 def offered() -> dict[str, Any]:

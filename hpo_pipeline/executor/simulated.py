@@ -1,0 +1,143 @@
+"""Jobs on a simulated clock: an objective's numbers, the time that they would take, and no time passes."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from hpo_pipeline.build import build
+from hpo_pipeline.executor import Executor
+from hpo_pipeline.executor.runner import LiveTrial, StudySetup, Task, failure, report
+from hpo_pipeline.objective import TrialSpec
+from hpo_pipeline.trial import Event, Job, Outcome, Report, Result
+
+
+class Curves(Protocol):
+    """What trials report: recorded or made-up curves, or any Objective that is fast enough."""
+
+    def start(self, trial: TrialSpec, /) -> Any: ...
+
+    def advance(self, state: Any, /) -> object: ...
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job at work. `live` is None before its first unit."""
+
+    task: Task
+    live: LiveTrial | None
+
+
+class SimulatedExecutor(Executor):
+    """Any number of simulated workers; `wait` moves the clock on to the next event.
+
+    A unit of resource takes as many seconds as it reports as its metric `seconds`, or else one. Events at the same time
+    come in the order in which their units began. There are no checkpoints: a trial whose state was lost with its
+    session, or that goes on with another one's weights, is brought to where it was from its beginning.
+
+    Args:
+        setup: the study's.
+        n_workers: jobs at once; may be set anew at any time.
+        curves: what trials report; None for the study's objective.
+        now: simulated seconds at which the session begins.
+    """
+
+    works_in_wait = True
+
+    def __init__(self, setup: StudySetup, n_workers: int = 1, curves: Curves | None = None, now: float = 0.0) -> None:
+        self._setup = setup
+        self._curves: Curves = curves or build(setup.objective, "objective", threads=1, final=False)
+        self.n_workers = n_workers
+        self._now = now
+        self._running: dict[int, _Running] = {}
+        self._paused: dict[int, LiveTrial] = {}
+        self._numbers = itertools.count()
+        self._events: list[tuple[float, int, _Running, Report | Result]] = []
+        """Those to come, by time and number. One whose job isn't at work any more is void."""
+        self._at_rest: tuple[_Running, int] | None = None
+        """The job that has reported at a milestone, and the number of its next event."""
+
+    @property
+    def capacity(self) -> int:
+        return self.n_workers
+
+    def clock(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def submit(self, job: Job, recorded: int) -> None:
+        task = self._setup.task(replace(job, source=None), recorded)
+        live = self._paused.pop(task.trial_id, None)
+        fits = live is not None and live.fits(task) and job.source is None
+        self._running[task.trial_id] = running = _Running(task, live if fits else None)
+        self._advance(running, next(self._numbers))
+
+    def _advance(self, running: _Running, number: int) -> None:
+        """Adds what the trial's next unit comes to, at the time when that is over."""
+        event: Report | Result
+        seconds = 1.0
+        try:
+            running.live = running.live or self._begun(running.task)
+            event = report(running.live, self._curves.advance(running.live.state), seconds, self._setup.metric)
+            if not 0 <= event.metrics["seconds"] < math.inf:
+                raise ValueError(f"a unit of resource can't take {event.metrics['seconds']:g} seconds")
+            seconds = event.metrics["seconds"]
+        except Exception as error:
+            event = failure(running.task.trial_id, error)
+        at = self._now + seconds
+        heapq.heappush(self._events, (at, number, running, replace(event, time=at)))
+
+    def _begun(self, task: Task) -> LiveTrial:
+        state = self._curves.start(TrialSpec(task.config, task.seed, self._setup.folder / str(task.trial_id)))
+        for _ in range(task.recorded):
+            self._curves.advance(state)
+        return LiveTrial(task.trial_id, task.recorded, state)
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        if self._at_rest is not None and self._is_at_work(self._at_rest[0]):
+            self._advance(*self._at_rest)
+        self._at_rest = None
+        while self._events and not self._is_at_work(self._events[0][2]):
+            heapq.heappop(self._events)
+        if timeout is not None and (not self._events or self._events[0][0] > self._now + timeout):
+            # By the smallest step at least: it may be less than the clock can show.
+            self._now = max(self._now + timeout, math.nextafter(self._now, math.inf))
+            return []
+        self._now, _, running, event = heapq.heappop(self._events)
+        if isinstance(event, Result):
+            del self._running[event.trial_id]
+        elif event.resource == running.task.resource:
+            del self._running[event.trial_id]
+            assert running.live is not None  # it has reported
+            self._paused[event.trial_id] = running.live
+            return [event, Result(event.trial_id, Outcome.DONE, self._now)]
+        elif event.resource in running.task.milestones:
+            self._at_rest = running, next(self._numbers)
+        else:
+            self._advance(running, next(self._numbers))
+        return [event]
+
+    def _is_at_work(self, running: _Running) -> bool:
+        return self._running.get(running.task.trial_id) is running
+
+    def wake(self) -> None:
+        """No time passes in `wait`."""
+
+    def cancel(self, trial_id: int) -> None:
+        if trial_id in self._running:
+            self._running[trial_id] = ending = replace(self._running[trial_id], live=None)
+            stopped = Result(trial_id, Outcome.STOPPED, self._now)
+            heapq.heappush(self._events, (self._now, next(self._numbers), ending, stopped))
+
+    def discard(self, trial_id: int) -> None:
+        self._paused.pop(trial_id, None)
+
+    def close(self) -> None:
+        self._running.clear()
+        self._paused.clear()
+        self._events.clear()

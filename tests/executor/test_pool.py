@@ -1,0 +1,176 @@
+"""Who gets which job, over workers of which a test says what they answer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import pytest
+from pools import job, outcomes, setup
+
+from hpo_pipeline.executor.pool import Pool
+from hpo_pipeline.executor.runner import PackSettings
+from hpo_pipeline.executor.transport import Answer, Lost, Message
+from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
+
+
+class Scripted:
+    """A worker that notes what it is sent, and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.answers: deque[Answer | Lost] = deque()
+        self.killed = False
+
+    def says(self, *events: Event, waits: bool = True) -> None:
+        self.answers.append(Answer(list(events), waits, None))
+
+    @property
+    def tasks(self) -> list[tuple[int, int, int]]:
+        """Trial, resource that it goes on from, attempts before."""
+        return [(task.trial_id, task.recorded, task.attempts) for what, task in self.sent if what == "run"]
+
+
+class Place:
+    """A transport to such workers, whose names are their numbers; `capacity` is for the test to change."""
+
+    works_in_wait = False
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.workers: list[Scripted] = []
+
+    def start(self, pack: PackSettings) -> str:
+        self.workers.append(Scripted())
+        return str(len(self.workers) - 1)
+
+    def send(self, worker: str, message: Message) -> bool:
+        self.workers[int(worker)].sent.append(message)
+        return not self.workers[int(worker)].killed
+
+    def wait(self, timeout: float | None) -> Sequence[str]:
+        return [str(i) for i, worker in enumerate(self.workers) if worker.answers]
+
+    def receive(self, worker: str) -> Answer | Lost | None:
+        answers = self.workers[int(worker)].answers
+        return answers.popleft() if answers else None
+
+    def kill(self, worker: str, *, show_where: bool = False) -> None:
+        self.workers[int(worker)].killed = True
+
+    def wake(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def pool(place: Place, size: int = 1, max_retries: int = 1) -> Pool:
+    made = setup()
+    return Pool(made, made.pack(1, 30.0, size), place, None, max_retries)
+
+
+def report(trial_id: int, resource: int) -> Report:
+    return Report(trial_id, resource, {"loss": 1.0}, 0.0)
+
+
+def done(trial_id: int) -> Result:
+    return Result(trial_id, Outcome.DONE, 0.0)
+
+
+def test_the_jobs_of_a_lost_worker_go_on_elsewhere_from_what_they_have_reported():
+    place = Place(1)
+    executor = pool(place)
+    executor.submit(job(0, 9), 2)
+    place.workers[0].says(report(0, 3))
+    place.workers[0].answers.append(Lost("the node is gone"))
+    assert executor.wait() == [report(0, 3)]
+    (notice,) = executor.wait()
+    assert notice == Notice("trial 0: the node is gone; it goes on from its checkpoint (retry 1 of 1)")
+    assert [worker.tasks for worker in place.workers] == [[(0, 2, 0)], [(0, 3, 1)]]
+    assert place.workers[0].killed
+
+
+def test_what_is_said_twice_or_too_late_changes_nothing():
+    place = Place(2)
+    executor = pool(place)
+    executor.submit(job(0, 1), 0)
+    executor.submit(job(1, 1), 0)
+    first, second = place.workers
+    first.says(report(0, 1), done(0))
+    first.says(report(0, 1), done(0))
+    second.says(report(0, 1), done(0))  # of a job that it was never given
+    assert executor.wait() == [report(0, 1), done(0)]
+    assert executor.wait() == []
+    second.answers.append(Lost("gone"))
+    second.says(report(1, 1), done(1))
+    assert [type(event) for event in executor.wait()] == [Notice]
+    assert executor.wait() == []  # it was given up, and its job is first's
+    assert first.tasks[-1] == (1, 0, 1)
+
+
+def test_of_a_cancelled_trial_nothing_more_is_reported_whatever_its_worker_says():
+    place = Place(1)
+    executor = pool(place, size=3)
+    for trial in range(3):
+        executor.submit(job(trial, 2), 0)
+    for trial in range(3):
+        executor.cancel(trial)
+    (worker,) = place.workers
+    failed = Result(1, Outcome.FAILED, 0.0, "no", "no")
+    worker.says(report(0, 1), report(0, 2), done(0), failed)
+    assert outcomes(executor.wait()) == {0: (Outcome.STOPPED, ""), 1: (Outcome.STOPPED, "")}
+    worker.answers.append(Lost("gone"))
+    assert outcomes(executor.wait()) == {2: (Outcome.STOPPED, "")}
+
+
+def test_a_place_may_grow_and_shrink():
+    place = Place(1)
+    executor = pool(place, size=2)
+    assert executor.capacity == 2
+    for trial in range(2):
+        executor.submit(job(trial, 9), 0)
+    place.capacity = 3
+    assert executor.capacity == 6
+    executor.submit(job(2, 9), 0)
+    executor.submit(job(3, 9), 0)
+    assert [[trial for trial, _, _ in worker.tasks] for worker in place.workers] == [[0, 1], [2], [3]]
+    place.capacity = 1
+    for worker in place.workers[1:]:
+        worker.answers.append(Lost("the node is drained"))
+    executor.wait()
+    assert executor.capacity == 2 + 2  # two jobs wait for a worker of their own
+    assert len(place.workers) == 3
+    place.capacity = 2
+    executor.wait()
+    assert place.workers[3].tasks == [(2, 0, 1)]
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_a_trial_that_has_lost_its_worker_too_often_fails(max_retries):
+    place = Place(1)
+    executor = pool(place, max_retries=max_retries)
+    executor.submit(job(0, 1), 0)
+    for attempt in range(max_retries + 1):
+        place.workers[attempt].answers.append(Lost("gone"))
+        events = executor.wait()
+    tried = f"; tried {max_retries + 1} times" if max_retries else ""
+    assert outcomes(events) == {0: (Outcome.FAILED, f"gone{tried}")}
+
+
+def test_a_worker_goes_on_only_when_all_was_said_that_is_to_be_said():
+    place = Place(1)
+    executor = pool(place, size=2)
+    executor.submit(job(0, 2, milestones=[1]), 0)
+    (worker,) = place.workers
+    assert [what for what, _ in worker.sent] == ["run"]
+    executor.wait()
+    assert worker.sent[1:] == [("go", 0)]
+    worker.says(report(0, 1))
+    executor.wait()
+    assert worker.sent[2:] == []
+    executor.cancel(0)
+    executor.submit(job(1, 1), 0)
+    executor.wait()
+    assert [what for what, _ in worker.sent[2:]] == ["stop", "run", "go"]
+    assert worker.sent[-1] == ("go", 1)
