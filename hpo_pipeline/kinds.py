@@ -164,7 +164,7 @@ KINDS = {
         _component("dataset", "Dataset"),
         _component("objective", "Objective", Offer("threads"), Offer("final")),
         _component("searcher", "Searcher", Offer("space"), _SEED),
-        _component("scheduler", "Scheduler", Offer("trials"), Offer("space"), _SEED),
+        _component("scheduler", "Scheduler", Offer("trials"), Offer("space"), Offer("ranking"), _SEED),
         _component("executor", "Executor", Offer("setup"), Offer("devices", settable=True)),
         _component("tracker", "Tracker"),
         # Not groups: what `objective.function` names, and a node that is an argument of another node.

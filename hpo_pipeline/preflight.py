@@ -24,6 +24,7 @@ from hpo_pipeline.objective import (
     SupportsModelCheck,
     SupportsTest,
 )
+from hpo_pipeline.ranking import ranking_of
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
@@ -160,7 +161,8 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     if not budget.is_limited and not (searcher and searcher.finite):
         what = "no limit is set; give n_trials, max_total_resource, max_seconds or target"
         flight.problems.append(Problem("n_trials", what))
-    scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, seed=config["seed"])
+    ranking = ranking_of(composed.metrics)
+    scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, ranking=ranking, seed=config["seed"])
     devices: list[str] = objective.devices() if isinstance(objective, SupportsDevices) else []
     executor = flight.build("executor", setup=_setup(composed), devices=devices)
     trackers = flight.trackers(look=data)

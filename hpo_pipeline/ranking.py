@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sortedcontainers import SortedList
 
-from hpo_pipeline.evaluation import Evaluation
+from hpo_pipeline.evaluation import Evaluation, Metric
 
 
 class Ranking(Protocol):
@@ -57,3 +57,8 @@ class ByScore:
 
     def __len__(self) -> int:
         return len(self._order)
+
+
+def ranking_of(metrics: Sequence[Metric]) -> MakeRanking:
+    """How the trials of a study with these metrics are compared."""
+    return ByScore

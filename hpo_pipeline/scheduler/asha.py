@@ -33,9 +33,9 @@ TYPES = ("promotion", "stopping")
 class Bracket:
     """One bracket: its rungs, from the bottom up."""
 
-    def __init__(self, resources: tuple[int, ...], eta: int, ranking: MakeRanking) -> None:
+    def __init__(self, resources: tuple[int, ...], rungs: Sequence[Rung]) -> None:
         self.resources = resources
-        self.rungs = [Rung(eta, ranking) for _ in resources]
+        self.rungs = rungs
         self.top = len(resources) - 1
 
     def pop_promotable(self, limit: int) -> tuple[Trial, int] | None:
@@ -48,6 +48,9 @@ class Bracket:
 
 class ASHA:
     """Asynchronous successive halving: no worker ever waits for a rung.
+
+    Attributes:
+        rung: what a rung is: which of its trials is promoted next. A subclass may have another rule.
 
     Args:
         trials: where new trials come from.
@@ -62,6 +65,8 @@ class ASHA:
     Raises:
         ConfigError: naming the keys.
     """
+
+    rung: type[Rung] = Rung
 
     def __init__(
         self,
@@ -87,7 +92,8 @@ class ASHA:
         self._eta = eta
         self._seed = seed
         self._stopping = type == "stopping"
-        self._brackets = [Bracket(resources[b:], eta, ranking) for b in range(brackets)]
+        ladders = [resources[b:] for b in range(brackets)]
+        self._brackets = [Bracket(above, [self.rung(eta, ranking) for _ in above]) for above in ladders]
         top = len(resources) - 1
         sizes = [bracket_size(top - b, top, eta) for b in range(brackets)]
         self._shares = [size / sum(sizes) for size in sizes]
