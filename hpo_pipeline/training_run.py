@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,9 @@ def run_training(composed: Composed) -> int:
     if resource < whole:
         print(f"to {unit} {resource} of {whole}; resource={whole} trains it to the end", flush=True)
     state = objective.start(TrialSpec(composed.training, trial_seed(config["seed"], trial), folder))
-    with Journal(folder / "journal.jsonl") as journal:
+    with Journal(folder / "journal.jsonl") as journal, contextlib.ExitStack() as left:
+        if isinstance(objective, SupportsClose):
+            left.callback(objective.close, state)
 
         def record(event: str, **keys: Any) -> None:
             journal.append({"event": event, "trial": trial, **keys, "time": time.time()})
@@ -60,8 +63,6 @@ def run_training(composed: Composed) -> int:
         record("result", outcome="done", error="", traceback="")
         record("decision", state="COMPLETED", reason="")
         journal.append({"event": "end", "state": "completed", "reason": "", "time": time.time()})
-    if isinstance(objective, SupportsClose):
-        objective.close(state)
     print(f"The model is in {folder / MODEL}")
     command = composed.rerun_command(trial, resource, {})
     tracking = Tracking(trackers, folder, composed.public_training, {"train": command})

@@ -71,23 +71,18 @@ class AskedSearcher:
 
     def _computed(self, trial_id: int, first_rung: int, wake: Callable[[], None]) -> Future[object]:
         answer: Future[object] = Future()
-        left = threading.Event()
 
         def compute() -> None:
             try:
                 answer.set_result(asked(self._searcher, "suggest", trial_id, first_rung))
             except BaseException as error:
                 answer.set_exception(error)
-            if left.is_set():
-                wake()
 
         threading.Thread(target=compute, name="searcher", daemon=True).start()
         try:
             answer.exception(_GRACE_SECONDS)
         except TimeoutError:
-            left.set()
-            if answer.done():  # just now: perhaps it has not seen that it is to wake
-                wake()
+            answer.add_done_callback(lambda _: wake())
         return answer
 
     def on_submitted(self, job: Job) -> None:
