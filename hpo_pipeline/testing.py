@@ -108,7 +108,7 @@ class _AskedTwice:
         self.on_report, self.on_result = scheduler.on_report, scheduler.on_result
         self.describe = scheduler.describe
 
-    def next_job(self) -> Job | Wait | Done:
+    def next_job(self) -> Job | Wait | Done | NoTrial:
         answer = self._scheduler.next_job()
         if not isinstance(answer, Job):
             again = self._scheduler.next_job()

@@ -1,4 +1,8 @@
-"""Schedulers decide which trial gets how much resource next. One algorithm a file; the interface is here."""
+"""Schedulers decide which trial gets how much resource next. One algorithm a file; the interface is here.
+
+Those here take `trials`, where new trials come from, and keys of the config, and raise a ConfigError that names the
+keys which are wrong.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hpo_pipeline.evaluation import Evaluation, Status
-from hpo_pipeline.searcher import NOT_READY, NoTrial
-from hpo_pipeline.trial import Decision, Job, State, StateChange
+from hpo_pipeline.evaluation import Evaluation
+from hpo_pipeline.searcher import NoTrial
+from hpo_pipeline.trial import CONTINUE, Decision, Job, StateChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +31,8 @@ class Done:
 WAIT, DONE = Wait(), Done()
 
 
-def without_trial(answer: NoTrial, n_running: int) -> Wait | Done:
-    """What to say to a free worker when `trials.new()` has no trial and nothing else is to do."""
-    return WAIT if answer is NOT_READY or n_running else DONE
-
-
-def ended(evaluation: Evaluation) -> State:
-    """What a trial is whose last job has ended so."""
-    return State.FAILED if evaluation.status is Status.FAILED else State.COMPLETED
-
-
 class Scheduler(Protocol):
-    """Hands out jobs and decides what becomes of trials.
+    """Hands out jobs and decides what becomes of trials. Subclasses say only what differs.
 
     A session of calls, for successive halving with two trials on rungs at 1 and 2 epochs:
 
@@ -49,7 +43,7 @@ class Scheduler(Protocol):
         next_job() -> Job(trial 1 -> 2) ...
 
     The tuner tells the searcher of everything; schedulers only ask it for trials. Their state follows from these calls
-    alone: no clock, no global randomness, and a call of `next_job` that answers WAIT or DONE changes nothing. Resuming
+    alone: no clock, no global randomness, and a call of `next_job` that answers no job changes nothing. Resuming
     a study is making the recorded calls again. Scores are minimised; an evaluation whose status isn't OK (a metric is
     not finite, the trial failed) has the score +inf, ranks last and is never promoted. Trials are compared by a
     `Ranking` of their evaluations.
@@ -59,8 +53,12 @@ class Scheduler(Protocol):
     The tuner checks every answer (checked.py); the first one that isn't what is asked for here ends the study.
     """
 
-    def next_job(self) -> Job | Wait | Done:
-        """The next job, for a worker that is free now: new trials in the order of their numbers, one job a trial."""
+    def next_job(self) -> Job | Wait | Done | NoTrial:
+        """The next job, for a worker that is free now: new trials in the order of their numbers, one job a trial.
+
+        Where all that is missing is a trial, what `trials.new()` says will do: WAIT while a job is in flight or none is
+        ready, else DONE.
+        """
         ...
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
@@ -68,7 +66,7 @@ class Scheduler(Protocol):
 
         It can be stopped where the job's `milestones` says, and nowhere else.
         """
-        ...
+        return Decision(rung=job.rung) if evaluation.resource == job.resource else CONTINUE
 
     def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         """The job ended at its resource with this evaluation, or failed (and the trial is not run again).

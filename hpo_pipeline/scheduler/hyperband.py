@@ -49,14 +49,8 @@ class Hyperband(Brackets):
     """The brackets in turn, again and again, until the budget ends.
 
     Args:
-        trials: where new trials come from.
-        eta: reduction factor.
-        min_resource: the least resource that a bracket may begin with.
-        max_resource: resource of the last rung of every bracket.
+        eta, min_resource, max_resource: of the rungs; each bracket ends at `max_resource`.
         ranking: how trials are compared.
-
-    Raises:
-        ConfigError: naming the keys.
     """
 
     def __init__(

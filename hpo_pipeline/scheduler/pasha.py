@@ -28,29 +28,14 @@ PERCENTILE = 0.9
 
 
 class PASHA(ASHA):
-    """Promotion ASHA whose highest rung rises as long as rankings are unstable.
-
-    Args:
-        trials: where new trials come from.
-        eta: reduction factor.
-        min_resource: resource of the first rung.
-        max_resource: the most resource that a trial can get.
-
-    Raises:
-        ConfigError: naming the keys.
-    """
+    """Promotion ASHA whose highest rung rises as long as rankings are unstable."""
 
     def __init__(self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int) -> None:
         super().__init__(trials, eta, min_resource, max_resource)
-        self._limit = min(1, self._brackets[0].top)
+        self._limit = min(1, self._brackets[0].top)  # K_t
         self._curves: dict[int, list[float]] = {}
         self._on_top: list[tuple[float, int]] = []
         self._noise: dict[tuple[int, int], float | None] = {}
-
-    @property
-    def top_rung(self) -> int:
-        """K_t: the highest rung that trials are promoted to now."""
-        return self._limit
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
         self._curves.setdefault(job.trial.id, []).append(evaluation.score)
