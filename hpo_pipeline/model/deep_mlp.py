@@ -24,9 +24,6 @@ class DeepMLP(nn.Sequential):
         n_units_1 … n_units_6: widths of the hidden layers.
         dropout: probability with which a hidden unit is set to zero in training, in [0, 1).
         activation: a name in `mlp.ACTIVATIONS`.
-
-    Raises:
-        ConfigError: a number or the activation's name is wrong.
     """
 
     def __init__(
@@ -44,9 +41,8 @@ class DeepMLP(nn.Sequential):
         activation: str = "relu",
     ) -> None:
         widths = [n_units_1, n_units_2, n_units_3, n_units_4, n_units_5, n_units_6]
-        found = list(
-            problems({f"n_units_{i}": n for i, n in enumerate(widths, start=1)}, {"dropout": dropout}, activation)
-        )
+        named = {f"n_units_{i}": n_units for i, n_units in enumerate(widths, start=1)}
+        found = [*problems(named, {"dropout": dropout}, activation)]
         if found := [*found, *integer_problems(most=MAX_LAYERS, n_layers=n_layers)]:
             raise ConfigError(found)
         layers: list[nn.Module] = [nn.Flatten()]

@@ -33,9 +33,6 @@ class MLP(nn.Sequential):
         n_units_1, n_units_2: widths of the hidden layers.
         dropout_1, dropout_2: probability with which a unit of that layer is set to zero in training, in [0, 1).
         activation: a name in `ACTIVATIONS`.
-
-    Raises:
-        ConfigError: a width, a probability or the activation's name is wrong.
     """
 
     def __init__(

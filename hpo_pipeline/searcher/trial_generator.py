@@ -27,12 +27,6 @@ def check_points(space: SearchSpace, points: Any) -> list[Problem]:
     return problems
 
 
-def _midpoint_problems(space: SearchSpace) -> list[str]:
-    """Why the mid-point of the space can't be evaluated, in a line; none if it can."""
-    broken = [problem.message for problem in space.contains(space.midpoint())]
-    return [f"the mid-point of the space is left out: {'; '.join(broken)}"] if broken else []
-
-
 class TrialGenerator:
     """What a scheduler asks for new trials: it numbers them 0, 1, 2, ...
 
@@ -61,12 +55,13 @@ class TrialGenerator:
     ) -> None:
         if problems := check_points(space, points):
             raise ConfigError(problems).under("points_to_evaluate")
-        midpoint_problems = [] if all(points) else _midpoint_problems(space)
-        self.notes = [f"points_to_evaluate: {problem}" for problem in midpoint_problems]
+        broken = [] if all(points) else space.contains(space.midpoint())
+        excluded = "; ".join(problem.message for problem in broken)
+        self.notes = [f"points_to_evaluate: the mid-point of the space is left out: {excluded}"] if excluded else []
         self.searcher = AskedSearcher(searcher, space)
         self._space = space
         self.n_trials = n_trials
-        tried = map(space.midpoint, filter(None, points) if midpoint_problems else points)
+        tried = map(space.midpoint, filter(None, points) if excluded else points)
         self._points = {space.key(config): config for config in tried}
         self._recorded: deque[Config] = deque()
         self._started = 0
