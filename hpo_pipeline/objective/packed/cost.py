@@ -92,7 +92,7 @@ def measure_cost(members: Sequence[Member], x: Tensor, y: Tensor) -> PackCost:
         members: as `train_pack` takes them.
         x, y: all training examples.
     """
-    members = [member.copied(member.order) for member in members]
+    members = [member.copied() for member in members]
     groups = [members[i :: _TRIALS // k] for k in SIZES for i in range(_TRIALS // k)]
     runs: list[Callable[[int], object]] = [partial(_packed, group, x, y) for group in groups]
     runs += [partial(_alone, member, x, y) for member in members]
@@ -120,7 +120,7 @@ def measure_gain(members: Sequence[Member], x: Tensor, y: Tensor) -> float:
         members: as `train_pack` takes them; copies are trained, for a few steps.
         x, y: all training examples.
     """
-    members = [member.copied(member.order) for member in members]
+    members = [member.copied() for member in members]
     n = min(len(members[0].order), _TRIED_STEPS * members[-1].batch_size)
     sample = [members[i] for i in sorted({0, len(members) // 2, len(members) - 1})]
     alone = packed = math.inf

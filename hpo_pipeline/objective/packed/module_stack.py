@@ -96,7 +96,8 @@ class ModuleStack(Stack):
         self._models = models
         self._launch_bound = launch_bound
         self._others = [
-            {name: tensor for name, tensor in _tensors(model).items() if name not in self._names} for model in models
+            {name: t for name, t in [*m.named_parameters(), *m.named_buffers()] if name not in self._names}
+            for m in models
         ]
         self._buffers = {name: torch.stack([own[name] for own in self._others]) for name in self._others[0]}
         self._masks = _Masks()
@@ -214,7 +215,3 @@ class ModuleStack(Stack):
 def _global_random_states() -> tuple[Any, ...]:
     """Of Python's and NumPy's generators; torch sees for itself that its own is used."""
     return random.getstate(), str(np.random.get_state())  # noqa: NPY002 (it is read, to see whether a model uses it)
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
