@@ -7,28 +7,18 @@ keys which are wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from hpo_pipeline.evaluation import Evaluation
-from hpo_pipeline.searcher import NoTrial
+from hpo_pipeline.searcher import EXHAUSTED, NOT_READY, NoTrial
 from hpo_pipeline.trial import CONTINUE, Decision, Job, StateChange
 
+WAIT, DONE = NOT_READY, EXHAUSTED
+"""Why there is no job, as of trials: none yet, until something else is reported, or none but for the jobs in flight.
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """No job now; there may be one after the next report or result, or when the searcher is ready.
-
-    Never the answer while no job is in flight, unless `trials.new()` was not ready.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """No job now or ever: the searcher is exhausted, or the last trial has what it needs. Only this ends a study."""
-
-
-WAIT, DONE = Wait(), Done()
+WAIT is never the answer while no job is in flight, unless `trials.new()` was not ready. DONE is what ends a study, when
+no job is in flight any more.
+"""
 
 
 class Scheduler(Protocol):
@@ -53,12 +43,9 @@ class Scheduler(Protocol):
     The tuner checks every answer (checked.py); the first one that isn't what is asked for here ends the study.
     """
 
-    def next_job(self) -> Job | Wait | Done | NoTrial:
-        """The next job, for a worker that is free now: new trials in the order of their numbers, one job a trial.
-
-        Where all that is missing is a trial, what `trials.new()` says will do: WAIT while a job is in flight or none is
-        ready, else DONE.
-        """
+    def next_job(self) -> Job | NoTrial:
+        """The next job, for a worker that is free now, or WAIT or DONE: new trials in the order of their numbers, one
+        job a trial."""
         ...
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:

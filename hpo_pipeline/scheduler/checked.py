@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from hpo_pipeline.checks import is_integer
 from hpo_pipeline.errors import ComponentError, asked
 from hpo_pipeline.evaluation import Evaluation, Status
-from hpo_pipeline.scheduler import DONE, WAIT, Done, Scheduler, Wait
-from hpo_pipeline.searcher import EXHAUSTED, NoTrial
+from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.trial import FINAL, Decision, Job, State, StateChange, Trial
 from hpo_pipeline.view import StudyView
 
@@ -27,16 +27,14 @@ class CheckedScheduler:
         self._view = view
         self._jobs = jobs
 
-    def next_job(self) -> Job | Wait | Done:
-        """As `Scheduler.next_job`, with WAIT or DONE where there is no trial.
+    def next_job(self) -> Job | NoTrial:
+        """As `Scheduler.next_job`.
 
         Raises:
             ComponentError: the answer isn't what the interface asks for; so do the others.
         """
         answer: object = asked(self._scheduler, "next_job")
         if isinstance(answer, NoTrial):
-            return DONE if answer is EXHAUSTED and not self._jobs else WAIT
-        if isinstance(answer, (Wait, Done)):
             return answer
         if not isinstance(answer, Job):
             raise self._broken("next_job", f"answered {answer!r}", "a Job, WAIT or DONE")
