@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.scheduler.asha import ASHA
@@ -68,15 +68,12 @@ class PASHA(ASHA):
 
     def _epsilon(self) -> float:
         """The 90th percentile of the pairs' noise; 0 while no pair has crossed and crossed back."""
-        ids = sorted(trial_id for _, trial_id in self._on_top)
-        noise = []
-        for i, first in enumerate(ids):
-            for second in ids[i + 1 :]:
-                if (first, second) not in self._noise:
-                    self._noise[first, second] = crossing_noise(self._curves[first], self._curves[second])
-                if (value := self._noise[first, second]) is not None:
-                    noise.append(value)
-        return percentile(sorted(noise), PERCENTILE) if noise else 0.0
+        pairs = list(combinations(sorted(trial_id for _, trial_id in self._on_top), 2))
+        for first, second in pairs:
+            if (first, second) not in self._noise:
+                self._noise[first, second] = crossing_noise(self._curves[first], self._curves[second])
+        noise = sorted(value for pair in pairs if (value := self._noise[pair]) is not None)
+        return percentile(noise, PERCENTILE) if noise else 0.0
 
     def describe(self) -> str:
         resources = self._brackets[0].resources

@@ -53,7 +53,6 @@ class _Open:
     running: int = 0
     queue: deque[Trial] = field(default_factory=deque)
     done: list[Evaluation] = field(default_factory=list)
-    sizes: tuple[int, ...] = ()
 
     @property
     def filling(self) -> bool:
@@ -138,9 +137,8 @@ class Brackets(Scheduler):
         ranked = self._ranking()
         for evaluation in bracket.done:
             ranked.add(evaluation)
-        if bracket.rung == 0:
-            bracket.sizes = halving_sizes(len(ranked), len(bracket.plan.resources), self._eta)
-        kept = 0 if bracket.at_top else bracket.sizes[bracket.rung + 1]
+        sizes = halving_sizes(bracket.sampled, len(bracket.plan.resources), self._eta)
+        kept = 0 if bracket.at_top else sizes[bracket.rung + 1]
         members = [ranked[rank] for rank in range(len(ranked))]
         promoted = [member.trial for member in members[:kept] if member.status is Status.OK]
         changes = [
