@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import nn
 
 from hpo_pipeline.checks import integer_problems
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.model.mlp import ACTIVATIONS, problems
+from hpo_pipeline.model.mlp import layers, problems
 
 MAX_LAYERS = 6
 
@@ -45,9 +44,4 @@ class DeepMLP(nn.Sequential):
         found = [*problems(named, {"dropout": dropout}, activation)]
         if found := [*found, *integer_problems(most=MAX_LAYERS, n_layers=n_layers)]:
             raise ConfigError(found)
-        layers: list[nn.Module] = [nn.Flatten()]
-        n_inputs = math.prod(input_shape)
-        for n_units in widths[:n_layers]:
-            layers += [nn.Linear(n_inputs, n_units), ACTIVATIONS[activation](), nn.Dropout(dropout)]
-            n_inputs = n_units
-        super().__init__(*layers, nn.Linear(n_inputs, n_classes))
+        super().__init__(*layers(input_shape, widths[:n_layers], [dropout] * n_layers, activation, n_classes))
