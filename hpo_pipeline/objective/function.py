@@ -33,9 +33,6 @@ class Function:
         function: dotted path of `f`. `config` is the trial's nested config, `resource` counts from 1, `seed` is the
             trial's own.
         threads: that a trial may use. They are for `f` to heed, which finds them as `config["threads"]`.
-
-    Raises:
-        ConfigError: the path is not trusted or leads to nothing that can be called.
     """
 
     unit = "step"

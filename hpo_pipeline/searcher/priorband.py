@@ -66,10 +66,6 @@ class PriorBand(RandomSearch):
     Args:
         max_resource: what a trial can be trained to.
         eta: reduction factor of the scheduler.
-
-    Raises:
-        ConfigError: naming the keys; also where no hyperparameter of the space has a prior, or next to no sample from
-            the priors meets the constraints.
     """
 
     def __init__(self, space: SearchSpace, seed: int, max_resource: int, eta: int = 3) -> None:

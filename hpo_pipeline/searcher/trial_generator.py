@@ -45,9 +45,6 @@ class TrialGenerator:
         n_trials: how many trials there may be, recorded ones included; None is no limit.
         points: configurations to try first, in this order. Partly given ones are completed with mid-points; one that
             is there twice, or has a recorded trial, is tried once.
-
-    Raises:
-        ConfigError: a point is not in the space.
     """
 
     def __init__(

@@ -52,9 +52,6 @@ class Member:
 def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
     """One epoch for one member by itself, with the random numbers that it would have in a pack.
 
-    Args:
-        x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.
-
     Returns:
         The mean cross-entropy over the examples at the time when they were seen.
     """
@@ -70,7 +67,6 @@ def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[fl
     Args:
         members: by batch size, the smallest first, those with the same order beside each other; they have one
             `pack_key`.
-        x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.
 
     Returns:
         Each member's mean cross-entropy over the examples at the time when they were seen, and the trained stack,
