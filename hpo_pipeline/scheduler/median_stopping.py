@@ -18,7 +18,7 @@ from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.scheduler.fifo import FIFO
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import CONTINUE, Decision, Job, StateChange
+from hpo_pipeline.trial import Decision, Job, StateChange
 
 
 class MedianStopping(FIFO):
@@ -59,19 +59,13 @@ class MedianStopping(FIFO):
         before = averages[-1] * (resource - 1) if averages else 0.0
         averages.append((before + score) / resource)
         self._best[trial_id] = min(score, self._best.get(trial_id, math.inf))
-        if resource == self._resource:
-            self._count(resource, averages[-1])
-            return Decision(rung=0)
         reason = self._worse(resource, self._best[trial_id]) if resource in self._milestones else ""
-        self._count(resource, averages[-1])
+        if not self._completed_only:
+            self._averages[resource].add(averages[-1])
         if not reason:
-            return CONTINUE
+            return super().on_report(job, evaluation)
         del self._own[trial_id], self._best[trial_id]
         return Decision(stop=True, rung=0, reason=reason)
-
-    def _count(self, resource: int, average: float) -> None:
-        if not self._completed_only:
-            self._averages[resource].add(average)
 
     def _worse(self, resource: int, best: float) -> str:
         """Why a trial is stopped here; empty if it isn't."""
