@@ -99,18 +99,17 @@ class TrialGenerator:
 
         `first_rung`: the rung that the trial begins on, for searchers that mind it.
         """
-        config = self._next_config(first_rung)
+        config: Config | NoTrial
+        if self._recorded:
+            config = self._recorded.popleft()
+        elif self._is_full:
+            return EXHAUSTED
+        elif self._points:
+            config = next(iter(self._points.values()))
+        else:
+            config = self.searcher.suggest(self._started, first_rung)
         if isinstance(config, NoTrial):
             return config
         self._started += 1
         self._points.pop(self._space.key(config), None)
         return Trial(self._started - 1, config)
-
-    def _next_config(self, first_rung: int) -> Config | NoTrial:
-        if self._recorded:
-            return self._recorded.popleft()
-        if self._is_full:
-            return EXHAUSTED
-        if self._points:
-            return next(iter(self._points.values()))
-        return self.searcher.suggest(self._started, first_rung)
