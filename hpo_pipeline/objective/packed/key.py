@@ -113,7 +113,9 @@ def is_plain(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
         return False
     owned = set(model.parameters())  # a tensor is equal to itself alone there
     tensors = owned | set(model.buffers())
-    if any(type(tensor) not in _TENSORS or _is_hooked(tensor) for tensor in tensors):
+    if any(type(tensor) not in _TENSORS or tensor._backward_hooks for tensor in tensors):
+        return False
+    if any(getattr(tensor, "_post_accumulate_grad_hooks", None) for tensor in tensors):
         return False
     places = [tensor.untyped_storage().data_ptr() for tensor in tensors if tensor.numel()]
     if len(set(places)) < len(places):
@@ -128,10 +130,6 @@ def _is_changed(it: nn.Module | torch.optim.Optimizer) -> bool:
     return any(
         (name.endswith("_hooks") and held) or callable(getattr(type(it), name, None)) for name, held in own.items()
     )
-
-
-def _is_hooked(tensor: Tensor) -> bool:
-    return bool(tensor._backward_hooks) or bool(getattr(tensor, "_post_accumulate_grad_hooks", None))
 
 
 def _global_hooks() -> bool:

@@ -9,7 +9,7 @@ import copy
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,30 +36,28 @@ class _Masked(nn.Module):
         self._inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        mask = self._masks.next_for(self._name, x) if self.training else None
+        if not self.training:
+            return x
+        if self._masks.given is None:
+            self._masks.calls.append((self._name, x.shape))
+            return x
+        mask = next(self._masks.given)
         if mask is None:
             return x
         return x.mul_(mask) if self._inplace else x * mask
 
 
+@dataclass(slots=True)
 class _Masks:
     """The dropout of a step.
 
     Attributes:
         calls: of dropout layers in a forward pass: the layer's name and the shape of its input.
-        given: the masks of the current pass, or None to note its calls.
+        given: the masks of the current pass, each None where no trial drops anything; or None to note its calls.
     """
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, torch.Size]] = []
-        self.given: Iterator[Tensor | None] | None = None
-
-    def next_for(self, name: str, x: Tensor) -> Tensor | None:
-        """The mask of this call; None while calls are noted, and where no trial drops anything."""
-        if self.given is None:
-            self.calls.append((name, x.shape))
-            return None
-        return next(self.given)
+    calls: list[tuple[str, torch.Size]] = field(default_factory=list)
+    given: Iterator[Tensor | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
