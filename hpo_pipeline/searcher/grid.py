@@ -13,8 +13,6 @@ from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Job
 
 DEFAULT_POINTS = 5
-
-
 MOST_POINTS = 10_000
 """Of one hyperparameter: they are listed before the first trial."""
 
