@@ -17,8 +17,9 @@ from typing import Any
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.evaluation import evaluation, failure
 from hpo_pipeline.records import Record
-from hpo_pipeline.scheduler import Done, Scheduler, Wait
+from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.checked import CheckedScheduler
+from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import Job, State, StateChange
 from hpo_pipeline.view import StudyView
@@ -52,7 +53,7 @@ class History:
 
     # -- at work: asking -----------------------------------------------------------------------------------------
 
-    def next_job(self) -> Job | Wait | Done:
+    def next_job(self) -> Job | NoTrial:
         """The scheduler's next job, in flight once its records are applied."""
         answer = self._scheduler.next_job()
         self._next = answer if isinstance(answer, Job) else None

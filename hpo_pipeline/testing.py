@@ -13,7 +13,7 @@ from typing import Any
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ComponentError, StudyError
 from hpo_pipeline.evaluation import Evaluation, Metric, evaluation, failure
-from hpo_pipeline.scheduler import Done, Scheduler, Wait
+from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
@@ -108,7 +108,7 @@ class _AskedTwice:
         self.on_report, self.on_result = scheduler.on_report, scheduler.on_result
         self.describe = scheduler.describe
 
-    def next_job(self) -> Job | Wait | Done:
+    def next_job(self) -> Job | NoTrial:
         answer = self._scheduler.next_job()
         if not isinstance(answer, Job):
             again = self._scheduler.next_job()

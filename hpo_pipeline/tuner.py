@@ -25,7 +25,8 @@ from hpo_pipeline.executor import Executor
 from hpo_pipeline.history import History
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
-from hpo_pipeline.scheduler import Done, Scheduler, Wait
+from hpo_pipeline.scheduler import DONE, Scheduler
+from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import FINAL, Event, Job, Notice, Outcome, Report, Result, State
 from hpo_pipeline.view import StudyView, TrialView
@@ -145,7 +146,7 @@ class Tuner:
             else:  # the session died between the last report and the result that follows it
                 self._record_result(Result(job.trial.id, Outcome.DONE, self._executor.clock()))
 
-    def _fill(self) -> Wait | Done | None:
+    def _fill(self) -> NoTrial | None:
         """Gives every free worker a job; returns what the scheduler answers if it has none for one."""
         while len(self._at_work) < self._executor.capacity:
             if self._backlog:
@@ -160,8 +161,8 @@ class Tuner:
             self._executor.submit(job, self._view.trials[job.trial.id].resource)
         return None
 
-    def _nothing_to_do(self, answer: Wait | Done | None) -> End:
-        if isinstance(answer, Done):
+    def _nothing_to_do(self, answer: NoTrial | None) -> End:
+        if answer is DONE:
             return End("completed", "the search is complete")
         if answer is None:
             return End("failed", "the executor has no room for a job")

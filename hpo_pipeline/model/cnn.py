@@ -29,9 +29,6 @@ class CNN(nn.Sequential):
             in [0, 1).
         batch_norm: whether the convolutions are normalized (Ioffe & Szegedy 2015).
         activation: a name in `mlp.ACTIVATIONS`.
-
-    Raises:
-        ConfigError: a number or the activation's name is wrong, or the images are too small.
     """
 
     def __init__(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import nn
 
 from hpo_pipeline.checks import integer_problems
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.model.mlp import ACTIVATIONS, problems
+from hpo_pipeline.model.mlp import layers, problems
 
 MAX_LAYERS = 6
 
@@ -24,9 +23,6 @@ class DeepMLP(nn.Sequential):
         n_units_1 … n_units_6: widths of the hidden layers.
         dropout: probability with which a hidden unit is set to zero in training, in [0, 1).
         activation: a name in `mlp.ACTIVATIONS`.
-
-    Raises:
-        ConfigError: a number or the activation's name is wrong.
     """
 
     def __init__(
@@ -44,14 +40,8 @@ class DeepMLP(nn.Sequential):
         activation: str = "relu",
     ) -> None:
         widths = [n_units_1, n_units_2, n_units_3, n_units_4, n_units_5, n_units_6]
-        found = list(
-            problems({f"n_units_{i}": n for i, n in enumerate(widths, start=1)}, {"dropout": dropout}, activation)
-        )
+        named = {f"n_units_{i}": n_units for i, n_units in enumerate(widths, start=1)}
+        found = [*problems(named, {"dropout": dropout}, activation)]
         if found := [*found, *integer_problems(most=MAX_LAYERS, n_layers=n_layers)]:
             raise ConfigError(found)
-        layers: list[nn.Module] = [nn.Flatten()]
-        n_inputs = math.prod(input_shape)
-        for n_units in widths[:n_layers]:
-            layers += [nn.Linear(n_inputs, n_units), ACTIVATIONS[activation](), nn.Dropout(dropout)]
-            n_inputs = n_units
-        super().__init__(*layers, nn.Linear(n_inputs, n_classes))
+        super().__init__(*layers(input_shape, widths[:n_layers], [dropout] * n_layers, activation, n_classes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import nn
@@ -33,9 +33,6 @@ class MLP(nn.Sequential):
         n_units_1, n_units_2: widths of the hidden layers.
         dropout_1, dropout_2: probability with which a unit of that layer is set to zero in training, in [0, 1).
         activation: a name in `ACTIVATIONS`.
-
-    Raises:
-        ConfigError: a width, a probability or the activation's name is wrong.
     """
 
     def __init__(
@@ -52,17 +49,19 @@ class MLP(nn.Sequential):
         dropouts = {"dropout_1": dropout_1, "dropout_2": dropout_2}
         if found := list(problems(widths, dropouts, activation)):
             raise ConfigError(found)
-        act = ACTIVATIONS[activation]
-        super().__init__(
-            nn.Flatten(),
-            nn.Linear(math.prod(input_shape), n_units_1),
-            act(),
-            nn.Dropout(dropout_1),
-            nn.Linear(n_units_1, n_units_2),
-            act(),
-            nn.Dropout(dropout_2),
-            nn.Linear(n_units_2, n_classes),
-        )
+        super().__init__(*layers(input_shape, widths.values(), dropouts.values(), activation, n_classes))
+
+
+def layers(
+    input_shape: Sequence[int], widths: Iterable[int], dropouts: Iterable[float], activation: str, n_classes: int
+) -> Iterator[nn.Module]:
+    """Those of a perceptron, whose hidden layers have these widths and probabilities of dropout."""
+    yield nn.Flatten()
+    n_inputs = math.prod(input_shape)
+    for n_units, dropout in zip(widths, dropouts, strict=True):
+        yield from (nn.Linear(n_inputs, n_units), ACTIVATIONS[activation](), nn.Dropout(dropout))
+        n_inputs = n_units
+    yield nn.Linear(n_inputs, n_classes)
 
 
 def problems(widths: dict[str, Any], dropouts: dict[str, Any], activation: Any) -> Iterator[Problem]:

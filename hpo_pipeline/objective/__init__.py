@@ -1,7 +1,7 @@
 """Objectives evaluate configurations, one unit of resource at a time. The interface is here.
 
 `Objective` is what each of them does. What one may do besides is declared below it, a protocol for each ability; who
-makes use of an ability asks for it by `isinstance`.
+makes use of an ability asks for it by `isinstance`. Constructors raise a ConfigError that names what is wrong.
 
 A trial that hangs is ended from outside, by `executor.job_timeout`; an objective that knows better how long a unit of
 resource may take raises in `advance`, and that trial has failed.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,9 +34,6 @@ class Function:
         function: dotted path of `f`. `config` is the trial's nested config, `resource` counts from 1, `seed` is the
             trial's own.
         threads: that a trial may use. They are for `f` to heed, which finds them as `config["threads"]`.
-
-    Raises:
-        ConfigError: the path is not trusted or leads to nothing that can be called.
     """
 
     unit = "step"
@@ -65,11 +63,9 @@ class Function:
             StudyError: the file is missing or no checkpoint of this objective.
         """
         try:
-            resource = json.loads(path.read_bytes())["resource"]
+            resource = operator.index(json.loads(path.read_bytes())["resource"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise StudyError(f"{path}: not a checkpoint ({error!r}); remove it and run the trial again") from None
-        if not isinstance(resource, int):
-            raise StudyError(f"{path}: resource is {resource!r}; remove the file and run the trial again")
         return FunctionState(trial.config, trial.seed, resource)
 
 

@@ -162,9 +162,6 @@ class WarmupCosineLR(LRScheduler):
         T_max: epochs until the rate is at `eta_min`, those of the warm-up included; it stays there.
         warmup_epochs: fewer than `T_max`.
         eta_min: the lowest learning rate of the annealing.
-
-    Raises:
-        ConfigError: an argument is wrong.
     """
 
     def __init__(

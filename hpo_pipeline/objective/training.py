@@ -84,8 +84,7 @@ class Training:
         final: train on the training and validation data together; there are no validation metrics then.
         threads: CPU threads of this process's torch, supplied by whoever runs the trial; None leaves them alone.
 
-    Raises:
-        ConfigError: an argument is wrong.
+    What it does for which protocol of `hpo_pipeline.objective` is documented there.
     """
 
     unit = "epoch"
@@ -133,14 +132,12 @@ class Training:
         return state.end_epoch(train_loss, score)
 
     def pack_key(self, state: TrainingState) -> Hashable | None:
-        """Equal for trials that `advance_pack` can take; None for one that can only be trained alone."""
         if type(state) is not TrainingState:
             return None  # its epochs may begin in another way
         key = pack_key(state.model, state.optimizer, state.batch_size)
         return None if key is None else (id(state.data), key)
 
     def advance_pack(self, states: Sequence[TrainingState]) -> list[Metrics]:
-        """`advance` for several trials with one `pack_key`, as one program; in their order."""
         data, ordered = states[0].data, sorted(states, key=_place)
         losses, stack = train_pack(self._members(ordered), data.x_train, data.y_train)
         for state in states:
@@ -152,12 +149,10 @@ class Training:
         return [metrics[id(state)] for state in states]
 
     def pack_gain(self, states: Sequence[TrainingState]) -> float:
-        """How many times as fast a pack of these trials is as one by one: measured on copies, for a few steps."""
         members = self._members(sorted(states, key=_place))
         return measure_gain(members, states[0].data.x_train, states[0].data.y_train)
 
     def pack_cost(self, states: Sequence[TrainingState]) -> PackCost:
-        """What packs of trials like these cost, measured on four copies."""
         four = self._members(sorted(itertools.islice(itertools.cycle(states), 4), key=_place))
         return measure_cost(four, states[0].data.x_train, states[0].data.y_train)
 
@@ -177,7 +172,6 @@ class Training:
         return members
 
     def test(self, state: TrainingState) -> Metrics:
-        """Scores the test set. For the one final training; tuning must never see these numbers."""
         dataset = _dataset(state.config["dataset"])
         x, y = (part.to(self.device) for part in dataset_checks.load_test(dataset, state.data))
         state.model.eval()
@@ -222,22 +216,12 @@ class Training:
         return state
 
     def problems(self, config: Mapping[str, Any]) -> list[Problem]:
-        """Everything that would keep `start` from working, found without data and before any trial."""
         return list(checks.problems(config))
 
     def model_problems(self, config: Mapping[str, Any]) -> list[Problem]:
-        """What only a pass through the model shows: one of two examples on the CPU, where the data's shape is known."""
         return list(checks.model_problems(config))
 
     def available(self, config: Mapping[str, Any]) -> None:
-        """Makes sure that the data is there, once, before workers ask for it, and can be used. May download.
-
-        Data of this project's datasets are known; those of others are loaded once, and let go.
-
-        Raises:
-            StudyError: there is none.
-            ConfigError: with all that is wrong with it.
-        """
         checks.check_data(_dataset(config["dataset"]), test=self.final)
 
     def devices(self) -> list[str]:

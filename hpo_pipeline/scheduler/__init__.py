@@ -1,44 +1,28 @@
-"""Schedulers decide which trial gets how much resource next. One algorithm a file; the interface is here."""
+"""Schedulers decide which trial gets how much resource next. One algorithm a file; the interface is here.
+
+Those here take `trials`, where new trials come from, and keys of the config, and raise a ConfigError that names the
+keys which are wrong.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from hpo_pipeline.evaluation import Evaluation, Status
-from hpo_pipeline.searcher import NOT_READY, NoTrial
-from hpo_pipeline.trial import Decision, Job, State, StateChange
+from hpo_pipeline.evaluation import Evaluation
+from hpo_pipeline.searcher import EXHAUSTED, NOT_READY, NoTrial
+from hpo_pipeline.trial import CONTINUE, Decision, Job, StateChange
 
+WAIT, DONE = NOT_READY, EXHAUSTED
+"""Why there is no job, as of trials: none yet, until something else is reported, or none but for the jobs in flight.
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """No job now; there may be one after the next report or result, or when the searcher is ready.
-
-    Never the answer while no job is in flight, unless `trials.new()` was not ready.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """No job now or ever: the searcher is exhausted, or the last trial has what it needs. Only this ends a study."""
-
-
-WAIT, DONE = Wait(), Done()
-
-
-def without_trial(answer: NoTrial, n_running: int) -> Wait | Done:
-    """What to say to a free worker when `trials.new()` has no trial and nothing else is to do."""
-    return WAIT if answer is NOT_READY or n_running else DONE
-
-
-def ended(evaluation: Evaluation) -> State:
-    """What a trial is whose last job has ended so."""
-    return State.FAILED if evaluation.status is Status.FAILED else State.COMPLETED
+WAIT is never the answer while no job is in flight, unless `trials.new()` was not ready. DONE is what ends a study, when
+no job is in flight any more.
+"""
 
 
 class Scheduler(Protocol):
-    """Hands out jobs and decides what becomes of trials.
+    """Hands out jobs and decides what becomes of trials. Subclasses say only what differs.
 
     A session of calls, for successive halving with two trials on rungs at 1 and 2 epochs:
 
@@ -49,7 +33,7 @@ class Scheduler(Protocol):
         next_job() -> Job(trial 1 -> 2) ...
 
     The tuner tells the searcher of everything; schedulers only ask it for trials. Their state follows from these calls
-    alone: no clock, no global randomness, and a call of `next_job` that answers WAIT or DONE changes nothing. Resuming
+    alone: no clock, no global randomness, and a call of `next_job` that answers no job changes nothing. Resuming
     a study is making the recorded calls again. Scores are minimised; an evaluation whose status isn't OK (a metric is
     not finite, the trial failed) has the score +inf, ranks last and is never promoted. Trials are compared by a
     `Ranking` of their evaluations.
@@ -59,8 +43,9 @@ class Scheduler(Protocol):
     The tuner checks every answer (checked.py); the first one that isn't what is asked for here ends the study.
     """
 
-    def next_job(self) -> Job | Wait | Done:
-        """The next job, for a worker that is free now: new trials in the order of their numbers, one job a trial."""
+    def next_job(self) -> Job | NoTrial:
+        """The next job, for a worker that is free now, or WAIT or DONE: new trials in the order of their numbers, one
+        job a trial."""
         ...
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
@@ -68,7 +53,7 @@ class Scheduler(Protocol):
 
         It can be stopped where the job's `milestones` says, and nowhere else.
         """
-        ...
+        return Decision(rung=job.rung) if evaluation.resource == job.resource else CONTINUE
 
     def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         """The job ended at its resource with this evaluation, or failed (and the trial is not run again).

@@ -19,13 +19,13 @@ from hpo_pipeline.checks import integer_problems, option_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.ranking import ByScore, MakeRanking
-from hpo_pipeline.scheduler import Done, Wait, without_trial
+from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.hyperband import bracket_size
 from hpo_pipeline.scheduler.rungs import Rung, check_geometry, rung_resources
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial
+from hpo_pipeline.trial import Decision, Job, State, StateChange, Trial
 
 TYPES = ("promotion", "stopping")
 
@@ -46,24 +46,18 @@ class Bracket:
         return None
 
 
-class ASHA:
+class ASHA(Scheduler):
     """Asynchronous successive halving: no worker ever waits for a rung.
 
     Attributes:
         rung: what a rung is: which of its trials is promoted next. A subclass may have another rule.
 
     Args:
-        trials: where new trials come from.
-        eta: reduction factor.
-        min_resource: resource of the first rung.
-        max_resource: resource of the last rung.
+        eta, min_resource, max_resource: of the rungs.
         type: "promotion" or "stopping".
         brackets: how many brackets; 1 is ASHA, more is asynchronous Hyperband.
         seed: of the study; trial i's bracket follows from (seed, i).
         ranking: how trials are compared.
-
-    Raises:
-        ConfigError: naming the keys.
     """
 
     rung: type[Rung] = Rung
@@ -98,9 +92,8 @@ class ASHA:
         sizes = [bracket_size(top - b, top, eta) for b in range(brackets)]
         self._shares = [size / sum(sizes) for size in sizes]
         self._limit = len(resources)
-        self._running = 0
 
-    def next_job(self) -> Job | Wait | Done:
+    def next_job(self) -> Job | NoTrial:
         if not self._stopping:
             for index, bracket in enumerate(self._brackets):
                 if (promoted := bracket.pop_promotable(self._limit)) is not None:
@@ -108,7 +101,7 @@ class ASHA:
         index = self._drawn_bracket(self._trials.next_id)
         trial = self._trials.new(first_rung=index)
         if isinstance(trial, NoTrial):
-            return without_trial(trial, self._running)
+            return trial
         return self._job(trial, index, self._brackets[index].top if self._stopping else 0)
 
     def _drawn_bracket(self, trial_id: int) -> int:
@@ -117,27 +110,22 @@ class ASHA:
         return int(generator(self._seed, "bracket", trial_id).choice(len(self._shares), p=self._shares))
 
     def _job(self, trial: Trial, bracket: int, rung: int) -> Job:
-        self._running += 1
         resources = self._brackets[bracket].resources
         return Job(trial, resources[rung], rung, bracket, milestones=resources[:-1] if self._stopping else ())
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
-        bracket, resource = self._brackets[job.bracket], evaluation.resource
-        if resource == job.resource:
-            return Decision(rung=job.rung)
-        if resource not in job.milestones:
-            return CONTINUE
-        rung = bracket.resources.index(resource)
+        if evaluation.resource not in job.milestones:
+            return super().on_report(job, evaluation)
+        bracket = self._brackets[job.bracket]
+        rung = bracket.resources.index(evaluation.resource)
         rank = bracket.rungs[rung].add(evaluation)
         n = len(bracket.rungs[rung])
         kept = max(1, n // self._eta)
         if rank < kept and evaluation.status is Status.OK:
             return Decision(rung=rung)
-        self._running -= 1
         return Decision(stop=True, rung=rung, reason=f"rung {rung}: rank {rank + 1} of {n}, kept {kept}")
 
     def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
-        self._running -= 1
         bracket, failed = self._brackets[job.bracket], evaluation.status is Status.FAILED
         at_top = job.rung == bracket.top
         own = StateChange(job.trial.id, State.FAILED if failed else State.COMPLETED if at_top else State.PAUSED)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from hpo_pipeline.checks import is_integer
 from hpo_pipeline.errors import ComponentError, asked
 from hpo_pipeline.evaluation import Evaluation, Status
-from hpo_pipeline.scheduler import Done, Scheduler, Wait
+from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.trial import FINAL, Decision, Job, State, StateChange, Trial
 from hpo_pipeline.view import StudyView
 
@@ -26,14 +27,14 @@ class CheckedScheduler:
         self._view = view
         self._jobs = jobs
 
-    def next_job(self) -> Job | Wait | Done:
+    def next_job(self) -> Job | NoTrial:
         """As `Scheduler.next_job`.
 
         Raises:
             ComponentError: the answer isn't what the interface asks for; so do the others.
         """
         answer: object = asked(self._scheduler, "next_job")
-        if isinstance(answer, (Wait, Done)):
+        if isinstance(answer, NoTrial):
             return answer
         if not isinstance(answer, Job):
             raise self._broken("next_job", f"answered {answer!r}", "a Job, WAIT or DONE")
@@ -44,11 +45,11 @@ class CheckedScheduler:
 
     def _trial_problem(self, job: Job) -> tuple[str, str] | None:
         number = job.trial.id
-        known = self._view.trials.get(number)
+        known, new = self._view.trials.get(number), len(self._view.trials)
+        if number == new:
+            return None
         if known is None:
-            new = len(self._view.trials)
-            is_next = number == new
-            return None if is_next else (f"sent trial {number} to work", f"trial {new} first: trials begin in order")
+            return f"sent trial {number} to work", f"trial {new} first: trials begin in order"
         if number in self._jobs:
             return f"sent trial {number} to work while it has a job", "one job a trial at a time"
         if known.state in FINAL:
@@ -62,15 +63,15 @@ class CheckedScheduler:
         return None
 
     def _source_problem(self, job: Job) -> tuple[str, str] | None:
-        if job.source is None:
-            return None
+        match job.source:
+            case None:
+                return None
+            case tuple((trial_id, resource)) if is_integer(trial_id, 0):
+                source = self._view.trials.get(trial_id)
+                if source is not None and source.state not in FINAL and is_integer(resource, 1, source.resource):
+                    return None
         wanted = "(trial, resource) of a trial that has come there and hasn't failed or been stopped, or None"
-        if not isinstance(job.source, tuple) or len(job.source) != 2 or not all(is_integer(at, 0) for at in job.source):
-            return f"gave a job the source {job.source!r}", wanted
-        source = self._view.trials.get(job.source[0])
-        if source is None or not 0 < job.source[1] <= source.resource or source.state in FINAL:
-            return f"gave a job the source {job.source!r}", wanted
-        return None
+        return f"gave a job the source {job.source!r}", wanted
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
         """As `Scheduler.on_report`."""
@@ -129,12 +130,10 @@ def _job_problem(job: Job) -> tuple[str, str] | None:
     for name, value, least in (("resource", job.resource, 1), ("rung", job.rung, 0), ("bracket", job.bracket, 0)):
         if not is_integer(value, least):
             return f"answered a job of {name} {value!r}", f"an integer of at least {least}"
-    wanted = f"resources before the job's end, {job.resource}"
-    if not isinstance(job.milestones, Sequence):
-        return f"answered a job of milestones {job.milestones!r}", wanted
-    ends = job.milestones if not isinstance(job.milestones, range) else [*job.milestones[:1], *job.milestones[-1:]]
-    if not all(is_integer(at, 1, job.resource - 1) for at in ends):
-        return f"answered a job of milestones {job.milestones!r}", wanted
+    stops = job.milestones
+    ends = [*stops[:1], *stops[-1:]] if isinstance(stops, range) else stops
+    if not isinstance(ends, Sequence) or not all(is_integer(at, 1, job.resource - 1) for at in ends):
+        return f"answered a job of milestones {stops!r}", f"resources before the job's end, {job.resource}"
     return None
 
 

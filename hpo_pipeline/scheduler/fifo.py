@@ -6,44 +6,31 @@ from collections.abc import Sequence
 
 from hpo_pipeline.checks import integer_problems
 from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.evaluation import Evaluation
-from hpo_pipeline.scheduler import Done, Wait, ended, without_trial
+from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import CONTINUE, Decision, Job, StateChange
+from hpo_pipeline.trial import Job, State, StateChange
 
 
-class FIFO:
-    """First in, first out.
+class FIFO(Scheduler):
+    """First in, first out; `max_resource` is what each trial is trained to."""
 
-    Args:
-        trials: where new trials come from.
-        max_resource: what each trial is trained to.
-
-    Raises:
-        ConfigError: naming the keys.
-    """
+    _milestones: Sequence[int] = ()
 
     def __init__(self, trials: TrialGenerator, max_resource: int) -> None:
         if problems := integer_problems(max_resource=max_resource):
             raise ConfigError(problems)
         self._trials = trials
         self._resource = max_resource
-        self._running = 0
 
-    def next_job(self) -> Job | Wait | Done:
+    def next_job(self) -> Job | NoTrial:
         trial = self._trials.new()
-        if isinstance(trial, NoTrial):
-            return without_trial(trial, self._running)
-        self._running += 1
-        return Job(trial, self._resource)
-
-    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
-        return Decision(rung=0) if evaluation.resource == self._resource else CONTINUE
+        return trial if isinstance(trial, NoTrial) else Job(trial, self._resource, milestones=self._milestones)
 
     def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
-        self._running -= 1
-        return [StateChange(job.trial.id, ended(evaluation))]
+        failed = evaluation.status is Status.FAILED
+        return [StateChange(job.trial.id, State.FAILED if failed else State.COMPLETED)]
 
     def describe(self) -> str:
         return f"every trial to {self._resource}"

@@ -26,17 +26,11 @@ def bracket_size(s: int, s_max: int, eta: int) -> int:
     return -(-(s_max + 1) * power // (s + 1))
 
 
-def halvings(min_resource: int, max_resource: int, eta: int) -> int:
-    """s_max: the largest s with min_resource · eta^s <= max_resource."""
+def plans(min_resource: int, max_resource: int, eta: int) -> tuple[Plan, ...]:
+    """The brackets s_max, …, 0. Resources are rounded down where max_resource is no power of eta."""
     s_max = 0
     while min_resource * eta ** (s_max + 1) <= max_resource:
         s_max += 1
-    return s_max
-
-
-def plans(min_resource: int, max_resource: int, eta: int) -> tuple[Plan, ...]:
-    """The brackets s_max, …, 0. Resources are rounded down where max_resource is no power of eta."""
-    s_max = halvings(min_resource, max_resource, eta)
     brackets = []
     for s in range(s_max, -1, -1):
         resources = tuple(max_resource // eta ** (s - i) for i in range(s + 1))
@@ -49,14 +43,8 @@ class Hyperband(Brackets):
     """The brackets in turn, again and again, until the budget ends.
 
     Args:
-        trials: where new trials come from.
-        eta: reduction factor.
-        min_resource: the least resource that a bracket may begin with.
-        max_resource: resource of the last rung of every bracket.
+        eta, min_resource, max_resource: of the rungs; each bracket ends at `max_resource`.
         ranking: how trials are compared.
-
-    Raises:
-        ConfigError: naming the keys.
     """
 
     def __init__(

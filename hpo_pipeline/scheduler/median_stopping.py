@@ -16,24 +16,18 @@ from sortedcontainers import SortedList
 from hpo_pipeline.checks import integer_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
-from hpo_pipeline.scheduler import Done, Wait, ended, without_trial
-from hpo_pipeline.searcher import NoTrial
+from hpo_pipeline.scheduler.fifo import FIFO
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import CONTINUE, Decision, Job, StateChange
+from hpo_pipeline.trial import Decision, Job, StateChange
 
 
-class MedianStopping:
+class MedianStopping(FIFO):
     """Every trial towards max_resource, unless it is worse than half of the others.
 
     Args:
-        trials: where new trials come from.
-        max_resource: what a trial is trained to.
         grace_period: no trial is stopped before it has this resource.
         min_samples: no trial is stopped at a step that fewer other trials have come to.
         completed_only: compare with completed trials alone, as the paper does.
-
-    Raises:
-        ConfigError: naming the keys.
     """
 
     def __init__(
@@ -50,22 +44,13 @@ class MedianStopping:
         problems += integer_problems(min_samples=min_samples)
         if problems:
             raise ConfigError(problems)
-        self._trials = trials
-        self._resource = max_resource
+        super().__init__(trials, max_resource)
         self._milestones = range(grace_period, max_resource)
         self._min_samples = min_samples
         self._completed_only = completed_only
         self._averages: defaultdict[int, SortedList[float]] = defaultdict(SortedList)
         self._own: dict[int, list[float]] = {}
         self._best: dict[int, float] = {}
-        self._running = 0
-
-    def next_job(self) -> Job | Wait | Done:
-        trial = self._trials.new()
-        if isinstance(trial, NoTrial):
-            return without_trial(trial, self._running)
-        self._running += 1
-        return Job(trial, self._resource, milestones=self._milestones)
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
         trial_id, resource, score = job.trial.id, evaluation.resource, evaluation.score
@@ -74,20 +59,13 @@ class MedianStopping:
         before = averages[-1] * (resource - 1) if averages else 0.0
         averages.append((before + score) / resource)
         self._best[trial_id] = min(score, self._best.get(trial_id, math.inf))
-        if resource == self._resource:
-            self._count(resource, averages[-1])
-            return Decision(rung=0)
         reason = self._worse(resource, self._best[trial_id]) if resource in self._milestones else ""
-        self._count(resource, averages[-1])
+        if not self._completed_only:
+            self._averages[resource].add(averages[-1])
         if not reason:
-            return CONTINUE
-        self._running -= 1
+            return super().on_report(job, evaluation)
         del self._own[trial_id], self._best[trial_id]
         return Decision(stop=True, rung=0, reason=reason)
-
-    def _count(self, resource: int, average: float) -> None:
-        if not self._completed_only:
-            self._averages[resource].add(average)
 
     def _worse(self, resource: int, best: float) -> str:
         """Why a trial is stopped here; empty if it isn't."""
@@ -103,13 +81,12 @@ class MedianStopping:
         return f"at {resource}: worse than the median of {n} trials"
 
     def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
-        self._running -= 1
         averages = self._own.pop(job.trial.id, [])
         self._best.pop(job.trial.id, None)
         if self._completed_only and evaluation.status is not Status.FAILED:
             for resource, average in enumerate(averages, start=1):
                 self._averages[resource].add(average)
-        return [StateChange(job.trial.id, ended(evaluation))]
+        return super().on_result(job, evaluation)
 
     def describe(self) -> str:
         others = "completed trials" if self._completed_only else "the others"

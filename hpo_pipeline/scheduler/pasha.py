@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.scheduler.asha import ASHA
@@ -28,29 +28,14 @@ PERCENTILE = 0.9
 
 
 class PASHA(ASHA):
-    """Promotion ASHA whose highest rung rises as long as rankings are unstable.
-
-    Args:
-        trials: where new trials come from.
-        eta: reduction factor.
-        min_resource: resource of the first rung.
-        max_resource: the most resource that a trial can get.
-
-    Raises:
-        ConfigError: naming the keys.
-    """
+    """Promotion ASHA whose highest rung rises as long as rankings are unstable."""
 
     def __init__(self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int) -> None:
         super().__init__(trials, eta, min_resource, max_resource)
-        self._limit = min(1, self._brackets[0].top)
+        self._limit = min(1, self._brackets[0].top)  # K_t
         self._curves: dict[int, list[float]] = {}
         self._on_top: list[tuple[float, int]] = []
         self._noise: dict[tuple[int, int], float | None] = {}
-
-    @property
-    def top_rung(self) -> int:
-        """K_t: the highest rung that trials are promoted to now."""
-        return self._limit
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
         self._curves.setdefault(job.trial.id, []).append(evaluation.score)
@@ -83,15 +68,12 @@ class PASHA(ASHA):
 
     def _epsilon(self) -> float:
         """The 90th percentile of the pairs' noise; 0 while no pair has crossed and crossed back."""
-        ids = sorted(trial_id for _, trial_id in self._on_top)
-        noise = []
-        for i, first in enumerate(ids):
-            for second in ids[i + 1 :]:
-                if (first, second) not in self._noise:
-                    self._noise[first, second] = crossing_noise(self._curves[first], self._curves[second])
-                if (value := self._noise[first, second]) is not None:
-                    noise.append(value)
-        return percentile(sorted(noise), PERCENTILE) if noise else 0.0
+        pairs = list(combinations(sorted(trial_id for _, trial_id in self._on_top), 2))
+        for first, second in pairs:
+            if (first, second) not in self._noise:
+                self._noise[first, second] = crossing_noise(self._curves[first], self._curves[second])
+        noise = sorted(value for pair in pairs if (value := self._noise[pair]) is not None)
+        return percentile(noise, PERCENTILE) if noise else 0.0
 
     def describe(self) -> str:
         resources = self._brackets[0].resources

@@ -24,12 +24,12 @@ from hpo_pipeline.checks import integer_problems, is_number, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.ranking import ByScore, MakeRanking
-from hpo_pipeline.scheduler import Done, Wait, without_trial
+from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher import EXHAUSTED, NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import Choice, Float, Int, Parameter, SearchSpace
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial, Value
+from hpo_pipeline.trial import Job, State, StateChange, Trial, Value
 
 FACTORS = (0.8, 1.2)
 
@@ -42,11 +42,10 @@ class _Member:
     resource: int = 0
 
 
-class PBT:
+class PBT(Scheduler):
     """A population that copies its best members.
 
     Args:
-        trials: where the members come from.
         space: what is explored.
         seed: of the study.
         max_resource: what each member is trained to.
@@ -57,9 +56,6 @@ class PBT:
         resample: probability of drawing a hyperparameter afresh instead of perturbing it.
         keep: patterns of paths that are copied but never explored.
         ranking: how the members are compared.
-
-    Raises:
-        ConfigError: naming the keys.
     """
 
     def __init__(
@@ -102,13 +98,13 @@ class PBT:
         self._running = 0
         self._complete: list[int] = []
 
-    def next_job(self) -> Job | Wait | Done:
+    def next_job(self) -> Job | NoTrial:
         trial: Trial | NoTrial = self._trials.new() if len(self._members) < self._population else EXHAUSTED
         if isinstance(trial, Trial):
             self._members[trial.id] = _Member(trial)
             return self._job(self._members[trial.id], None)
         if not self._ready:
-            return without_trial(trial, self._running)
+            return trial
         _, trial_id = heapq.heappop(self._ready)
         member = self._members[trial_id]
         return self._job(member, self._exploit(member))
@@ -134,9 +130,6 @@ class PBT:
         if not self._quantile or len(self._ranked) < 2:
             return 0
         return max(1, math.floor(round(self._quantile * len(self._ranked), 9)))  # 0.29 · 100 is 28.999…
-
-    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
-        return Decision(rung=job.rung) if evaluation.resource == job.resource else CONTINUE
 
     def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         self._running -= 1

@@ -25,10 +25,7 @@ def rung_resources(min_resource: int, max_resource: int, eta: int) -> tuple[int,
 
     The number of steps K is the one whose r·eta^K lies nearest R on a log scale, so that the last step is never a
     sliver (1, 3, 9, 10) nor a leap: `rung_resources(1, 16, 2) == (1, 2, 4, 8, 16)` and
-    `rung_resources(1, 10, 3) == (1, 3, 10)`.
-
-    Raises:
-        ConfigError: naming the keys.
+    `rung_resources(1, 10, 3) == (1, 3, 10)`. Wrong ones raise a ConfigError.
     """
     if problems := check_geometry(min_resource, max_resource, eta):
         raise ConfigError(problems)

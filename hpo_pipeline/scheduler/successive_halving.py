@@ -21,15 +21,9 @@ class SuccessiveHalving(Brackets):
     """Bracket after bracket of the same sizes, until the budget ends.
 
     Args:
-        trials: where new trials come from.
-        eta: reduction factor.
-        min_resource: resource of the first rung.
-        max_resource: resource of the last rung.
+        eta, min_resource, max_resource: of the rungs.
         bracket_size: trials on the first rung; None for eta^K, K the number of halvings, which leaves one at the top.
         ranking: how trials are compared.
-
-    Raises:
-        ConfigError: naming the keys.
     """
 
     def __init__(

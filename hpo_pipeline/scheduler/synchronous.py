@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.ranking import ByScore, MakeRanking
-from hpo_pipeline.scheduler import DONE, WAIT, Done, Wait
+from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.rungs import halving_sizes
-from hpo_pipeline.searcher import NOT_READY, NoTrial
+from hpo_pipeline.searcher import EXHAUSTED, NOT_READY, NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial
+from hpo_pipeline.trial import Job, State, StateChange, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ class _Open:
     running: int = 0
     queue: deque[Trial] = field(default_factory=deque)
     done: list[Evaluation] = field(default_factory=list)
-    sizes: tuple[int, ...] = ()
 
     @property
     def filling(self) -> bool:
@@ -64,11 +63,11 @@ class _Open:
         return self.rung == len(self.plan.resources) - 1
 
 
-class Brackets:
+class Brackets(Scheduler):
     """Runs plan after plan until there are no more trials.
 
     Args:
-        trials: where new trials come from. A bracket that can't be filled goes on with the trials it has.
+        trials: a bracket that can't be filled goes on with those it has.
         plans: endless; the next one is opened when no open bracket has a job for a free worker.
         eta: reduction factor.
         ranking: how the trials of a rung are compared.
@@ -85,7 +84,7 @@ class Brackets:
         self._late: list[StateChange] = []
         """Of a rung that was closed without a result: told with the next one."""
 
-    def next_job(self) -> Job | Wait | Done:
+    def next_job(self) -> Job | NoTrial:
         for bracket in self._open:
             if bracket.queue:
                 return self._job(bracket, bracket.queue.popleft())
@@ -93,7 +92,7 @@ class Brackets:
         plan = self._open[-1].plan if filling else self._next_plan
         trial = self._trials.new(plan.first_rung)
         if trial is NOT_READY:
-            return WAIT
+            return trial
         if isinstance(trial, NoTrial):
             return self._job_without_new_trials()
         if not filling:
@@ -102,21 +101,18 @@ class Brackets:
         self._open[-1].sampled += 1
         return self._job(self._open[-1], trial)
 
-    def _job_without_new_trials(self) -> Job | Wait | Done:
+    def _job_without_new_trials(self) -> Job | NoTrial:
         """A rung that was still filling goes on with the trials it has, where a session allows fewer than before."""
         for bracket in self._open:
             if self._is_settled(bracket) and any(evaluation.status is Status.OK for evaluation in bracket.done):
                 self._late += self._close_rung(bracket)
                 return self._job(bracket, bracket.queue.popleft())
-        return WAIT if any(bracket.running for bracket in self._open) else DONE
+        return EXHAUSTED
 
     def _job(self, bracket: _Open, trial: Trial) -> Job:
         bracket.running += 1
         self._of_trial[trial.id] = bracket
         return Job(trial, bracket.plan.resources[bracket.rung], bracket.rung, bracket.plan.index)
-
-    def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
-        return Decision(rung=job.rung) if evaluation.resource == job.resource else CONTINUE
 
     def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         bracket = self._of_trial.pop(job.trial.id)
@@ -141,9 +137,8 @@ class Brackets:
         ranked = self._ranking()
         for evaluation in bracket.done:
             ranked.add(evaluation)
-        if bracket.rung == 0:
-            bracket.sizes = halving_sizes(len(ranked), len(bracket.plan.resources), self._eta)
-        kept = 0 if bracket.at_top else bracket.sizes[bracket.rung + 1]
+        sizes = halving_sizes(bracket.sampled, len(bracket.plan.resources), self._eta)
+        kept = 0 if bracket.at_top else sizes[bracket.rung + 1]
         members = [ranked[rank] for rank in range(len(ranked))]
         promoted = [member.trial for member in members[:kept] if member.status is Status.OK]
         changes = [

@@ -1,4 +1,7 @@
-"""Searchers propose configurations. One algorithm a file; this one holds the interface they share."""
+"""Searchers propose configurations. One algorithm a file; this one holds the interface they share.
+
+Their constructors raise a ConfigError that names the keys which are wrong.
+"""
 
 from __future__ import annotations
 

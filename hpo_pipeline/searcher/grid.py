@@ -13,8 +13,6 @@ from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Job
 
 DEFAULT_POINTS = 5
-
-
 MOST_POINTS = 10_000
 """Of one hyperparameter: they are listed before the first trial."""
 
@@ -26,9 +24,6 @@ class GridSearch(Searcher):
         n_points: grid points of each range, at (i + 0.5) / n of its scale; or path -> points for some of them, where
             the others have 5. Finite domains with no more values than that, choices, and ranges that list their
             values (`step`, `n`, `base`) are covered exactly, unless a mapping names them.
-
-    Raises:
-        ConfigError: a number of points is no integer from 1 to 10,000, or is given for a path outside the space.
     """
 
     finite = True

@@ -28,12 +28,10 @@ from sortedcontainers import SortedList
 from hpo_pipeline.checks import integer_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
-from hpo_pipeline.searcher import Searcher
-from hpo_pipeline.searcher.seen import Seen
-from hpo_pipeline.seeding import generator
+from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.space import Constant, Parameter, Prior, SearchSpace
 from hpo_pipeline.space.domain import text
-from hpo_pipeline.trial import Config, Job, Value
+from hpo_pipeline.trial import Config, Value
 
 MUTATION_RATE = 0.5
 """Probability that a hyperparameter of the incumbent is varied."""
@@ -62,50 +60,34 @@ class _Member:
     log_prior: float = field(compare=False)
 
 
-class PriorBand(Searcher):
-    """Draws trial i's configuration from the generator of (seed, i), again until it is a new one.
-
-    A hyperparameter without a `prior` has a uniform one. Once a finite space is exhausted, configurations are repeated.
+class PriorBand(RandomSearch):
+    """Random search, but for what a configuration is drawn from. A hyperparameter without a `prior` has a uniform one.
 
     Args:
         max_resource: what a trial can be trained to.
         eta: reduction factor of the scheduler.
-
-    Raises:
-        ConfigError: naming the keys; also where no hyperparameter of the space has a prior, or next to no sample from
-            the priors meets the constraints.
     """
 
     def __init__(self, space: SearchSpace, seed: int, max_resource: int, eta: int = 3) -> None:
         if problems := _problems(space, max_resource, eta):
             raise ConfigError(problems)
-        self._space = space
-        self._seed = seed
+        super().__init__(space, seed)
         self._eta = eta
         self._spent_before_incumbent = eta * max_resource
-        self._seen = Seen(space)
         self._rungs: dict[int, SortedList[_Member]] = {}  # by resource
         self._reached: dict[int, int] = {}  # trial id -> resource
         self._spent = 0
         self._incumbent: _Member | None = None
         self._log_near: dict[tuple[int, int], float] = {}  # (resource, trial id): densities around this incumbent
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config:
-        rng = generator(self._seed, "suggest", trial_id)
-        draw = self._drawn_source(self.shares(first_rung), rng)
-        return self._seen.first_unseen(iter(lambda: draw(rng), None))
-
-    def _drawn_source(self, shares: Shares, rng: np.random.Generator) -> Callable[[np.random.Generator], Config]:
-        at = rng.random()
+    def _source(self, first_rung: int, rng: np.random.Generator) -> Callable[[np.random.Generator], Config]:
+        shares, at = self.shares(first_rung), rng.random()
         if at < shares.uniform:
             return self._space.sample
         if at < shares.uniform + shares.prior or self._incumbent is None:
             return self._space.sample_prior
         incumbent = self._incumbent.config
         return lambda rng: variation(self._space, incumbent, rng)
-
-    def on_submitted(self, job: Job) -> None:
-        self._seen.add(job.trial.config)
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
         if evaluation.rung is None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import generator
@@ -22,7 +26,12 @@ class RandomSearch(Searcher):
 
     def suggest(self, trial_id: int, first_rung: int = 0) -> Config:
         rng = generator(self._seed, "suggest", trial_id)
-        return self._seen.first_unseen(iter(lambda: self._space.sample(rng), None))
+        draw = self._source(first_rung, rng)
+        return self._seen.first_unseen(iter(lambda: draw(rng), None))
+
+    def _source(self, first_rung: int, rng: np.random.Generator) -> Callable[[np.random.Generator], Config]:
+        """What the trial's configurations are drawn by."""
+        return self._space.sample
 
     def on_submitted(self, job: Job) -> None:
         self._seen.add(job.trial.config)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hpo_pipeline.searcher import Searcher
-from hpo_pipeline.searcher.seen import PATIENCE, Seen
+from hpo_pipeline.searcher.random import RandomSearch
+from hpo_pipeline.searcher.seen import PATIENCE
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Job
@@ -14,16 +14,11 @@ BLOCK = 256
 """Points drawn at once; a power of 2, in which the sequence is balanced."""
 
 
-class SobolSearch(Searcher):
-    """Answers the first configuration of the sequence that hasn't been seen.
-
-    Once a finite space is exhausted, configurations are repeated, drawn at random.
-    """
+class SobolSearch(RandomSearch):
+    """Answers the first configuration of the sequence that hasn't been seen; where there is none, as random search."""
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
-        self._space = space
-        self._seed = seed
-        self._seen = Seen(space)
+        super().__init__(space, seed)
         self._n_trials = 0
         self._sequence = enumerate(self._configs())
         self._current: tuple[int, Config] | None = None
@@ -48,9 +43,8 @@ class SobolSearch(Searcher):
             if config not in self._seen:
                 return config
             self._current = None
-        rng = generator(self._seed, "suggest", trial_id)
-        return self._seen.first_unseen(iter(lambda: self._space.sample(rng), None))
+        return super().suggest(trial_id)
 
     def on_submitted(self, job: Job) -> None:
-        self._seen.add(job.trial.config)
+        super().on_submitted(job)
         self._n_trials = max(self._n_trials, job.trial.id + 1)

@@ -27,12 +27,6 @@ def check_points(space: SearchSpace, points: Any) -> list[Problem]:
     return problems
 
 
-def _midpoint_problems(space: SearchSpace) -> list[str]:
-    """Why the mid-point of the space can't be evaluated, in a line; none if it can."""
-    broken = [problem.message for problem in space.contains(space.midpoint())]
-    return [f"the mid-point of the space is left out: {'; '.join(broken)}"] if broken else []
-
-
 class TrialGenerator:
     """What a scheduler asks for new trials: it numbers them 0, 1, 2, ...
 
@@ -51,9 +45,6 @@ class TrialGenerator:
         n_trials: how many trials there may be, recorded ones included; None is no limit.
         points: configurations to try first, in this order. Partly given ones are completed with mid-points; one that
             is there twice, or has a recorded trial, is tried once.
-
-    Raises:
-        ConfigError: a point is not in the space.
     """
 
     def __init__(
@@ -61,12 +52,13 @@ class TrialGenerator:
     ) -> None:
         if problems := check_points(space, points):
             raise ConfigError(problems).under("points_to_evaluate")
-        midpoint_problems = [] if all(points) else _midpoint_problems(space)
-        self.notes = [f"points_to_evaluate: {problem}" for problem in midpoint_problems]
+        broken = [] if all(points) else space.contains(space.midpoint())
+        excluded = "; ".join(problem.message for problem in broken)
+        self.notes = [f"points_to_evaluate: the mid-point of the space is left out: {excluded}"] if excluded else []
         self.searcher = AskedSearcher(searcher, space)
         self._space = space
         self.n_trials = n_trials
-        tried = map(space.midpoint, filter(None, points) if midpoint_problems else points)
+        tried = map(space.midpoint, filter(None, points) if excluded else points)
         self._points = {space.key(config): config for config in tried}
         self._recorded: deque[Config] = deque()
         self._started = 0
@@ -107,18 +99,17 @@ class TrialGenerator:
 
         `first_rung`: the rung that the trial begins on, for searchers that mind it.
         """
-        config = self._next_config(first_rung)
+        config: Config | NoTrial
+        if self._recorded:
+            config = self._recorded.popleft()
+        elif self._is_full:
+            return EXHAUSTED
+        elif self._points:
+            config = next(iter(self._points.values()))
+        else:
+            config = self.searcher.suggest(self._started, first_rung)
         if isinstance(config, NoTrial):
             return config
         self._started += 1
         self._points.pop(self._space.key(config), None)
         return Trial(self._started - 1, config)
-
-    def _next_config(self, first_rung: int) -> Config | NoTrial:
-        if self._recorded:
-            return self._recorded.popleft()
-        if self._is_full:
-            return EXHAUSTED
-        if self._points:
-            return next(iter(self._points.values()))
-        return self.searcher.suggest(self._started, first_rung)

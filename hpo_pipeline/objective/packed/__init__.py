@@ -13,4 +13,6 @@
 An epoch: `train_pack` copies the trials' weights and optimizer states into a `Stack` and a `PackOptimizer`; each
 `Batch` gives the stack's gradients, with which the optimizer steps; at the end all is copied back. So nothing is kept
 between epochs: a trial can go on alone, elsewhere, or with others.
+
+What is called `x, y` are all examples `(n, *input_shape)` and their classes `(n,)`.
 """

@@ -77,7 +77,6 @@ class Batches:
     """The training examples of one epoch, as the trials of a pack walk through them.
 
     Args:
-        x, y: all examples `(n, *input_shape)` and their classes `(n,)`.
         batch_sizes: the trials'; they must not descend.
         orders: the trials' orders of the examples, `(n,)`; those with the same order have the same tensor.
         stacked: hand over the inputs as one tensor, unless all trials see the same.

@@ -86,13 +86,8 @@ def _line(values: Mapping[int, float]) -> tuple[float, float]:
 
 
 def measure_cost(members: Sequence[Member], x: Tensor, y: Tensor) -> PackCost:
-    """Trains copies of four members in groups of 1, 2 and 4, so that each counts as much in all, and each by itself.
-
-    Args:
-        members: as `train_pack` takes them.
-        x, y: all training examples.
-    """
-    members = [member.copied(member.order) for member in members]
+    """Trains copies of four members in groups of 1, 2 and 4, so that each counts as much in all, and each by itself."""
+    members = [member.copied() for member in members]
     groups = [members[i :: _TRIALS // k] for k in SIZES for i in range(_TRIALS // k)]
     runs: list[Callable[[int], object]] = [partial(_packed, group, x, y) for group in groups]
     runs += [partial(_alone, member, x, y) for member in members]
@@ -116,11 +111,9 @@ def measure_cost(members: Sequence[Member], x: Tensor, y: Tensor) -> PackCost:
 def measure_gain(members: Sequence[Member], x: Tensor, y: Tensor) -> float:
     """How many times as fast these very trials are as a pack as one by one; there, a few of them stand for all.
 
-    Args:
-        members: as `train_pack` takes them; copies are trained, for a few steps.
-        x, y: all training examples.
+    Copies of them are trained, for a few steps.
     """
-    members = [member.copied(member.order) for member in members]
+    members = [member.copied() for member in members]
     n = min(len(members[0].order), _TRIED_STEPS * members[-1].batch_size)
     sample = [members[i] for i in sorted({0, len(members) // 2, len(members) - 1})]
     alone = packed = math.inf
@@ -183,15 +176,13 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = func(*args, **(kwargs or {}))
         for tensor in _tensors(made):
             storage = tensor.untyped_storage()
-            if storage.data_ptr() not in before | self._alive:  # else it is a view, or was changed in place
-                self._count(storage, storage.data_ptr(), storage.nbytes())
+            place, size = storage.data_ptr(), storage.nbytes()
+            if place not in before | self._alive:  # else it is a view, or was changed in place
+                self._alive.add(place)
+                self.now += size
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self._let_go, place, size)
         return made
-
-    def _count(self, storage: torch.UntypedStorage, place: int, size: int) -> None:
-        self._alive.add(place)
-        self.now += size
-        self.most = max(self.most, self.now)
-        weakref.finalize(storage, self._let_go, place, size)
 
     def _let_go(self, place: int, size: int) -> None:
         self._alive.discard(place)

@@ -6,13 +6,14 @@ stream there but a function: unit u of example b, in the step that begins at the
     mix(salt(seed, layer) + s G_s + b G_b + u G_u)  <  (1 - p) 2^64        (integers modulo 2^64)
 
 with SplitMix64's `mix` (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", in Stafford's
-variant 13). No width, batch size or neighbour enters it, and a trial alone has the same masks (`Alone`).
+variant 13). No width, batch size or neighbour enters it, and a trial alone has the same masks (`masked`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -94,55 +95,41 @@ class MaskFunction:
         return kept.mul_(self._factors[:active].unsqueeze(units))
 
 
-class Alone:
-    """A model in training whose dropout layers have the masks that they would have in a stack on a GPU.
+@contextmanager
+def masked(model: nn.Module, seed: int) -> Iterator[Callable[[Tensor], Tensor]]:
+    """`model`, in training, as a function whose dropout layers have the masks that they would have in a stack on a GPU.
 
-    with Alone(model, seed).dropout() as forward:
-        scores = forward(x)  # one step after the other
-
-    Args:
-        model: in training mode.
-        seed: of the epoch.
+    It takes the batches of the epoch that `seed` is of, one after the other.
     """
+    layers = {name: layer for name, layer in model.named_modules() if type(layer) in LAYERS}
+    start = torch.zeros(1, dtype=torch.int64)
+    calls: Counter[str] = Counter()
+    functions: dict[tuple[str, int, float, int], MaskFunction] = {}
 
-    def __init__(self, model: nn.Module, seed: int) -> None:
-        self._model = model
-        self._seed = seed
-        self._start = torch.zeros(1, dtype=torch.int64)
-        self._calls: dict[str, int] = {}
-        self._functions: dict[tuple[str, int, float, int], MaskFunction] = {}
-
-    @contextmanager
-    def dropout(self) -> Iterator[Alone]:
-        """Puts the masks in the place of torch's own, for the time being."""
-        layers = {name: layer for name, layer in self._model.named_modules() if type(layer) in LAYERS}
-        for name, layer in layers.items():
-            layer.forward = partial(self._dropped, name, layer)
-        try:
-            yield self
-        finally:
-            for layer in layers.values():
-                del layer.forward
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self._calls.clear()
-        self._start = self._start.to(x.device)
-        scores: Tensor = self._model(x)
-        self._start += len(x)
-        return scores
-
-    @torch.no_grad()
-    def _mask(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
-        call = self._calls[name] = self._calls.get(name, -1) + 1
-        rate: Any = layer.p
-        shape = mask_shape(layer, x.shape)
-        kind = name, call, rate, math.prod(shape[1:])
-        if kind not in self._functions:  # waiting for the device once, not in every step
-            self._functions[kind] = MaskFunction([[salt(self._seed, name, call)]], [[rate]], [kind[-1]], x)
-        return self._functions[kind](self._start, shape[0] if shape else 1, 1).view(shape)
-
-    def _dropped(self, name: str, layer: nn.Module, x: Tensor) -> Tensor:
+    def dropped(name: str, layer: Any, x: Tensor) -> Tensor:
         if not layer.training or not layer.p:
             return x
-        mask = self._mask(name, layer, x)
+        call, shape = calls[name], mask_shape(layer, x.shape)
+        calls[name] += 1
+        kind = name, call, layer.p, math.prod(shape[1:])
+        with torch.no_grad():
+            if kind not in functions:  # waiting for the device once, not in every step
+                functions[kind] = MaskFunction([[salt(seed, name, call)]], [[layer.p]], [kind[-1]], x)
+            mask = functions[kind](start, shape[0] if shape else 1, 1).view(shape)
         return x.mul_(mask) if layer.inplace else x * mask
+
+    def forward(x: Tensor) -> Tensor:
+        nonlocal start
+        calls.clear()
+        start = start.to(x.device)
+        scores: Tensor = model(x)
+        start += len(x)
+        return scores
+
+    for name, layer in layers.items():
+        layer.forward = partial(dropped, name, layer)
+    try:
+        yield forward
+    finally:
+        for layer in layers.values():
+            del layer.forward

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from hpo_pipeline.objective.epoch import train
 from hpo_pipeline.objective.packed.batches import Batches
-from hpo_pipeline.objective.packed.dropout import Alone
+from hpo_pipeline.objective.packed.dropout import masked
 from hpo_pipeline.objective.packed.module_stack import ModuleStack
 from hpo_pipeline.objective.packed.optimizer import PackOptimizer
 from hpo_pipeline.objective.packed.perceptron import PerceptronStack, perceptron
@@ -43,26 +43,21 @@ class Member:
     seed: int
     grad_clip: float | None
 
-    def copied(self, order: Tensor) -> Member:
-        """The same, to be trained on other examples without consequences."""
+    def copied(self) -> Member:
+        """The same, to be trained without consequences."""
         model, optimizer = copy.deepcopy((self.model, self.optimizer))
-        return replace(self, model=model, optimizer=optimizer, order=order)
+        return replace(self, model=model, optimizer=optimizer)
 
 
 def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
     """One epoch for one member by itself, with the random numbers that it would have in a pack.
 
-    Args:
-        x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.
-
     Returns:
         The mean cross-entropy over the examples at the time when they were seen.
     """
     torch.manual_seed(member.seed)
-    with contextlib.ExitStack() as stack:
-        forward: Callable[[Tensor], Tensor] = member.model
-        if launch_bound(x.device):
-            forward = stack.enter_context(Alone(member.model, member.seed).dropout())
+    as_in_pack = masked(member.model, member.seed) if launch_bound(x.device) else contextlib.nullcontext(member.model)
+    with as_in_pack as forward:
         return train(forward, member.optimizer, x, y, member.order, member.batch_size, member.grad_clip)
 
 
@@ -72,7 +67,6 @@ def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[fl
     Args:
         members: by batch size, the smallest first, those with the same order beside each other; they have one
             `pack_key`.
-        x, y: all training examples `(n, *input_shape)` and their classes `(n,)`.
 
     Returns:
         Each member's mean cross-entropy over the examples at the time when they were seen, and the trained stack,

@@ -8,7 +8,7 @@ something else in a pack than alone.
 from __future__ import annotations
 
 import types
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -82,10 +82,9 @@ def layer_key(module: nn.Module) -> tuple[Any, ...]:
     own = {name: value for name, value in vars(module).items() if name not in _INTERNAL}
     if type(module) in dropout.LAYERS:
         del own["p"]
-    tensors = _own_tensors(module)
     shapes = tuple(
         (name, None if t is None else (tuple(t.shape), t.dtype, t.device, t.requires_grad))
-        for name, t in tensors.items()
+        for name, t in _own_tensors(module).items()
     )
     return type(module), shapes, _plain(own)
 
@@ -112,16 +111,17 @@ def is_plain(model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
     """Whether nothing is added to the model, its weights and its optimizer, whose classes are for others to look at."""
     if _global_hooks() or _is_changed(optimizer) or any(map(_is_changed, model.modules())):
         return False
-    tensors = _distinct([*model.parameters(), *model.buffers()])
-    if any(type(tensor) not in _TENSORS or _is_hooked(tensor) for tensor in tensors):
+    owned = set(model.parameters())  # a tensor is equal to itself alone there
+    tensors = owned | set(model.buffers())
+    if any(type(tensor) not in _TENSORS or tensor._backward_hooks for tensor in tensors):
         return False
-    places = {tensor.untyped_storage().data_ptr() for tensor in tensors if tensor.numel()}
-    if len(places) < sum(1 for tensor in tensors if tensor.numel()):
+    if any(getattr(tensor, "_post_accumulate_grad_hooks", None) for tensor in tensors):
+        return False
+    places = [tensor.untyped_storage().data_ptr() for tensor in tensors if tensor.numel()]
+    if len(set(places)) < len(places):
         return False  # one is a part of another
-    owned = {id(weight) for weight in model.parameters()}
-    stepped = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
-    trained = {id(weight) for weight in model.parameters() if weight.requires_grad}
-    return trained <= stepped <= owned
+    stepped = {weight for group in optimizer.param_groups for weight in group["params"]}
+    return {weight for weight in owned if weight.requires_grad} <= stepped <= owned
 
 
 def _is_changed(it: nn.Module | torch.optim.Optimizer) -> bool:
@@ -132,15 +132,7 @@ def _is_changed(it: nn.Module | torch.optim.Optimizer) -> bool:
     )
 
 
-def _is_hooked(tensor: Tensor) -> bool:
-    return bool(tensor._backward_hooks) or bool(getattr(tensor, "_post_accumulate_grad_hooks", None))
-
-
 def _global_hooks() -> bool:
     """Whether there are hooks on all modules or all optimizers of this process."""
     of_optimizers = torch_optimizers._global_optimizer_pre_hooks or torch_optimizers._global_optimizer_post_hooks
     return bool(of_optimizers or torch_modules._has_any_global_hook())  # type: ignore[no-untyped-call]
-
-
-def _distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
-    return list({id(tensor): tensor for tensor in tensors}.values())

@@ -9,7 +9,7 @@ import copy
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,30 +36,28 @@ class _Masked(nn.Module):
         self._inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        mask = self._masks.next_for(self._name, x) if self.training else None
+        if not self.training:
+            return x
+        if self._masks.given is None:
+            self._masks.calls.append((self._name, x.shape))
+            return x
+        mask = next(self._masks.given)
         if mask is None:
             return x
         return x.mul_(mask) if self._inplace else x * mask
 
 
+@dataclass(slots=True)
 class _Masks:
     """The dropout of a step.
 
     Attributes:
         calls: of dropout layers in a forward pass: the layer's name and the shape of its input.
-        given: the masks of the current pass, or None to note its calls.
+        given: the masks of the current pass, each None where no trial drops anything; or None to note its calls.
     """
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, torch.Size]] = []
-        self.given: Iterator[Tensor | None] | None = None
-
-    def next_for(self, name: str, x: Tensor) -> Tensor | None:
-        """The mask of this call; None while calls are noted, and where no trial drops anything."""
-        if self.given is None:
-            self.calls.append((name, x.shape))
-            return None
-        return next(self.given)
+    calls: list[tuple[str, torch.Size]] = field(default_factory=list)
+    given: Iterator[Tensor | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,8 @@ class ModuleStack(Stack):
         self._models = models
         self._launch_bound = launch_bound
         self._others = [
-            {name: tensor for name, tensor in _tensors(model).items() if name not in self._names} for model in models
+            {name: t for name, t in [*m.named_parameters(), *m.named_buffers()] if name not in self._names}
+            for m in models
         ]
         self._buffers = {name: torch.stack([own[name] for own in self._others]) for name in self._others[0]}
         self._masks = _Masks()
@@ -214,7 +213,3 @@ class ModuleStack(Stack):
 def _global_random_states() -> tuple[Any, ...]:
     """Of Python's and NumPy's generators; torch sees for itself that its own is used."""
     return random.getstate(), str(np.random.get_state())  # noqa: NPY002 (it is read, to see whether a model uses it)
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}

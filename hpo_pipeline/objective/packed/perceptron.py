@@ -52,7 +52,7 @@ class Perceptron:
 
 def perceptron(model: nn.Module) -> Perceptron | None:
     """`model` as a perceptron, or None if it is, or may be, anything else."""
-    if not isinstance(model, nn.Sequential) or not _overrides_only_its_constructor(type(model), nn.Sequential):
+    if not isinstance(model, nn.Sequential) or not _runs_as_sequential(type(model)):
         return None
     layers = list(model)
     kinds = "".join(map(_kind, layers))
@@ -91,11 +91,11 @@ def _not_in_place(activation: nn.Module) -> nn.Module:
     return copied
 
 
-def _overrides_only_its_constructor(kind: type[nn.Module], base: type[nn.Module]) -> bool:
-    """Whether `kind` is `base` with another `__init__`; methods that `base` doesn't have may have been added."""
-    added = kind.__mro__[: kind.__mro__.index(base)] if issubclass(kind, base) else [kind]
+def _runs_as_sequential(kind: type[nn.Sequential]) -> bool:
+    """Whether nothing that `nn.Sequential` has is overridden but `__init__`; methods may have been added."""
+    added = kind.__mro__[: kind.__mro__.index(nn.Sequential)]
     names = {name for cls in added for name in vars(cls)} - {"__init__", *vars(type("Empty", (), {})), *_ABOUT}
-    return issubclass(kind, base) and not any(hasattr(base, name) for name in names)
+    return not any(hasattr(nn.Sequential, name) for name in names)
 
 
 _ABOUT = ("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__parameters__")
