@@ -13,6 +13,7 @@ from typing import Any
 
 from hpo_pipeline.records import Record
 from hpo_pipeline.report.command import command_line, trial_overrides
+from hpo_pipeline.report.text import counts
 from hpo_pipeline.tracker.mlflow.links import runs_link
 from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, Keys, clipped, dimensions, domain_text, number, scalars, text
 from hpo_pipeline.tracker.mlflow.study_page import note, saved_view, view_key
@@ -58,14 +59,14 @@ class StudyRuns:
             path for path, domain in dimensions(config.get("search_space")).items() if domain.get("log")
         }
         self._terminated: set[int] = set()
-        self._noted = -1
+        self._now = 0
 
     def apply(self, record: Record) -> Iterator[tuple[RunKey, Update]]:
         """Takes in the next record; yields what it adds to which run."""
         known = len(self.view.best_history)
         known_study = bool(self.view.header)
         self.view.apply(record)
-        now = milliseconds(record["time"])
+        self._now = now = milliseconds(record["time"])
         match record["event"]:
             case "study" if not known_study:
                 yield None, self._study(record, now)
@@ -86,20 +87,16 @@ class StudyRuns:
             point = Point(self._keys(f"best.{self.view.metric}"), value, milliseconds(time), resource)
             yield None, Update(metrics=[point])
 
-    def counters(self, time: float) -> Update:
-        """Where the study stands: samples, taken once a window."""
-        states = [trial.state for trial in self.view.trials.values()]
-        values = {f"hpo.trials.{state.value.lower()}": float(states.count(state)) for state in State}
-        values["hpo.resource.total"] = float(self.view.total_resource)
-        step = self.view.total_resource
-        return Update(metrics=[Point(key, value, milliseconds(time), step) for key, value in values.items()])
-
-    def note(self, experiment_id: str, trial_runs: Mapping[int, str]) -> str:
-        """The study in a few lines, if there is a new best trial, or it has ended; else an empty string."""
-        if self._noted == len(self.view.best_history) and not self.view.end:
-            return ""
-        self._noted = len(self.view.best_history)
-        return note(self.view, experiment_id, trial_runs, self._commands.get("resume", ""))
+    def standing(self, experiment_id: str, trial_runs: Mapping[int, str]) -> Update:
+        """Where the study stands, taken once a window: how many trials are in which state, and it in a few lines."""
+        found, spent = counts(self.view.trials.values()), self.view.total_resource
+        values = {f"hpo.trials.{state.value.lower()}": found.get(state, 0) for state in State}
+        values["hpo.resource.total"] = spent
+        content = note(self.view, experiment_id, trial_runs, self._commands.get("resume", ""))
+        return Update(
+            metrics=[Point(key, float(value), self._now, spent) for key, value in values.items()],
+            tags={"mlflow.note.content": content},
+        )
 
     def saved_view(self, run_id: str) -> dict[str, str]:
         """The page of charts, as tags of the experiment."""

@@ -45,11 +45,8 @@ class TrainingRun:
             case "end":
                 yield None, Update(status=("FINISHED", now))
 
-    def counters(self, time: float) -> Update:
+    def standing(self, experiment_id: str, trial_runs: Mapping[int, str]) -> Update:
         return Update()
-
-    def note(self, experiment_id: str, trial_runs: Mapping[int, str]) -> str:
-        return ""
 
     def saved_view(self, run_id: str) -> dict[str, str]:
         return {}
