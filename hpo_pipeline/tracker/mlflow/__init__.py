@@ -36,7 +36,7 @@ class MLflowTracker:
         if inherited and (not uri or uri == uris.shown(inherited)):  # saved configs hold no passwords
             uri = inherited
         uri = uri or "sqlite:///mlflow.db"
-        problems = uris.problems(uri)
+        problems = [Problem("uri", wrong)] if (wrong := uris.problem(uri)) else []
         if not isinstance(experiment, str) or not 0 < len(experiment) <= 500:
             what = f"must be a name of 1 to 500 characters, got {experiment!r}; choose another"
             problems.append(Problem("experiment", what))
