@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from hpo_pipeline.budget import Budget
@@ -73,9 +74,7 @@ def resource_text(trial: TrialView) -> str:
 
 def counts(trials: Iterable[TrialView]) -> dict[State, int]:
     """State -> number of trials, states that no trial is in left out."""
-    found: dict[State, int] = {}
-    for trial in trials:
-        found[trial.state] = found.get(trial.state, 0) + 1
+    found = Counter(trial.state for trial in trials)
     return {state: found[state] for state in State if state in found}
 
 
