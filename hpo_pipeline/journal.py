@@ -139,14 +139,11 @@ class Journal:
         self._lock = filelock.FileLock(f"{path}.lock")
         try:
             self._lock.acquire(timeout=0)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except filelock.Timeout:
             raise StudyError(
                 f"{path.parent}: another tuner is at work on this study; wait for it, stop it, or choose another name=…"
             ) from None
-        except OSError as error:
-            raise self._cannot_write(error) from None
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             self._lock.release()
             raise self._cannot_write(error) from None
