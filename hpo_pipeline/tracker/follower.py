@@ -196,12 +196,9 @@ class Follower:
             try:
                 result = action()
             except StoreDownError as error:
-                told = str(error)
-                self._trouble = told if len(told) <= _REASON_LENGTH else f"{told[: _REASON_LENGTH - 1]}…"
+                self._trouble = why = str(error)[:_REASON_LENGTH]
                 if not warned:
-                    _log.warning(
-                        "%s does not answer (%s); the study goes on, and it is tried again", name, self._trouble
-                    )
+                    _log.warning("%s does not answer (%s); the study goes on, and it is tried again", name, why)
                     warned = True
                 # While the study runs its end cuts the pause short; after that only who waits does.
                 (self._given_up if self.ended.is_set() else self.ended).wait(pause)
