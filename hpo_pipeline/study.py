@@ -69,15 +69,7 @@ def run_study(composed: Composed) -> int:
             journal.append(new)
             records.append(new)
         console = Console(view, parts.budget, parts.objective.unit, logs=str(_log(folder, "<id>")))
-        tuner = Tuner(
-            parts.scheduler,
-            parts.trials,
-            parts.executor,
-            journal,
-            view,
-            parts.budget,
-            listeners=[console],
-        )
+        tuner = Tuner(parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, listeners=[console])
         tuner.replay(records)
         print(_opening(composed, parts, folder), flush=True)
         commands = {"resume": composed.resume_command(), "train": composed.train_command()}
