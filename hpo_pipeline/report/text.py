@@ -78,11 +78,6 @@ def counts(trials: Iterable[TrialView]) -> dict[State, int]:
     return {state: found[state] for state in State if state in found}
 
 
-def counts_text(found: Mapping[State, int]) -> str:
-    """`2 running, 14 paused`."""
-    return ", ".join(f"{n} {state.value.lower()}" for state, n in found.items()) or "no trials"
-
-
 def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:
     """The share of the budget that is used up, by whichever limit is furthest along; None where there is no limit.
 
