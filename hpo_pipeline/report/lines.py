@@ -11,33 +11,30 @@ from hpo_pipeline.view import StudyView, TrialView
 
 BURST = 100
 """Lines that may follow one another at once."""
-PER_SECOND = 10.0
+PER_SECOND = 10
 """Lines a second in the long run; a study with a free objective makes thousands."""
 
 
 class Throttle:
     """Lets `BURST` events through at once and `PER_SECOND` on average; counts what it held back.
 
-    Once it is out of credit, it waits for a second's worth, so that lines come in blocks with one gap between them.
+    Credit comes with each whole second, so that lines come in blocks with one gap between them.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._credit = float(BURST)
-        self._last = clock()
-        self._out = False
+        self._credit = BURST
+        self._credited = clock()
         self.held_back = 0
 
     def allows(self) -> bool:
-        now = self._clock()
-        self._credit = min(float(BURST), self._credit + PER_SECOND * (now - self._last))
-        self._last = now
-        if self._credit < (PER_SECOND if self._out else 1.0):
-            self._out = True
+        seconds = int(self._clock() - self._credited)
+        self._credited += seconds
+        self._credit = min(BURST, self._credit + PER_SECOND * seconds)
+        if not self._credit:
             self.held_back += 1
             return False
-        self._out = False
-        self._credit -= 1.0
+        self._credit -= 1
         return True
 
 
