@@ -47,11 +47,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(text: bytes) -> Record:
-    """A record from JSON.
-
-    Raises:
-        ValueError: it is none; says why.
-    """
+    """A record from JSON; a ValueError says why it is none."""
     try:
         record = json.loads(text)
     except RecursionError:

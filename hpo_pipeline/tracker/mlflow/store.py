@@ -42,11 +42,7 @@ class MLflowStore:
     Every method raises StoreDownError where a later try may succeed, RefusedError where it can't, and LostError where
     what it writes to was deleted. Their texts hold no password.
 
-    Args:
-        uri: tracking URI. Opening takes seconds: mlflow is imported, and a new database gets its tables.
-
-    Raises:
-        StoreDownError, UnusableStoreError: not now, or never.
+    Opening takes seconds (mlflow is imported, and a new database gets its tables), and may raise UnusableStoreError.
     """
 
     def __init__(self, uri: str) -> None:

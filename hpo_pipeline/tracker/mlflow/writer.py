@@ -35,12 +35,7 @@ _POSITION = "hpo.journal"
 
 
 class MLflowWriter:
-    """Implements `hpo_pipeline.tracker.Writer`.
-
-    Args:
-        tracker: its settings.
-        folder, config, commands: as `Tracker.writer` gets them.
-    """
+    """Implements `hpo_pipeline.tracker.Writer`, by the settings of `tracker`."""
 
     name = "MLflow"
 
