@@ -213,11 +213,7 @@ class Journal:
             self._trouble = error
 
     def close(self) -> None:
-        """Brings what was written to the disk, and lets others write.
-
-        Raises:
-            StudyError: it didn't get there.
-        """
+        """Brings what was written to the disk (a StudyError, where it didn't get there), and lets others write."""
         if self._closing.is_set():
             return
         self._closing.set()

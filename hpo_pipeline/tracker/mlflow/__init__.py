@@ -24,9 +24,6 @@ class MLflowTracker:
         experiment: name of the MLflow experiment; it is made if there is none.
         window: seconds between two looks at the journal. What happened meanwhile is written together.
         saved_view: keep a page of charts for each study under "Views" in the UI.
-
-    Raises:
-        ConfigError: an argument is wrong. Nothing is opened here.
     """
 
     def __init__(

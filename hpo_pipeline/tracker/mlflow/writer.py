@@ -85,7 +85,8 @@ class MLflowWriter:
         self._store.check()
         standing = self._runs.standing(self._experiment_id, self._trial_runs)
         standing.tags[_POSITION] = position
-        self._write_run(None, standing)
+        if refused := self._store.log(self._study_run, standing):
+            self._reject(None, refused)
         self._position = position
         if before < _ANALYZE_AT <= len(self._trial_runs):
             self._store.analyze()
