@@ -7,7 +7,7 @@ from typing import TextIO
 
 from hpo_pipeline.records import Record
 from hpo_pipeline.report.text import config_text, metric_text, resource_text, short_names
-from hpo_pipeline.view import StudyView, TrialView
+from hpo_pipeline.view import StudyView
 
 BURST = 100
 """Lines that may follow one another at once."""
@@ -51,26 +51,23 @@ class Lines:
         event = record["event"]
         if event not in ("report", "rung", "result"):
             return
-        trial = self._view.trials[record["trial"]]
+        trial, metric = self._view.trials[record["trial"]], self._view.metric
+        where, rung, best = f"{self._unit} {resource_text(trial)}", "", ""
         if event == "result":
             if record["outcome"] == "failed":
-                self._say(f"{self._where(trial)}  FAILED: {record['error']}")
+                self._say(f"trial {trial.id}  {where}  FAILED: {record['error']}")
             return
         is_best = self._view.best is trial and trial.best_resource == record["resource"]
         if event == "rung":
-            self._say_value(trial, trial.rungs[-1].metrics[self._view.metric], is_best, f"  rung {record['rung']}")
-        elif is_best and trial.resource < trial.target_resource:  # at its target, the rung's line says it
-            self._say_value(trial, record["metrics"][self._view.metric], True)
-
-    def _where(self, trial: TrialView, rung: str = "") -> str:
-        return f"trial {trial.id}{rung}  {self._unit} {resource_text(trial)}"
-
-    def _say_value(self, trial: TrialView, value: float, is_best: bool, rung: str = "") -> None:
-        best = "  best" if is_best else ""
-        if is_best and trial.id != self._best_trial:
-            self._best_trial = trial.id
-            best += f"  {config_text(trial.config, short_names(trial.config))}"
-        self._say(f"{self._where(trial, rung)}  {self._view.metric} {metric_text(value)}{best}")
+            rung = f"  rung {record['rung']}"
+        elif not is_best or trial.resource >= trial.target_resource:  # at its target, the rung's line says it
+            return
+        if is_best:
+            best = "  best"
+            if trial.id != self._best_trial:
+                self._best_trial = trial.id
+                best += f"  {config_text(trial.config, short_names(trial.config))}"
+        self._say(f"trial {trial.id}{rung}  {where}  {metric} {metric_text(trial.latest(metric))}{best}")
 
     def _say(self, line: str) -> None:
         if self._throttle.allows():
