@@ -47,11 +47,7 @@ class _Chain:
         return b'%b,"crc":"%08x"}\n' % (text[:-1], self.crc)
 
     def unseal(self, line: bytes) -> bytes:
-        """A line as a record's text.
-
-        Raises:
-            ValueError: this isn't the line that was written after the one before.
-        """
+        """A line as a record's text; a ValueError where it isn't the one that was written after the one before."""
         seal = _SEAL.fullmatch(line[-_SEAL_LENGTH:])
         if seal is None:
             if self.sealed:
@@ -65,11 +61,7 @@ class _Chain:
         return text + b"}"
 
     def go_to(self, file: BinaryIO, offset: int) -> None:
-        """Takes up the chain after the line that ends at byte `offset`, and leaves the file there.
-
-        Raises:
-            ValueError: no line ends there.
-        """
+        """Takes up the chain after the line that ends at byte `offset` (else a ValueError); leaves the file there."""
         file.seek(max(0, offset - _SEAL_LENGTH))
         if seal := _SEAL.fullmatch(file.read(_SEAL_LENGTH)):
             self.crc, self.sealed = int(seal[1], 16), True
@@ -98,7 +90,7 @@ def read(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
     except OSError as error:
         raise StudyError(f"{path}: can't be read ({error.strerror or error})") from None
     except ValueError as error:
-        line_number = _lines_before(path, end) + 1
+        line_number = path.read_bytes().count(b"\n", 0, end) + 1
         or_else = ", or delete this line and all after it: resume=true goes on from the line before"
         mend = f"restore the journal from a copy{or_else if line_number > 1 else ''}"
         raise StudyError(f"{path}: line {line_number}: {error}; {mend}") from None
@@ -122,11 +114,6 @@ def _header(path: Path, line: bytes, chain: _Chain) -> Record:
     return record
 
 
-def _lines_before(path: Path, offset: int) -> int:
-    with open(path, "rb") as file:
-        return file.read(offset).count(b"\n")
-
-
 class Journal:
     """Appends to a study's journal, as its only writer.
 
@@ -139,14 +126,11 @@ class Journal:
         self._lock = filelock.FileLock(f"{path}.lock")
         try:
             self._lock.acquire(timeout=0)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except filelock.Timeout:
             raise StudyError(
                 f"{path.parent}: another tuner is at work on this study; wait for it, stop it, or choose another name=…"
             ) from None
-        except OSError as error:
-            raise self._cannot_write(error) from None
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             self._lock.release()
             raise self._cannot_write(error) from None
@@ -229,11 +213,7 @@ class Journal:
             self._trouble = error
 
     def close(self) -> None:
-        """Brings what was written to the disk, and lets others write.
-
-        Raises:
-            StudyError: it didn't get there.
-        """
+        """Brings what was written to the disk (a StudyError, where it didn't get there), and lets others write."""
         if self._closing.is_set():
             return
         self._closing.set()

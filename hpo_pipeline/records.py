@@ -24,7 +24,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import reprlib
+from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from hpo_pipeline.checks import is_integer
@@ -36,23 +38,16 @@ VERSION = 3
 _MEASURED = ("report", "test")
 
 
-def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
-    return {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
-
-
 def encode(record: Record) -> bytes:
     """A record as JSON."""
     if record["event"] in _MEASURED:
-        record = {**record, "metrics": encode_metrics(record["metrics"])}
+        values = record["metrics"].items()
+        record = {**record, "metrics": {name: value if math.isfinite(value) else str(value) for name, value in values}}
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
 
 
 def decode(text: bytes) -> Record:
-    """A record from JSON.
-
-    Raises:
-        ValueError: it is none; says why.
-    """
+    """A record from JSON; a ValueError says why it is none."""
     try:
         record = json.loads(text)
     except RecursionError:
@@ -61,22 +56,16 @@ def decode(text: bytes) -> Record:
         raise ValueError("not an object with an event")
     if record["event"] == "study" and "metric" in record:
         record["metrics"] = [{"name": record["metric"], "mode": record.get("mode")}]
-    for key, (is_right, what) in _KEYS.get(record["event"], {}).items():
-        if key not in record:
-            raise ValueError(f"a {record['event']} without {key!r}")
-        if not is_right(record[key]):
-            raise ValueError(f"a {record['event']} with {key} {_short(record[key])}, which is not {what}")
-    for key, (is_right, what) in _OPTIONAL.items():
-        if key in record and not is_right(record[key]):
-            raise ValueError(f"a {record['event']} with {key} {_short(record[key])}, which is not {what}")
+    needed = _KEYS.get(record["event"], {})
+    if missing := [key for key in needed if key not in record]:
+        raise ValueError(f"a {record['event']} without {missing[0]!r}")
+    for keys in (needed, _OPTIONAL):
+        for key, (is_right, what) in keys.items():
+            if key in record and not is_right(record[key]):
+                raise ValueError(f"a {record['event']} with {key} {reprlib.repr(record[key])}, which is not {what}")
     if record["event"] in _MEASURED:
         record["metrics"] = {name: float(value) for name, value in record["metrics"].items()}
     return record
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _is_text(value: Any) -> bool:
@@ -118,7 +107,8 @@ def _is_place(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
 
 
-def _one_of(words: list[str]) -> tuple[Callable[[Any], bool], str]:
+def _one_of(members: type[Enum]) -> tuple[Callable[[Any], bool], str]:
+    words = [member.value for member in members]
     return lambda value: isinstance(value, str) and value in words, f"one of {', '.join(words)}"
 
 
@@ -133,13 +123,8 @@ _KEYS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "report": {**_TRIAL, "resource": _COUNT, "metrics": (_is_metrics, "names with numbers")},
     "test": {**_TRIAL, "resource": _COUNT, "metrics": (_is_metrics, "names with numbers")},
     "rung": {**_TRIAL, "rung": _COUNT, "bracket": _COUNT, "resource": _COUNT},
-    "result": {
-        **_TRIAL,
-        "outcome": _one_of([outcome.value for outcome in Outcome]),
-        "error": _TEXT,
-        "traceback": _TEXT,
-    },
-    "decision": {**_TRIAL, "state": _one_of([state.value for state in State]), "reason": _TEXT},
+    "result": {**_TRIAL, "outcome": _one_of(Outcome), "error": _TEXT, "traceback": _TEXT},
+    "decision": {**_TRIAL, "state": _one_of(State), "reason": _TEXT},
     "end": {"time": _TRIAL["time"], "state": _TEXT, "reason": _TEXT},
 }
 """event -> key that it must have -> (whether a value is right, what it should be). Other events are passed over."""

@@ -69,15 +69,7 @@ def run_study(composed: Composed) -> int:
             journal.append(new)
             records.append(new)
         console = Console(view, parts.budget, parts.objective.unit, logs=str(_log(folder, "<id>")))
-        tuner = Tuner(
-            parts.scheduler,
-            parts.trials,
-            parts.executor,
-            journal,
-            view,
-            parts.budget,
-            listeners=[console],
-        )
+        tuner = Tuner(parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, listeners=[console])
         tuner.replay(records)
         print(_opening(composed, parts, folder), flush=True)
         commands = {"resume": composed.resume_command(), "train": composed.train_command()}
@@ -99,11 +91,7 @@ def run_study(composed: Composed) -> int:
 
 @contextlib.contextmanager
 def said_of(folder: Path) -> Iterator[None]:
-    """What keeps a folder from being made, or written to, as a line for people.
-
-    Raises:
-        StudyError: instead of an OSError.
-    """
+    """Turns what keeps a folder from being made, or written to, into a StudyError."""
     try:
         yield
     except OSError as error:
@@ -152,13 +140,8 @@ def _new_header(composed: Composed, parts: Components, journal: Journal, records
         is_copy = last["inode"] != inode if "inode" in last else original != journal.path and original.exists()
         if not is_copy and last["name"] == config["name"]:
             return None
-        return {
-            **last,
-            "id": uuid.uuid4().hex if is_copy else last["id"],
-            "name": config["name"],
-            "inode": inode,
-            "time": time.time(),
-        }
+        study_id = uuid.uuid4().hex if is_copy else last["id"]
+        return {**last, "id": study_id, "name": config["name"], "inode": inode, "time": time.time()}
     return {**header(composed, parts.objective.unit), "inode": inode}
 
 
@@ -258,13 +241,10 @@ def _closing(composed: Composed, view: StudyView, folder: Path, end: End) -> lis
     lines = []
     if end.state == "failed" and view.last_failed is not None and view.last_failed.traceback:
         lines.append(f"The last error's traceback is in {_log(folder, view.last_failed.id)}")
-    if view.best is not None:
-        best = view.best
+    if (best := view.best) is not None:
+        changed = " (its hyperparameters changed on the way: this has the last ones from the start)"
         command = composed.rerun_command(best.id, best.best_resource, best.best_config)
-        note = (
-            " (its hyperparameters changed on the way: this has the last ones from the start)" if best.changes else ""
-        )
-        lines += [f"Train the best one again{note}:", f"  {command}"]
+        lines += [f"Train the best one again{changed if best.changes else ''}:", f"  {command}"]
     if end.state == "interrupted":
         lines += ["Go on with this study:", f"  {composed.resume_command()}"]
     return lines

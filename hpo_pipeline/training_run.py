@@ -59,7 +59,9 @@ def run_training(composed: Composed) -> int:
         with replacing(folder / MODEL) as aside:
             objective.save(state, aside)
         if config["final"] and isinstance(objective, SupportsTest):
-            record("test", resource=resource, metrics=_test(objective, state))
+            metrics = objective.test(state)
+            _show("test set", metrics)
+            record("test", resource=resource, metrics=metrics)
         record("result", outcome="done", error="", traceback="")
         record("decision", state="COMPLETED", reason="")
         journal.append({"event": "end", "state": "completed", "reason": "", "time": time.time()})
@@ -77,12 +79,6 @@ def _advance(objective: Objective, state: Any) -> dict[str, float]:
     began = time.perf_counter()
     metrics = {name: float(value) for name, value in objective.advance(state).items()}
     return {**metrics, "seconds": time.perf_counter() - began}
-
-
-def _test(objective: SupportsTest, state: Any) -> dict[str, float]:
-    metrics = objective.test(state)
-    _show("test set", metrics)
-    return metrics
 
 
 def _show(what: str, metrics: dict[str, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.containment import written_places
 from hpo_pipeline.errors import Problem
 from hpo_pipeline.evaluation import Metric
-from hpo_pipeline.report.command import command_line, overrides, trial_overrides
+from hpo_pipeline.report.command import overrides, trial_overrides
 from hpo_pipeline.trial import Config
 
 TRAINING_SETTINGS = ("metric", "mode", "seed", "trial", "max_resource", "threads")
@@ -81,12 +82,12 @@ class Composed:
     def _train(self, changes: Mapping[str, Any]) -> str:
         changes = {path: value for path, value in changes.items() if path not in ("trial", "choices")}
         fixed = {group: option for group, option in self.training_choices.items() if group not in self.options}
-        return command_line([*self.line.other("train"), *overrides(fixed), *overrides(changes)])
+        return shlex.join([*self.line.other("train"), *overrides(fixed), *overrides(changes)])
 
     def rerun_command(self, trial_id: int, resource: int, sample: Config) -> str:
         """The command that trains a trial again, to the same numbers."""
         changes = {path: value for path, value in self.changes.items() if path not in sample}
-        return f"{self._train(changes)} {command_line(trial_overrides(trial_id, resource, sample))}"
+        return f"{self._train(changes)} {shlex.join(trial_overrides(trial_id, resource, sample))}"
 
     def resume_command(self) -> str:
         """The command that goes on with this study."""
@@ -95,12 +96,12 @@ class Composed:
             where = {"tracker": self.config["choices"].get("tracker"), **where}
         if any(override.startswith(("folder=", "+folder=", "++folder=")) for override in self.line.overrides):
             where["folder"] = at(self.public, "folder")
-        return command_line([*self.line.same("tune"), *overrides(where), "resume=true"])
+        return shlex.join([*self.line.same("tune"), *overrides(where), "resume=true"])
 
     def again_command(self, program: str, folder: Path) -> str:
         """The command that runs the config.yaml in `folder` once more; `program` is "tune" or "train"."""
         words = self.line.other(program, config_path=str(folder))
-        return command_line([*words, "name=another", *overrides(self._elsewhere(another=True))])
+        return shlex.join([*words, "name=another", *overrides(self._elsewhere(another=True))])
 
     def _elsewhere(self, *, another: bool = False) -> dict[str, Any]:
         """What has to be typed again, as no file may say it: where results go, if that isn't below this folder."""

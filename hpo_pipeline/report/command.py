@@ -1,10 +1,9 @@
-"""Values and samples as people type them: Hydra overrides, quoted for Hydra's grammar and for the shell."""
+"""Values and samples as people type them: Hydra overrides, quoted for Hydra's grammar."""
 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 # What Hydra's grammar reads as a bare string, and no YAML scalar of another type (true, null, 1e3, nan).
@@ -34,11 +33,6 @@ def hydra_value(value: Any) -> str:
 def overrides(config: Mapping[str, Any]) -> list[str]:
     """`{"optimizer.lr": 0.003}` -> `["optimizer.lr=0.003"]`."""
     return [f"{path}={hydra_value(value)}" for path, value in config.items()]
-
-
-def command_line(words: Iterable[str]) -> str:
-    """The words as one line that can be pasted into a shell."""
-    return shlex.join(words)
 
 
 def trial_overrides(trial_id: int, resource: int, config: Mapping[str, Any]) -> list[str]:

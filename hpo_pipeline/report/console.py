@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import sys
 import time
@@ -14,10 +16,8 @@ from hpo_pipeline.view import StudyView
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
-    from rich.live import Live
 
     from hpo_pipeline.report.lines import Lines
-    from hpo_pipeline.report.live import LiveTable
 
 REFRESH_PER_SECOND = 4.0
 
@@ -30,7 +30,6 @@ class Console:
         budget: what the progress bar measures against.
         unit: what one unit of resource is called ("epoch").
         logs: where the tracebacks of failed trials are, told at the first failure.
-        quiet: show nothing.
         file: where to; standard output if None.
         clock: seconds, for the elapsed time and the rate of log lines.
     """
@@ -41,26 +40,22 @@ class Console:
         budget: Budget,
         unit: str,
         logs: str = "",
-        quiet: bool = False,
         file: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._view, self._budget, self._unit, self._quiet = view, budget, unit, quiet
+        self._view, self._budget, self._unit = view, budget, unit
         self._logs, self._file, self._clock = logs, file, clock
         self._told = 0.0, 0.0
-        self._live: Live | None = None
-        self._table: LiveTable | None = None
         self._lines: Lines | None = None
+        self._print: Callable[[str], None] = print
         self._said: set[str] = set()
-        self._rerouted: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
+        self._closing = contextlib.ExitStack()
 
     def start(self) -> None:
         """Call once the journal of a resumed study has been replayed: its time counts as elapsed."""
-        self._told = self._view.seconds, self._clock()
-        if self._quiet:
-            return
         from rich.console import Console as Terminal
 
+        self._told = self._view.seconds, self._clock()
         terminal = Terminal(file=self._file)
         if terminal.is_terminal and terminal.is_interactive:
             self._start_live(terminal)
@@ -68,22 +63,27 @@ class Console:
             from hpo_pipeline.report.lines import Lines
 
             self._lines = Lines(self._view, self._unit, self._file or sys.stdout, self._clock)
+            self._print = self._lines.say
+            self._closing.callback(self._lines.say_held_back)
 
     def _start_live(self, terminal: Terminal) -> None:
         from rich.live import Live
 
         from hpo_pipeline.report.live import LiveTable
 
-        self._table = LiveTable(self._view, self._budget, self._unit, self.elapsed)
+        table = LiveTable(self._view, self._budget, self._unit, self.elapsed)
+        live = Live(table, console=terminal, refresh_per_second=REFRESH_PER_SECOND)
+        self._print = functools.partial(terminal.print, markup=False, highlight=False)
         written_to = {id(sys.stdout): "stdout", id(sys.stderr): "stderr"}
-        self._live = Live(self._table, console=terminal, refresh_per_second=REFRESH_PER_SECOND)
-        self._live.start(refresh=True)
+        live.start(refresh=True)
+        self._closing.callback(live.stop)
+        self._closing.callback(setattr, table, "final", True)
         # Live has put itself before sys.stdout and sys.stderr, so that what others print appears above the table.
         # Logging handlers hold the streams themselves.
         for name in [None, *logging.root.manager.loggerDict]:
             for handler in logging.getLogger(name).handlers:
                 if isinstance(handler, logging.StreamHandler) and id(handler.stream) in written_to:
-                    self._rerouted.append((handler, handler.stream))
+                    self._closing.callback(handler.setStream, handler.stream)
                     handler.setStream(getattr(sys, written_to[id(handler.stream)]))
 
     def elapsed(self) -> float:
@@ -101,23 +101,10 @@ class Console:
 
     def say(self, notice: str) -> None:
         """A line of its own; above the table, where there is one. Each is said once: several workers find the same."""
-        if notice in self._said:
-            return
-        self._said.add(notice)
-        if self._lines is not None:
-            self._lines.say(notice)
-        elif self._live is not None:
-            self._live.console.print(notice, markup=False, highlight=False)
+        if notice not in self._said:
+            self._said.add(notice)
+            self._print(notice)
 
     def close(self) -> None:
         """Leaves the last state on the screen and gives the terminal back; may be called twice."""
-        if self._lines is not None:
-            self._lines.say_held_back()
-            self._lines = None
-        if self._live is not None and self._table is not None:
-            for handler, stream in self._rerouted:
-                handler.setStream(stream)
-            self._rerouted.clear()
-            self._table.final = True
-            self._live.stop()
-            self._live = None
+        self._closing.close()

@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hpo_pipeline.atomic import write_text
 from hpo_pipeline.trial import Value
@@ -40,40 +39,26 @@ def write_best(view: StudyView, folder: Path, choices: Mapping[str, str], change
     Returns:
         The file, or None if no trial has a finite value, or all that have one failed.
     """
-    path = folder / "best.yaml"
-    if view.best is None:
-        path.unlink(missing_ok=True)  # of an earlier session, whose best trial has failed since
-        return None
-    write_text(path, best_text(view, choices, changes))
-    return path
-
-
-def best_text(view: StudyView, choices: Mapping[str, str], changes: Mapping[str, Value]) -> str:
-    """The content of `best.yaml`. Call it only if the view has a best trial."""
     from omegaconf import OmegaConf
 
-    best = view.best
+    path, best = folder / "best.yaml", view.best
     if best is None:
-        raise ValueError("no trial has a usable value")
+        path.unlink(missing_ok=True)  # of an earlier session, whose best trial has failed since
+        return None
     values = {**changes, **best.best_config, "trial": best.id, "resource": best.best_resource}
     options = {group: values.pop(group, option) for group, option in choices.items()}
-    content: dict[str, Any] = {}
-    if options:
-        content["defaults"] = [{f"override /{group}": option} for group, option in options.items()]
+    defaults = [{f"override /{group}": option} for group, option in options.items()]
+    content = OmegaConf.create({"defaults": defaults} if defaults else {})
     for name, value in values.items():
-        _put(content, name.split("."), value)
+        OmegaConf.update(content, name, value)
     study = " ".join(str(view.header.get("name", "study")).split())
     value_text = repr(best.best(view.metric))
-    changed = "# Its hyperparameters changed while it trained; these are the last ones before its best value.\n"
-    head = [
-        "# @package _global_",
-        f"# study {study}: {view.metric} {value_text} (trial {best.id}, resource {best.best_resource})",
-    ]
+    head = (
+        "# @package _global_\n"
+        f"# study {study}: {view.metric} {value_text} (trial {best.id}, resource {best.best_resource})\n"
+    )
+    if best.changes:
+        head += "# Its hyperparameters changed while it trained; these are the last ones before its best value.\n"
     # OmegaConf's dumper, not PyYAML's: OmegaConf reads 1e5 as a float, so the string "1e5" needs quotes.
-    return "\n".join(head) + "\n" + (changed if best.changes else "") + OmegaConf.to_yaml(OmegaConf.create(content))
-
-
-def _put(tree: dict[str, Any], keys: list[str], value: Value) -> None:
-    for key in keys[:-1]:
-        tree = tree.setdefault(key, {})
-    tree[keys[-1]] = value
+    write_text(path, head + OmegaConf.to_yaml(content))
+    return path

@@ -7,37 +7,34 @@ from typing import TextIO
 
 from hpo_pipeline.records import Record
 from hpo_pipeline.report.text import config_text, metric_text, resource_text, short_names
-from hpo_pipeline.view import StudyView, TrialView
+from hpo_pipeline.view import StudyView
 
 BURST = 100
 """Lines that may follow one another at once."""
-PER_SECOND = 10.0
+PER_SECOND = 10
 """Lines a second in the long run; a study with a free objective makes thousands."""
 
 
 class Throttle:
     """Lets `BURST` events through at once and `PER_SECOND` on average; counts what it held back.
 
-    Once it is out of credit, it waits for a second's worth, so that lines come in blocks with one gap between them.
+    Credit comes with each whole second, so that lines come in blocks with one gap between them.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._credit = float(BURST)
-        self._last = clock()
-        self._out = False
+        self._credit = BURST
+        self._credited = clock()
         self.held_back = 0
 
     def allows(self) -> bool:
-        now = self._clock()
-        self._credit = min(float(BURST), self._credit + PER_SECOND * (now - self._last))
-        self._last = now
-        if self._credit < (PER_SECOND if self._out else 1.0):
-            self._out = True
+        seconds = int(self._clock() - self._credited)
+        self._credited += seconds
+        self._credit = min(BURST, self._credit + PER_SECOND * seconds)
+        if not self._credit:
             self.held_back += 1
             return False
-        self._out = False
-        self._credit -= 1.0
+        self._credit -= 1
         return True
 
 
@@ -54,26 +51,23 @@ class Lines:
         event = record["event"]
         if event not in ("report", "rung", "result"):
             return
-        trial = self._view.trials[record["trial"]]
+        trial, metric = self._view.trials[record["trial"]], self._view.metric
+        where, rung, best = f"{self._unit} {resource_text(trial)}", "", ""
         if event == "result":
             if record["outcome"] == "failed":
-                self._say(f"{self._where(trial)}  FAILED: {record['error']}")
+                self._say(f"trial {trial.id}  {where}  FAILED: {record['error']}")
             return
         is_best = self._view.best is trial and trial.best_resource == record["resource"]
         if event == "rung":
-            self._say_value(trial, trial.rungs[-1].metrics[self._view.metric], is_best, f"  rung {record['rung']}")
-        elif is_best and trial.resource < trial.target_resource:  # at its target, the rung's line says it
-            self._say_value(trial, record["metrics"][self._view.metric], True)
-
-    def _where(self, trial: TrialView, rung: str = "") -> str:
-        return f"trial {trial.id}{rung}  {self._unit} {resource_text(trial)}"
-
-    def _say_value(self, trial: TrialView, value: float, is_best: bool, rung: str = "") -> None:
-        best = "  best" if is_best else ""
-        if is_best and trial.id != self._best_trial:
-            self._best_trial = trial.id
-            best += f"  {config_text(trial.config, short_names(trial.config))}"
-        self._say(f"{self._where(trial, rung)}  {self._view.metric} {metric_text(value)}{best}")
+            rung = f"  rung {record['rung']}"
+        elif not is_best or trial.resource >= trial.target_resource:  # at its target, the rung's line says it
+            return
+        if is_best:
+            best = "  best"
+            if trial.id != self._best_trial:
+                self._best_trial = trial.id
+                best += f"  {config_text(trial.config, short_names(trial.config))}"
+        self._say(f"trial {trial.id}{rung}  {where}  {metric} {metric_text(trial.latest(metric))}{best}")
 
     def _say(self, line: str) -> None:
         if self._throttle.allows():

@@ -15,12 +15,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 def status_line(
     file: TextIO | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[str], None]]:
-    """Gives a function that shows the latest text: in a terminal in place of the one before, else every ten seconds.
-
-    Args:
-        file: where to; standard output if None.
-        clock: seconds.
-    """
+    """Gives a function that shows the latest text: in a terminal in place of the one before, else every ten seconds."""
     from rich.console import Console as Terminal
     from rich.text import Text
 

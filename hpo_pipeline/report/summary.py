@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from hpo_pipeline.report.text import STATE_STYLE, counts, counts_text, duration, metric_text, plural, short
+from hpo_pipeline.report.text import STATE_STYLE, counts, duration, metric_text, plural, short
 from hpo_pipeline.view import StudyView, TrialView
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def summary(
     if view.end is not None:
         reason = view.end.get("reason", "")
         say(f"Ended: {view.end.get('state', '')}{': ' if reason else ''}{reason}")
-    states = counts_text(counts(view.trials.values()))
+    states = ", ".join(f"{n} {state.value.lower()}" for state, n in counts(view.trials.values()).items())
     spent = f"{plural(view.evaluations, 'rung evaluation')}, {plural(view.total_resource, unit)}"
-    say(f"{plural(len(view.trials), 'trial')} ({states}), {spent} in {duration(view.seconds)}")
+    say(f"{plural(len(view.trials), 'trial')} ({states or 'no trials'}), {spent} in {duration(view.seconds)}")
     say(f"Everything is in {folder}")
     for name, meaning in FILES.items():
         if (folder / name).exists():

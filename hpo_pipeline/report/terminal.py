@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO, cast
 
 
@@ -17,27 +17,24 @@ class _Forgiving:
         self._gone = False
 
     def write(self, text: str) -> int:
-        if not self._gone:
-            try:
-                return self._stream.write(text)
-            except (OSError, ValueError):
-                self._give_up()
+        self._try(self._stream.write, text)
         return len(text)
 
     def flush(self) -> None:
-        if not self._gone:
-            try:
-                self._stream.flush()
-            except (OSError, ValueError):
-                self._give_up()
+        self._try(self._stream.flush)
 
-    def _give_up(self) -> None:
-        """What is still in the buffer goes nowhere, or Python would try again at its end, and complain."""
-        self._gone = True
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+    def _try(self, action: Callable[..., object], *arguments: str) -> None:
+        if self._gone:
+            return
+        try:
+            action(*arguments)
+        except (OSError, ValueError):
+            self._gone = True
+            # What is still in the buffer goes nowhere, or Python would try again at its end, and complain.
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self._stream.fileno())
+                os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from hpo_pipeline.budget import Budget
@@ -73,15 +74,8 @@ def resource_text(trial: TrialView) -> str:
 
 def counts(trials: Iterable[TrialView]) -> dict[State, int]:
     """State -> number of trials, states that no trial is in left out."""
-    found: dict[State, int] = {}
-    for trial in trials:
-        found[trial.state] = found.get(trial.state, 0) + 1
+    found = Counter(trial.state for trial in trials)
     return {state: found[state] for state in State if state in found}
-
-
-def counts_text(found: Mapping[State, int]) -> str:
-    """`2 running, 14 paused`."""
-    return ", ".join(f"{n} {state.value.lower()}" for state, n in found.items()) or "no trials"
 
 
 def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:

@@ -95,7 +95,7 @@ class Follower:
     def status(self) -> str:
         """How much of what the journal has is written, once the session has ended."""
         written, contents = self._written()
-        how_far = "not yet" if contents.training else f"{written} of {contents.total} trials"
+        how_far = "not yet" if contents.training else f"{written} of {len(contents.ends)} trials"
         return f"{self._writer.name}: {how_far} written"
 
     def closed(self) -> Closed:
@@ -107,9 +107,9 @@ class Follower:
         why = f" ({reason})" if reason else ""
         if contents.training:
             return Closed(False, f"{name} has not taken this training{why}; it is in {self._journal.parent}")
-        what = f"{contents.total - written} of {contents.total} trials"
-        line = f"{name} lacks {what if written < contents.total else 'the end of the study'}{why}; "
-        line += "the journal has everything."
+        total = len(contents.ends)
+        what = f"{total - written} of {total} trials" if written < total else "the end of the study"
+        line = f"{name} lacks {what}{why}; the journal has everything."
         if not self._resume:
             return Closed(False, line)
         how = "Going on with the study writes it" if contents.interrupted else "This writes it, and trains nothing"
@@ -196,12 +196,9 @@ class Follower:
             try:
                 result = action()
             except StoreDownError as error:
-                told = str(error)
-                self._trouble = told if len(told) <= _REASON_LENGTH else f"{told[: _REASON_LENGTH - 1]}…"
+                self._trouble = why = str(error)[:_REASON_LENGTH]
                 if not warned:
-                    _log.warning(
-                        "%s does not answer (%s); the study goes on, and it is tried again", name, self._trouble
-                    )
+                    _log.warning("%s does not answer (%s); the study goes on, and it is tried again", name, why)
                     warned = True
                 # While the study runs its end cuts the pause short; after that only who waits does.
                 (self._given_up if self.ended.is_set() else self.ended).wait(pause)
@@ -232,10 +229,6 @@ class _Contents:
             if "trial" in record:
                 self.ends[record["trial"]] = offset
             self.interrupted = record["event"] != "end" or record["state"] == "interrupted"
-
-    @property
-    def total(self) -> int:
-        return len(self.ends)
 
     @property
     def training(self) -> bool:

@@ -17,12 +17,9 @@ _LAST_CALL_SECONDS = 2.0
 
 
 class Tracking:
-    """Begins to follow folder/journal.jsonl for each of the trackers; returns at once.
+    """Begins to follow folder/journal.jsonl for each of the trackers, with what `Tracker.writer` asks for.
 
-        tracking = Tracking(trackers, folder, config, commands); ...; tracking.close(60, print) -> Closed(True, …)
-
-    Args:
-        folder, config, commands: as `Tracker.writer` gets them.
+    tracking = Tracking(trackers, folder, config, commands); ...; tracking.close(60, print) -> Closed(True, …)
     """
 
     def __init__(

@@ -127,17 +127,6 @@ def test_in_a_terminal_a_notice_is_printed_above_the_table(
     assert told != out.getvalue()
 
 
-def test_quiet_prints_nothing(study: StudyBuilder) -> None:
-    out = io.StringIO()
-    console = Console(study.view, Budget(), "epoch", quiet=True, file=out)
-    console.start()
-    console.say("packs of 64")
-    study.listener = console.update
-    study.trial(0, [0.1], "COMPLETED")
-    console.close()
-    assert out.getvalue() == ""
-
-
 def test_a_burst_passes_and_then_lines_come_in_blocks_of_ten_a_second() -> None:
     clock = Clock()
     throttle = Throttle(clock)
@@ -252,7 +241,7 @@ def test_the_time_of_earlier_sessions_counts_as_elapsed(study: StudyBuilder) -> 
     clock = Clock()
     study.trial(0, [0.5], "COMPLETED")  # suggested, submitted, report, rung, result, decision: 6 s
     clock.now = 100.0
-    console = Console(study.view, Budget(), "epoch", quiet=True, clock=clock)
+    console = Console(study.view, Budget(), "epoch", file=io.StringIO(), clock=clock)
     console.start()
     clock.now = 107.0
     assert console.elapsed() == 6.0 + 7.0
@@ -346,7 +335,7 @@ def test_importing_the_reports_loads_no_heavy_library() -> None:
 
 def test_the_time_that_is_shown_is_that_of_the_last_record_and_what_passed_since(four_trials):
     clock = Clock()
-    console = Console(four_trials.view, Budget(n_trials=8), "epoch", quiet=True, clock=clock)
+    console = Console(four_trials.view, Budget(n_trials=8), "epoch", file=io.StringIO(), clock=clock)
     console.start()
     record = {"event": "session", "time": 5000.0, "elapsed": 100.0}
     four_trials.view.apply(record)

@@ -193,7 +193,7 @@ def test_a_database_is_asked_whether_it_lets_us_in(server: Server, error: str, m
 
 
 def test_an_unreachable_tracker_is_reported_with_everything_else_and_nothing_is_created(closed_port: int):
-    ended = run(*FREE[:2], f"tracker.uri=http://127.0.0.1:{closed_port}", "n_trials=0", "name=s", "dry_run=true")
+    ended = run(*FREE[:-1], f"tracker.uri=http://127.0.0.1:{closed_port}", "n_trials=0", "name=s", "dry_run=true")
     assert ended.code == 2
     assert "2 problems in the configuration" in ended.err
     assert "  n_trials: must be at least 1, got 0" in ended.err
@@ -202,12 +202,12 @@ def test_an_unreachable_tracker_is_reported_with_everything_else_and_nothing_is_
 
 
 def test_a_dry_run_makes_no_database():
-    assert run(*FREE[:2], "name=s", "dry_run=true").code == 0
+    assert run(*FREE[:-1], "name=s", "dry_run=true").code == 0
     assert list(Path().iterdir()) == []
 
 
 def test_where_nothing_remote_is_to_be_done_the_tracker_is_not_asked(closed_port: int):
-    words = (*FREE[:2], "n_trials=0", f"tracker.uri=http://127.0.0.1:{closed_port}")
+    words = (*FREE[:-1], "n_trials=0", f"tracker.uri=http://127.0.0.1:{closed_port}")
     with pytest.raises(ConfigError) as error:
         check_study(compose(*words), data=False)
     assert not [line for line in error.value.lines if line.startswith("tracker")]

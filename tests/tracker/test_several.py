@@ -209,7 +209,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_study_in_two_places_is_saved_run_again_and_resumed_as_such(own: str, monkeypatch: pytest.MonkeyPatch):
     memories: dict[str, MemoryStore] = {}
     monkeypatch.setattr(MLflowTracker, "open", lambda self: memories.setdefault(self.uri, MemoryStore()))
-    study = (*FREE[:2], "n_trials=2", "max_resource=2", "name=s", "tracker=[mlflow,listing]", "tracker.mlflow.uri=null")
+    places = ("tracker=[mlflow,listing]", "tracker.mlflow.uri=null")
+    study = (*FREE[:-1], "n_trials=2", "max_resource=2", "name=s", *places)
     ended = run(own, *study)
     assert ended.code == 0, ended.err
     assert "MLflow: " in ended.out
@@ -236,7 +237,7 @@ def test_where_one_of_two_lacks_something_the_exit_code_says_so(own: str, monkey
 
     monkeypatch.setattr(MLflowTracker, "open", refuse)
     monkeypatch.setattr(study_module, "PATIENCE_SECONDS", 0.1)
-    ended = run(own, *FREE[:2], "n_trials=2", "max_resource=2", "name=s", "tracker=[mlflow,listing]")
+    ended = run(own, *FREE[:-1], "n_trials=2", "max_resource=2", "name=s", "tracker=[mlflow,listing]")
     assert ended.code == 3
     assert "MLflow lacks 2 of 2 trials (nothing could be written for 0.1 s: connection refused)" in ended.out
     assert "list: here" in ended.out

@@ -141,7 +141,7 @@ def test_without_a_terminal_how_far_it_is_is_a_line_every_ten_seconds(capsys: py
     assert capsys.readouterr().out == "at 12\nat 24\n"
 
 
-STUDY = (*FREE[:2], "n_trials=4", "max_resource=2", "name=s")
+STUDY = (*FREE[:-1], "n_trials=4", "max_resource=2", "name=s")
 
 
 @pytest.mark.slow

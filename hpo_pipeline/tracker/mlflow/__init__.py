@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.checks import is_positive
+from hpo_pipeline.checks import is_positive, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.tracker.mlflow import preflight
 from hpo_pipeline.tracker.mlflow import uri as uris
@@ -24,9 +24,6 @@ class MLflowTracker:
         experiment: name of the MLflow experiment; it is made if there is none.
         window: seconds between two looks at the journal. What happened meanwhile is written together.
         saved_view: keep a page of charts for each study under "Views" in the UI.
-
-    Raises:
-        ConfigError: an argument is wrong. Nothing is opened here.
     """
 
     def __init__(
@@ -36,13 +33,11 @@ class MLflowTracker:
         if inherited and (not uri or uri == uris.shown(inherited)):  # saved configs hold no passwords
             uri = inherited
         uri = uri or "sqlite:///mlflow.db"
-        problems = uris.problems(uri)
-        if not isinstance(experiment, str) or not 0 < len(experiment) <= 500:
-            what = f"must be a name of 1 to 500 characters, got {experiment!r}; choose another"
-            problems.append(Problem("experiment", what))
-        if not is_positive(window) or window > 60:
-            what = f"must be more than 0 and at most 60 seconds, got {window!r}; the default is 0.5"
-            problems.append(Problem("window", what))
+        problems = [Problem("uri", wrong)] if (wrong := uris.problem(uri)) else []
+        problems += value_problems(
+            "a name of 1 to 500 characters", lambda x: isinstance(x, str) and 0 < len(x) <= 500, experiment=experiment
+        )
+        problems += value_problems("more than 0 and at most 60 s", lambda x: is_positive(x) and x <= 60, window=window)
         if problems:
             raise ConfigError(problems)
         self.uri = uris.absolute(uri)
@@ -59,9 +54,5 @@ class MLflowTracker:
         return MLflowWriter(self, folder, config, commands)
 
     def open(self) -> MLflowStore:
-        """Opens the store, which takes seconds: mlflow is imported, and a new database gets its tables.
-
-        Raises:
-            StoreDownError, UnusableStoreError: not now, or never.
-        """
+        """Opens the store, which takes seconds."""
         return MLflowStore(self.uri)

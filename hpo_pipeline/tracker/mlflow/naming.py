@@ -26,15 +26,13 @@ class Keys:
 
     def __init__(self) -> None:
         self._keys: dict[str, str] = {}
-        self._taken: set[str] = set()
 
     def __call__(self, name: str) -> str:
         if name not in self._keys:
             key = _plain(name)
-            if key in self._taken or len(key) > KEY_LENGTH:
+            if key in self._keys.values() or len(key) > KEY_LENGTH:
                 key = f"{key[: KEY_LENGTH - 9]}-{zlib.crc32(name.encode()):08x}"
             self._keys[name] = key
-            self._taken.add(key)
         return self._keys[name]
 
 
@@ -51,7 +49,7 @@ def text(value: Any) -> str:
 
 def number(value: float) -> float:
     """A value as a metric: MLflow stores infinity as 1.8e308, which ruins every axis."""
-    return value if math.isfinite(value) else math.nan
+    return float(value) if math.isfinite(value) else math.nan
 
 
 def clipped(value: str, length: int) -> str:

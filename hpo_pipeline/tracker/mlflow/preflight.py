@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from urllib.parse import urlsplit
 
 from hpo_pipeline.errors import Problem
 from hpo_pipeline.tracker import StoreDownError
@@ -19,7 +19,7 @@ from hpo_pipeline.tracker.mlflow.store import MLflowStore
 
 _SECONDS = 5.0
 _DEADLINE = 12.0
-_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "http": 80, "https": 443}
 _DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 _DENIED = (401, 403)
 
@@ -99,10 +99,11 @@ def _server_problem(uri: str, experiment: str) -> str | Problem:
     import requests
 
     try:
-        place = uris.host_and_port(uri, 443 if uris.scheme(uri) == "https" else 80)
+        address = urlsplit(uris.link(uri))
+        port = address.port or _PORTS[uris.scheme(uri)]
     except ValueError as error:
         return f"can't be read ({error}); mend it"
-    if place is None:
+    if not address.hostname:
         return "names no host; mend it"
     try:
         answer = requests.get(
@@ -115,30 +116,28 @@ def _server_problem(uri: str, experiment: str) -> str | Problem:
     except requests.exceptions.ProxyError as error:
         return f"can't be reached through the proxy ({_first_line(error)}); see HTTP_PROXY and NO_PROXY"
     except requests.exceptions.ConnectionError as error:
-        return _socket_problem(*place) or f"breaks the connection ({_first_line(error)}); see whether it is an MLflow"
+        return (
+            _socket_problem(address.hostname, port)
+            or f"breaks the connection ({_first_line(error)}); see whether it is an MLflow"
+        )
     except requests.exceptions.Timeout:
         return f"does not answer within {_SECONDS:g} s; see whether it is there"
     except requests.exceptions.RequestException as error:
         return f"can't be asked ({_first_line(error)}); mend it"
     if answer.status_code in _DENIED:
         return _credentials_problem(uri)
-    said = _json(answer)
     if answer.status_code >= 500:
         return f"is not at work (it answers {answer.status_code}); mend it"
+    try:
+        said = dict(answer.json())
+    except (ValueError, TypeError):
+        said = {}
     if "experiment" not in said and "error_code" not in said:
         return f"is no MLflow server (it answers {answer.status_code}); mend the address"
     stage = said.get("experiment", {}).get("lifecycle_stage", "active")
     if stage == "active":
         return ""
     return Problem("experiment", deleted_experiment(uri, experiment, said["experiment"]["experiment_id"]))
-
-
-def _json(answer: Any) -> dict[str, Any]:
-    try:
-        said = answer.json()
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def _credentials_problem(uri: str) -> str:

@@ -11,11 +11,13 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import filelock
+
+from hpo_pipeline.atomic import beside
 
 _log = logging.getLogger(__name__)
 _LOCK_SECONDS = 120.0
@@ -24,18 +26,8 @@ _CHECK_SECONDS = 5.0
 _HEADER = b"SQLite format 3\0"
 # WAL keeps its index in shared memory, which hosts of a network file system don't share.
 _NETWORK = (
-    "nfs",
-    "cifs",
-    "smb",
-    "9p",
-    "afs",
-    "ceph",
-    "lustre",
-    "gpfs",
-    "beegfs",
-    "fuse.sshfs",
-    "fuse.gcsfuse",
-    "fuse.s3",
+    *("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs"),
+    *("fuse.sshfs", "fuse.gcsfuse", "fuse.s3"),
 )
 
 
@@ -58,46 +50,34 @@ def make(path: Path, make_tables: Callable[[Path], None]) -> None:
                 _make_aside(path, make_tables)
     if not _on_network(path.parent):
         # Refused while somebody else is at work on the file: the next study will do it.
-        with (
-            contextlib.suppress(sqlite3.OperationalError),
-            contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection,
-        ):
+        with contextlib.suppress(sqlite3.OperationalError), _connected(path, _BUSY_SECONDS) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _make_aside(path: Path, make_tables: Callable[[Path], None]) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    leftovers = [Path(f"{aside}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
-    try:
-        for leftover in leftovers:
-            leftover.unlink(missing_ok=True)
-        make_tables(aside)
+    with beside(path) as folder:
+        folder.mkdir()
+        made = folder / path.name
+        make_tables(made)
         # Those of a deleted database would be taken for the new one's.
         for suffix in ("-wal", "-shm", "-journal"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
         if path.exists():
-            os.replace(aside, path)
-        else:
-            _link(aside, path)
-    finally:
-        for leftover in leftovers:
-            leftover.unlink(missing_ok=True)
-
-
-def _link(aside: Path, path: Path) -> None:
-    try:
-        os.link(aside, path)  # unlike a renaming, it never takes the place of what another program has just made
-    except FileExistsError:
-        _log.debug("%s: another program has just made it", path)
-    except OSError:  # a file system without links
-        os.replace(aside, path)
+            os.replace(made, path)
+            return
+        try:
+            os.link(made, path)  # unlike a renaming, it never takes the place of what another program has just made
+        except FileExistsError:
+            _log.debug("%s: another program has just made it", path)
+        except OSError:  # a file system without links
+            os.replace(made, path)
 
 
 def is_empty(path: Path) -> bool:
     """Whether there is no database yet, or one without any table."""
     if not path.exists() or path.stat().st_size == 0:
         return True
-    with _reading(path) as connection:
+    with _connected(path) as connection:
         return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
@@ -133,7 +113,7 @@ def problem(path: Path) -> str:
 
 
 def _schema_problem(path: Path) -> str:
-    with _reading(path) as connection:
+    with _connected(path) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         found = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in tables else None
         version = (found.fetchone() or ("",))[0] if found else ""
@@ -152,7 +132,7 @@ def deleted_experiment(path: Path, name: str) -> str:
     """The id of the experiment of this name if it has been deleted; else an empty string."""
     if is_empty(path):
         return ""
-    with _reading(path) as connection:
+    with _connected(path) as connection:
         wanted = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'deleted'"
         found = connection.execute(wanted, (name,)).fetchone()
     return str(found[0]) if found else ""
@@ -160,7 +140,7 @@ def deleted_experiment(path: Path, name: str) -> str:
 
 def _lock_problem(path: Path) -> str:
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=_CHECK_SECONDS, isolation_level=None)) as connection:
+        with _connected(path) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
@@ -171,24 +151,17 @@ def _lock_problem(path: Path) -> str:
 def _mlflow_revisions() -> tuple[set[str], str]:
     """The schema's revisions that the installed MLflow knows, and the newest; read from its files, not imported."""
     spec = find_spec("mlflow")
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    revisions: set[str] = set()
-    replaced: set[str] = set()
-    for place in places:
-        for file in (Path(place) / "store" / "db_migrations" / "versions").glob("*.py"):
-            said = dict(re.findall(r"^(revision|down_revision) = [\"'](\w+)[\"']", file.read_text("utf-8"), re.M))
-            revisions |= {said["revision"]} if "revision" in said else set()
-            replaced |= {said["down_revision"]} if "down_revision" in said else set()
-    newest = revisions - replaced
+    folder = Path(spec.origin if spec and spec.origin else "").parent / "store" / "db_migrations" / "versions"
+    code = "".join(file.read_text("utf-8") for file in folder.glob("*.py"))
+    revisions = set(re.findall(r"^revision = [\"'](\w+)", code, re.M))
+    newest = revisions.difference(re.findall(r"^down_revision = [\"'](\w+)", code, re.M))
     return revisions, newest.pop() if len(newest) == 1 else ""
 
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(
-        sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_CHECK_SECONDS)
-    ) as connection:
-        yield connection
+def _connected(path: Path, seconds: float | None = None) -> contextlib.closing[sqlite3.Connection]:
+    """A connection to what is there (none is made), which waits so long for a lock; else as long as a check may."""
+    wait = _CHECK_SECONDS if seconds is None else seconds
+    return contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait))
 
 
 def relax(connection: sqlite3.Connection, _record: object = None) -> None:
@@ -203,9 +176,7 @@ def relax(connection: sqlite3.Connection, _record: object = None) -> None:
 def analyze(path: Path) -> None:
     """Gathers the planner's statistics: 0.03 s at 10,000 runs. It is only about speed, so failure is no matter."""
     try:
-        with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
-        ) as connection:
+        with _connected(path, _BUSY_SECONDS) as connection:
             connection.execute("PRAGMA analysis_limit=1000")
             connection.execute("ANALYZE")
             connection.commit()

@@ -6,10 +6,11 @@ Runs are made by `MlflowClient` with explicit ids: MLflow's active run and its a
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,7 @@ class MLflowStore:
     Every method raises StoreDownError where a later try may succeed, RefusedError where it can't, and LostError where
     what it writes to was deleted. Their texts hold no password.
 
-    Args:
-        uri: tracking URI. Opening takes seconds: mlflow is imported, and a new database gets its tables.
-
-    Raises:
-        StoreDownError, UnusableStoreError: not now, or never.
+    Opening takes seconds (mlflow is imported, and a new database gets its tables), and may raise UnusableStoreError.
     """
 
     def __init__(self, uri: str) -> None:
@@ -96,15 +93,12 @@ class MLflowStore:
         Raises:
             UnusableStoreError: somebody has deleted it.
         """
-        with self._mapped_errors():
-            found = self._client.get_experiment_by_name(name)
+        found = self._ask(self._client.get_experiment_by_name, name)
         if found is None:
             tags = {"mlflow.experimentKind": "custom_model_development"}
-            # Refused: another study has just made it.
-            with contextlib.suppress(RefusedError), self._mapped_errors():
-                self._client.create_experiment(name, self._artifacts(), tags)
-            with self._mapped_errors():
-                found = self._client.get_experiment_by_name(name)
+            with contextlib.suppress(RefusedError):  # another study has just made it
+                self._ask(self._client.create_experiment, name, self._artifacts(), tags)
+            found = self._ask(self._client.get_experiment_by_name, name)
         if found is None:
             raise StoreDownError(f"experiment {name!r} could not be made")
         if found.lifecycle_stage != "active":
@@ -120,22 +114,19 @@ class MLflowStore:
         return (beside / "mlartifacts").as_uri()
 
     def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
-        with self._mapped_errors():
-            self._client.set_experiment_tag(experiment_id, key, value)
+        self._ask(self._client.set_experiment_tag, experiment_id, key, value)
 
     def tags(self, run_id: str) -> dict[str, str]:
         """The run's tags; empty if it isn't there, or deleted."""
         try:
-            with self._mapped_errors():
-                run = self._client.get_run(run_id)
+            run = self._ask(self._client.get_run, run_id)
         except RefusedError:
             return {}
         return dict(run.data.tags) if run.info.lifecycle_stage == "active" else {}
 
     def find(self, experiment_id: str, tag: str, value: str) -> str | None:
         """Id of the run that bears this tag."""
-        with self._mapped_errors():
-            runs = self._client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", max_results=1)
+        runs = self._ask(self._client.search_runs, [experiment_id], f"tags.`{tag}` = '{value}'", max_results=1)
         return str(runs[0].info.run_id) if runs else None
 
     def trials(self, experiment_id: str, study_id: str) -> dict[int, str]:
@@ -144,8 +135,7 @@ class MLflowStore:
         token: str | None = None
         mine = f"tags.`hpo.uid` LIKE '{study_id}:%'"
         while True:
-            with self._mapped_errors():
-                page = self._client.search_runs([experiment_id], mine, max_results=_PAGE, page_token=token)
+            page = self._ask(self._client.search_runs, [experiment_id], mine, max_results=_PAGE, page_token=token)
             for run in page:
                 study, _, trial = run.data.tags["hpo.uid"].rpartition(":")
                 if study == study_id and trial.isdecimal():  # "_" matches anything in LIKE
@@ -155,15 +145,14 @@ class MLflowStore:
                 return found
 
     def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str:
-        with self._mapped_errors():
-            run = self._client.create_run(experiment_id, start_time=time, tags=tags, run_name=name)
+        run = self._ask(self._client.create_run, experiment_id, start_time=time, tags=tags, run_name=name)
         return str(run.info.run_id)
 
     def log(self, run_id: str, update: Update) -> list[str]:
         """Adds params, metrics and tags; returns what MLflow refuses to take, each as a line for people."""
         from mlflow.entities import Metric, Param, RunTag
 
-        whole: dict[str, list[Any]] = {
+        whole: dict[str, Any] = {
             "params": [Param(*item) for item in update.params.items()],
             "metrics": [Metric(*point) for point in update.metrics],
             "tags": [RunTag(*item) for item in update.tags.items()],
@@ -171,39 +160,35 @@ class MLflowStore:
         singles = [(kind, item) for kind, items in whole.items() for item in items]
         if not singles:
             return []
+        log = functools.partial(self._ask, self._client.log_batch, run_id, synchronous=True)
         try:
-            with self._mapped_errors(run_id):
-                self._client.log_batch(run_id, **whole, synchronous=True)
+            log(**whole, of_run=run_id)
             return []
         except RefusedError:
             refused = []
         for kind, item in singles:
+            alone: dict[str, Any] = {kind: [item]}
             try:
-                with self._mapped_errors():
-                    self._client.log_batch(run_id, **{kind: [item]}, synchronous=True)
+                log(**alone)
             except RefusedError as error:
                 refused.append(f"{item.key}={item.value}: {error}")
         return refused
 
     def set_status(self, run_id: str, status: str, time: int) -> None:
-        with self._mapped_errors(run_id):
-            if status == "RUNNING":
-                self._client.update_run(run_id, status)
-            else:
-                self._client.set_terminated(run_id, status, time)
+        if status == "RUNNING":
+            self._ask(self._client.update_run, run_id, status, of_run=run_id)
+        else:
+            self._ask(self._client.set_terminated, run_id, status, time, of_run=run_id)
 
     def text(self, run_id: str, name: str, content: str) -> None:
-        with self._mapped_errors(run_id):
-            self._client.log_text(run_id, content, name)
+        self._ask(self._client.log_text, run_id, content, name, of_run=run_id)
 
     def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
-        with self._mapped_errors():
-            self._client.log_artifact(run_id, str(path), folder)
+        self._ask(self._client.log_artifact, run_id, str(path), folder)
 
     def has_file(self, run_id: str, name: str) -> bool:
         try:
-            with self._mapped_errors():
-                return any(file.path == name for file in self._client.list_artifacts(run_id))
+            return any(file.path == name for file in self._ask(self._client.list_artifacts, run_id))
         except RefusedError:
             return False
 
@@ -212,21 +197,20 @@ class MLflowStore:
         if self.database is not None:
             sqlite.analyze(self.database)
 
-    @contextlib.contextmanager
-    def _mapped_errors(self, run_id: str = "") -> Iterator[None]:
-        """Turns MLflow's errors into RefusedError (the data is at fault) or StoreDownError (anything else).
+    def _ask(self, call: Callable[..., Any], *args: Any, of_run: str = "", **named: Any) -> Any:
+        """Calls MLflow, with its errors as RefusedError (the data is at fault) or StoreDownError (anything else).
 
-        Where `run_id` is given, into LostError if it isn't there.
+        Where the run that it writes to is named and isn't there, that is a LostError.
         """
         from mlflow.exceptions import MlflowException
 
         try:
-            yield
+            return call(*args, **named)
         except Exception as error:
             message = uris.masked(str(error), self.uri)
             if isinstance(error, MlflowException) and error.error_code in _REFUSALS:
-                if run_id and not self.tags(run_id):
-                    raise LostError(f"a run of this study ({run_id}) was deleted") from None
+                if of_run and not self.tags(of_run):
+                    raise LostError(f"a run of this study ({of_run}) was deleted") from None
                 raise RefusedError(message) from None
             self.check()
             raise StoreDownError(

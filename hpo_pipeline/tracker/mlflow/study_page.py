@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from hpo_pipeline.report.text import metric_text, short
 from hpo_pipeline.tracker.mlflow.links import run_link
 from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, clipped, dimensions
 from hpo_pipeline.tracker.mlflow.update import milliseconds
@@ -57,15 +58,11 @@ def note(view: StudyView, experiment_id: str, runs: Mapping[int, str], resume: s
             run = runs.get(trial.id)
             title = f"trial-{trial.id:04d}"
             link = f"[{title}]({run_link(experiment_id, run)})" if run else title
-            values = " | ".join(_short(trial.best_config.get(name)) for name in names)
-            lines.append(f"| {link} | {_short(trial.best(view.metric))} | {trial.best_resource} | {values} |")
+            values = " | ".join(short(trial.best_config.get(name), 4).replace("|", "\\|") for name in names)
+            lines.append(f"| {link} | {metric_text(trial.best(view.metric))} | {trial.best_resource} | {values} |")
     if resume and (view.end is None or view.end["state"] != "completed"):
         lines += ["", f"Resume: `{resume}`"]
     return clipped("\n".join(lines), TAG_LENGTH)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
 
 
 def view_key(study: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import getpass
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpo_pipeline.records import Record
-from hpo_pipeline.report.command import command_line, trial_overrides
+from hpo_pipeline.report.command import trial_overrides
+from hpo_pipeline.report.text import counts
 from hpo_pipeline.tracker.mlflow.links import runs_link
 from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, Keys, clipped, dimensions, domain_text, number, scalars, text
 from hpo_pipeline.tracker.mlflow.study_page import note, saved_view, view_key
@@ -58,14 +60,14 @@ class StudyRuns:
             path for path, domain in dimensions(config.get("search_space")).items() if domain.get("log")
         }
         self._terminated: set[int] = set()
-        self._noted = -1
+        self._now = 0
 
     def apply(self, record: Record) -> Iterator[tuple[RunKey, Update]]:
         """Takes in the next record; yields what it adds to which run."""
         known = len(self.view.best_history)
         known_study = bool(self.view.header)
         self.view.apply(record)
-        now = milliseconds(record["time"])
+        self._now = now = milliseconds(record["time"])
         match record["event"]:
             case "study" if not known_study:
                 yield None, self._study(record, now)
@@ -83,23 +85,15 @@ class StudyRuns:
                     yield trial.id, Update(tags=self._standing(trial), status=("RUNNING", now))
                 yield trial.id, getattr(self, f"_{event}")(trial, record, now)
         for resource, value, time in self.view.best_history[known:]:
-            point = Point(self._keys(f"best.{self.view.metric}"), value, milliseconds(time), resource)
-            yield None, Update(metrics=[point])
+            yield None, Update(metrics=self._points({f"best.{self.view.metric}": value}, milliseconds(time), resource))
 
-    def counters(self, time: float) -> Update:
-        """Where the study stands: samples, taken once a window."""
-        states = [trial.state for trial in self.view.trials.values()]
-        values = {f"hpo.trials.{state.value.lower()}": float(states.count(state)) for state in State}
-        values["hpo.resource.total"] = float(self.view.total_resource)
-        step = self.view.total_resource
-        return Update(metrics=[Point(key, value, milliseconds(time), step) for key, value in values.items()])
-
-    def note(self, experiment_id: str, trial_runs: Mapping[int, str]) -> str:
-        """The study in a few lines, if there is a new best trial, or it has ended; else an empty string."""
-        if self._noted == len(self.view.best_history) and not self.view.end:
-            return ""
-        self._noted = len(self.view.best_history)
-        return note(self.view, experiment_id, trial_runs, self._commands.get("resume", ""))
+    def standing(self, experiment_id: str, trial_runs: Mapping[int, str]) -> Update:
+        """Where the study stands, taken once a window: how many trials are in which state, and it in a few lines."""
+        found, spent = counts(self.view.trials.values()), self.view.total_resource
+        values = {f"hpo.trials.{state.value.lower()}": found.get(state, 0) for state in State}
+        values["hpo.resource.total"] = spent
+        content = note(self.view, experiment_id, trial_runs, self._commands.get("resume", ""))
+        return Update(metrics=self._points(values, self._now, spent), tags={"mlflow.note.content": content})
 
     def saved_view(self, run_id: str) -> dict[str, str]:
         """The page of charts, as tags of the experiment."""
@@ -150,7 +144,7 @@ class StudyRuns:
             "hpo.stop_reason": clipped(trial.reason, TAG_LENGTH),
             "hpo.bracket": str(trial.bracket),
             "hpo.rung": str(trial.rung),
-            "hpo.command": clipped(f"{self._commands.get('train', '')} {command_line(words)}".strip(), TAG_LENGTH),
+            "hpo.command": clipped(f"{self._commands.get('train', '')} {shlex.join(words)}".strip(), TAG_LENGTH),
         }
 
     def _submitted(self, trial: TrialView, record: Record, now: int) -> Update:
@@ -165,25 +159,22 @@ class StudyRuns:
         return update
 
     def _hyperparameters(self, config: Mapping[str, Any], now: int, step: int) -> list[Point]:
-        numbers = {path: value for path, value in config.items() if isinstance(value, (int, float))}
-        return [self._point(f"hyperparameter/{path}", float(value), now, step) for path, value in numbers.items()]
+        numbers = {f"hyperparameter/{path}": x for path, x in config.items() if isinstance(x, (int, float))}
+        return self._points(numbers, now, step)
 
     def _report(self, trial: TrialView, record: Record, now: int) -> Update:
-        update = Update()
+        update = Update(metrics=self._points(record["metrics"], now, record["resource"]))
         for name, value in record["metrics"].items():
-            update.metrics.append(self._point(name, value, now, record["resource"]))
             if not math.isfinite(value):
                 update.tags["hpo.diverged"] = f"{name} was {value} at {record['resource']}"
         return update
 
     def _rung(self, trial: TrialView, record: Record, now: int) -> Update:
-        point = self._point(
-            f"rung/{self.view.metric}", trial.rungs[-1].metrics[self.view.metric], now, record["resource"]
-        )
-        return Update(metrics=[point], tags=self._standing(trial))
+        value = {f"rung/{self.view.metric}": trial.rungs[-1].metrics[self.view.metric]}
+        return Update(metrics=self._points(value, now, record["resource"]), tags=self._standing(trial))
 
-    def _point(self, name: str, value: float, now: int, step: int) -> Point:
-        return Point(self._keys(name), number(value), now, step)
+    def _points(self, values: Mapping[str, float], now: int, step: int) -> list[Point]:
+        return [Point(self._keys(name), number(value), now, step) for name, value in values.items()]
 
     def _result(self, trial: TrialView, record: Record, now: int) -> Update:
         if record["outcome"] == "interrupted":
@@ -206,7 +197,7 @@ class StudyRuns:
             best = trial.best(self.view.metric)
             if best is not None and trial.is_usable:  # the UI sorts by it
                 summary[f"best.{self.view.metric}"] = best
-            update.metrics = [self._point(key, float(value), last, trial.resource) for key, value in summary.items()]
+            update.metrics = self._points(summary, last, trial.resource)
         return update
 
     def _end(self, record: Record, now: int) -> Iterator[tuple[RunKey, Update]]:

@@ -13,13 +13,7 @@ from hpo_pipeline.tracker.mlflow.update import Point, RunKey, Update, millisecon
 
 
 class TrainingRun:
-    """What StudyRuns is to a study; there is one run, and no trials.
-
-    Args:
-        study: the journal's `study` record.
-        config: the composed training config; its scalars become parameters.
-        commands: "train" -> the command that trains it again.
-    """
+    """What StudyRuns is to a study; there is one run, and no trials. `commands` has "train", which trains it again."""
 
     files = ("config.yaml", MODEL)
     trials: frozenset[int] = frozenset()
@@ -45,11 +39,8 @@ class TrainingRun:
             case "end":
                 yield None, Update(status=("FINISHED", now))
 
-    def counters(self, time: float) -> Update:
+    def standing(self, experiment_id: str, trial_runs: Mapping[int, str]) -> Update:
         return Update()
-
-    def note(self, experiment_id: str, trial_runs: Mapping[int, str]) -> str:
-        return ""
 
     def saved_view(self, run_id: str) -> dict[str, str]:
         return {}

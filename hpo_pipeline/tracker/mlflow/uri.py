@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from hpo_pipeline.errors import Problem, nearest
+from hpo_pipeline.errors import nearest
 
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -30,13 +30,8 @@ def scheme(uri: str) -> str:
     return uri if uri == "databricks" else ""
 
 
-def problems(uri: str) -> list[Problem]:
-    """Why `uri` can't be used, as problems of the key `uri`; empty if it can."""
-    what = _wrong(uri)
-    return [Problem("uri", what)] if what else []
-
-
-def _wrong(uri: str) -> str:
+def problem(uri: str) -> str:
+    """Why `uri` can't be used; empty if it can."""
     if not isinstance(uri, str) or not uri:
         return f"must be a tracking URI, got {uri!r}; use sqlite:///mlflow.db or http://host:5000"
     name = scheme(uri)
@@ -97,10 +92,6 @@ def is_masked(uri: str) -> bool:
     )
 
 
-def has_secrets(uri: str) -> bool:
-    return shown(uri) != uri
-
-
 def link(uri: str) -> str:
     """A server's address for a browser: without user and password."""
     start, _, place, _ = _parts(uri)
@@ -157,15 +148,3 @@ def _secrets(uri: str) -> Iterator[str]:
     for secret in filter(None, found):
         yield from (secret, unquote(secret), unquote_plus(secret))
         yield from (form(plain, safe="") for plain in (secret, unquote(secret)) for form in (quote, quote_plus))
-
-
-def host_and_port(uri: str, default: int | None) -> tuple[str, int] | None:
-    """Where a server or a database listens; None for a socket file, or if the URI doesn't say.
-
-    Raises:
-        ValueError: the port is no number.
-    """
-    _, _, place, _ = _parts(uri)
-    address = urlsplit(f"//{place}")
-    port = address.port or default
-    return (address.hostname, port) if address.hostname and port else None

@@ -35,12 +35,7 @@ _POSITION = "hpo.journal"
 
 
 class MLflowWriter:
-    """Implements `hpo_pipeline.tracker.Writer`.
-
-    Args:
-        tracker: its settings.
-        folder, config, commands: as `Tracker.writer` gets them.
-    """
+    """Implements `hpo_pipeline.tracker.Writer`, by the settings of `tracker`."""
 
     name = "MLflow"
 
@@ -63,7 +58,6 @@ class MLflowWriter:
         self._runs: StudyRuns | TrainingRun = shown_as(study, self._config, self._commands)
         self._study_id = study_id
         self._pending: dict[RunKey, Update] = {}
-        self._time = 0.0
         self._uncertain: set[RunKey] = set()
         self._refused: set[RunKey] = set()
         self._presented, self._attached = False, ""
@@ -79,26 +73,20 @@ class MLflowWriter:
         for key, update in self._runs.apply(record):
             if not held:
                 self._pending.setdefault(key, Update()).add(update)
-        self._time = float(record["time"])
 
     def write(self, position: str) -> Iterator[int | None]:
         """Writes what is pending, run by run; that all of it is there is noted with the last of it."""
         before = len(self._trial_runs)
-        about_study = self._pending.setdefault(None, Update())
-        if self._time:  # once a window, however often it is tried
-            about_study.add(self._runs.counters(self._time))
-            self._time = 0.0
-        self._run(None, about_study)
-        # The study comes last: its note links to the trials.
+        self._run(None, self._pending.setdefault(None, Update()))  # trials are below it; what it has is written last
         for key in [*(key for key in self._pending if key is not None), None]:
-            if key is None:
-                self._store.check()
-                if note := self._runs.note(self._experiment_id, self._trial_runs):
-                    about_study.tags["mlflow.note.content"] = note
             self._write_run(key, self._pending[key])
             del self._pending[key]
             yield key
-        self._store.log(self._study_run, Update(tags={_POSITION: position}))
+        self._store.check()
+        standing = self._runs.standing(self._experiment_id, self._trial_runs)
+        standing.tags[_POSITION] = position
+        if refused := self._store.log(self._study_run, standing):
+            self._reject(None, refused)
         self._position = position
         if before < _ANALYZE_AT <= len(self._trial_runs):
             self._store.analyze()
