@@ -73,7 +73,8 @@ class OwnProcess:
         """Nothing is to be ended: between two calls of `wait` nothing is at work."""
 
     def close(self) -> None:
-        self._pack = None
+        if self._pack is not None:
+            self._pack.clear()
 
 
 class SerialExecutor(Pool):
