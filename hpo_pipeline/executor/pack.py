@@ -32,10 +32,6 @@ FEW = 3
 """Notices about trials that begin at one time; of more, there is one that counts them."""
 
 
-def _nothing(_trial_ids: Sequence[int], *, breakable: bool = True) -> AbstractContextManager[None]:
-    return contextlib.nullcontext()
-
-
 @dataclass(slots=True)
 class _Running:
     """A job in hand. `turn`: when it was last advanced; `saved`: when it last had a checkpoint (seconds)."""
@@ -61,16 +57,19 @@ class Pack:
         around: what surrounds the code of trials.
 
     Attributes:
+        policy: how many jobs at once, and which of them together.
         asked: whether the last answer of `advance` holds reports that the scheduler decides about. Nothing may be
             advanced before it has.
     """
 
-    def __init__(self, setup: PackSettings, around: Around = _nothing) -> None:
+    def __init__(
+        self, setup: PackSettings, around: Around = lambda _trial_ids, breakable=True: contextlib.nullcontext()
+    ) -> None:
+        self.policy = PackPolicy(setup.size, setup.sharing)
         self.asked = False
         self._setup = setup
         self._around = around
         self._checkpoints = Checkpoints(setup.folder)
-        self._policy = PackPolicy(setup.size, setup.sharing)
         self._objective: Any = None
         self._new: list[Task] = []
         self._running: dict[int, _Running] = {}
@@ -78,16 +77,6 @@ class Pack:
         self._notices: list[Notice] = []
         self._paused: dict[int, LiveTrial] = {}
         self._turn = 0
-
-    @property
-    def size(self) -> int:
-        """Jobs at once."""
-        return self._policy.size
-
-    @property
-    def measured(self) -> bool:
-        """Whether `size` is final."""
-        return self._policy.settled
 
     @property
     def n_jobs(self) -> int:
@@ -130,7 +119,7 @@ class Pack:
         events, self._due = self._due, []
         notices, self._notices = self._notices, []
         self.asked = any(isinstance(event, Report) and self._decides(event) for event in events)
-        return [*self._policy.notices(), *notices, *events]
+        return [*self.policy.notices(), *notices, *events]
 
     def _decides(self, event: Report) -> bool:
         running = self._running.get(event.trial_id)
@@ -164,12 +153,12 @@ class Pack:
         if live is None or not live.fits(task):
             self._close(*filter(None, [live]))
             live = None
-            self._keep(self.size - 1)  # one's memory for another's
+            self._keep(self.policy.size - 1)  # one's memory for another's
             live, said = begin(self._objective, task, self._checkpoints, self._setup.folder)
             notices = [*notices, *said]
         if live.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {live.resource} already, past the job's {task.resource}")
-        key = self._policy.key(self._objective, live.state)
+        key = self.policy.key(self._objective, live.state)
         return _Running(task, live, key, time.monotonic()), notices
 
     def _keep(self, n: int) -> None:
@@ -193,15 +182,15 @@ class Pack:
         alike: dict[Hashable, list[_Running]] = {}
         for trial_id, running in self._running.items():
             alike.setdefault((running.key,) if running.key is not None else trial_id, []).append(running)
-        if not self._policy.settled:
+        if not self.policy.settled:
             with self._around(list(self._running)):
-                self._policy.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
+                self.policy.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
         group = min(alike.values(), key=lambda group: (min(running.turn for running in group), -len(group)))
         group.sort(key=lambda running: running.turn)
         if len(group) == 1:
             return group
         with self._around(_ids(group)):
-            return group[: self._policy.n_packed(self._objective, group[0].key, _states(group))]
+            return group[: self.policy.n_packed(self._objective, group[0].key, _states(group))]
 
     def _advance(self, group: list[_Running]) -> None:
         self._turn += 1
@@ -230,7 +219,7 @@ class Pack:
             return
         self._new += [running.task.again(running.live.resource) for running in group]
         pass_on(error)
-        self._policy.failed(group[0].key, len(group), error)
+        self.policy.failed(group[0].key, len(group), "training", error)
 
     def _take_up(self, running: _Running, metrics: object, seconds: float) -> None:
         """What one trial reports; a failure here is its own."""
@@ -257,7 +246,7 @@ class Pack:
         if done:
             del self._running[task.trial_id]
             self._paused[task.trial_id] = live
-            self._keep(self.size)
+            self._keep(self.policy.size)
             self._due.append(Result(task.trial_id, Outcome.DONE, time.time()))
 
 
