@@ -12,7 +12,7 @@ from sessions import RecordingExecutor, Session, by_number, fifo, halving, promo
 
 from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.journal import Record
-from hpo_pipeline.testing import random_world
+from hpo_pipeline.simulation import random_world
 from hpo_pipeline.trial import Event, Notice, Outcome, Result, State
 from hpo_pipeline.view import StudyView
 
