@@ -257,7 +257,7 @@ def test_an_executor_that_finds_room_for_more_jobs_gets_them():
 
         def wait(self, timeout: float | None = None) -> list[Event]:
             self.at_work.append(len(self._running))
-            self.n_workers = 3
+            self.capacity = 3
             return super().wait(timeout)
 
     Session(fifo, by_number, Budget(n_trials=5), executor=Growing)

@@ -71,7 +71,7 @@ class Pack:
         self._around = around
         self._checkpoints = Checkpoints(setup.folder)
         self._objective: Any = None
-        self._new: list[Task] = []
+        self._new: dict[int, Task] = {}
         self._running: dict[int, _Running] = {}
         self._due: list[Event] = []
         self._notices: list[Notice] = []
@@ -84,15 +84,13 @@ class Pack:
         return len(self._new) + len(self._running) + len(self._due)
 
     def submit(self, task: Task) -> None:
-        self._new.append(task)
+        self._new[task.trial_id] = task
 
     def stop(self, trial_id: int) -> None:
         """Ends a job, if it is here."""
-        new = [task for task in self._new if task.trial_id == trial_id]
         if running := self._running.pop(trial_id, None):
             self._close(running.live)
-        if running or new:
-            self._new = [task for task in self._new if task not in new]
+        if running or self._new.pop(trial_id, None):
             self._due.append(Result(trial_id, Outcome.STOPPED, time.time()))
 
     def forget(self, trial_id: int) -> None:
@@ -102,7 +100,7 @@ class Pack:
 
     def clear(self) -> None:
         self._close(*(running.live for running in self._running.values()), *self._paused.values())
-        self._new, self._running, self._due, self._paused = [], {}, [], {}
+        self._new, self._running, self._due, self._paused = {}, {}, [], {}
 
     def advance(self) -> list[Event]:
         """Brings the jobs that have waited longest one unit further; oldest events first.
@@ -127,8 +125,7 @@ class Pack:
 
     def _begin_new(self) -> None:
         said: list[Notice] = []
-        while self._new:
-            task = self._new[0]
+        for task in list(self._new.values()):
             try:
                 with self._around([task.trial_id]):
                     running, notices = self._begun(task)
@@ -140,7 +137,7 @@ class Pack:
                 for text in notices:
                     log(self._setup.folder, task.trial_id, f"{text}\n")
                     said.append(Notice(f"trial {task.trial_id} {text}"))
-            del self._new[0]
+            del self._new[task.trial_id]
         more = len(said) - FEW
         self._notices += said if more <= 0 else [*said[:FEW], Notice(f"{more} more such lines are in the trials' logs")]
 
@@ -217,7 +214,7 @@ class Pack:
             pass_on(error)
             self._due.append(failure(group[0].task.trial_id, error, self._setup.folder))
             return
-        self._new += [running.task.again(running.live.resource) for running in group]
+        self._new |= {running.task.trial_id: running.task.again(running.live.resource) for running in group}
         pass_on(error)
         self.policy.failed(group[0].key, len(group), "training", error)
 

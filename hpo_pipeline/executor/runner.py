@@ -9,7 +9,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -71,9 +70,7 @@ class PackSettings:
     """What a pack needs to know of its study; plain data, as it may cross a process border.
 
     Attributes:
-        objective: the `_target_` node.
-        metric: name of the metric that every report must hold.
-        folder: the study's `trials` folder.
+        objective, metric, folder: as in `StudySetup`.
         trusted: whose code a config may name.
         threads: threads that the training may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
@@ -168,7 +165,7 @@ def report(live: LiveTrial, metrics: object, seconds: float, metric: str) -> Rep
     for name, value in metrics.items():
         if not isinstance(name, str):
             raise TypeError(f"the name of a metric must be text, not {_kind(name)}")
-        if isinstance(value, (str, bytes)) or not isinstance(value, (Real, SupportsFloat)):
+        if isinstance(value, (str, bytes)) or not isinstance(value, SupportsFloat):
             raise TypeError(f"metric {encodable(name)!r} must be a number, not {_kind(value)}")
         values[encodable(name)] = float(value)
     values.setdefault("seconds", seconds)
@@ -195,10 +192,8 @@ def failure(trial_id: int, error: BaseException, folder: Path | None = None) -> 
 
 def log(folder: Path, trial_id: int, text: str) -> None:
     """Adds to the trial's log. That it can't be written (a full disk) ends no trial."""
-    with contextlib.suppress(OSError):
-        file = open_log(log_path(folder, trial_id))
-        with open(file, "a", encoding="utf-8") as stream:
-            stream.write(text)
+    with contextlib.suppress(OSError), open(open_log(log_path(folder, trial_id)), "a", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 def log_path(folder: Path, trial_id: int) -> Path:
