@@ -142,21 +142,21 @@ class Pack:
         self._notices += said if more <= 0 else [*said[:FEW], Notice(f"{more} more such lines are in the trials' logs")]
 
     def _begun(self, task: Task) -> tuple[_Running, list[str]]:
-        """The job in hand, and notices of how it begins."""
+        """The job in hand, and what people should know of how it begins, a line each."""
         if self._objective is None:
             self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
-        notices = task.notices
+        notices = [task.notice]
         live = self._paused.pop(task.trial_id, None)
         if live is None or not live.fits(task):
             self._close(*filter(None, [live]))
             live = None
             self._keep(self.policy.size - 1)  # one's memory for another's
-            live, said = begin(self._objective, task, self._checkpoints, self._setup.folder)
-            notices = [*notices, *said]
+            live, notice = begin(self._objective, task, self._checkpoints, self._setup.folder)
+            notices.append(notice)
         if live.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {live.resource} already, past the job's {task.resource}")
         key = self.policy.key(self._objective, live.state)
-        return _Running(task, live, key, time.monotonic()), notices
+        return _Running(task, live, key, time.monotonic()), list(filter(None, notices))
 
     def _keep(self, n: int) -> None:
         """Lets go of paused trials but `n`; the one that waited longest is loaded from disk when it goes on."""
