@@ -207,7 +207,7 @@ class Pack:
             self._take_up(running, found, seconds)
 
     def _take_apart(self, group: list[_Running], error: BaseException) -> None:
-        """The trials of a pack that failed go on from their checkpoints, in smaller packs or one by one."""
+        """A trial alone has failed; those of a pack go on from their checkpoints, in smaller packs or one by one."""
         for running in group:
             self._close(self._running.pop(running.task.trial_id).live)
         if len(group) == 1 and not isinstance(error, TimeUp):
@@ -235,9 +235,7 @@ class Pack:
                     )
                 running.saved = time.monotonic()
         except BaseException as error:
-            self._close(self._running.pop(task.trial_id).live)
-            pass_on(error)
-            self._due.append(failure(task.trial_id, error, self._setup.folder))
+            self._take_apart([running], error)
             return
         self._due.append(event)
         if done:

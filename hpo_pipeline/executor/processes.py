@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import connection, context, forkserver
@@ -67,8 +68,8 @@ class Processes:
         self._wakes, self._waker = connection.Pipe(duplex=False)
 
     def start(self, pack: PackSettings) -> str:
-        counts = [sum(worker.device == i for worker in self._workers.values()) for i in range(len(self._devices))]
-        device = counts.index(min(counts)) if counts else 0
+        counts = Counter(worker.device for worker in self._workers.values())
+        device = min(range(len(self._devices)), key=counts.__getitem__, default=0)
         environment = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
         pack = replace(pack, sharing=-(-self.capacity // max(1, len(self._devices))))
         name = str(next(self._numbers))
