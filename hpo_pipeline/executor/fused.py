@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpo_pipeline.executor.pool import Pool, check_arguments
-from hpo_pipeline.executor.processes import Processes
+from hpo_pipeline.executor.process import Processes
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import OwnProcess
 
