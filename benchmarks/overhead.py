@@ -27,7 +27,7 @@ from typing import Any
 
 from composing import composed
 
-from hpo_pipeline.executor.processes import start_method
+from hpo_pipeline.executor.process import start_method
 from hpo_pipeline.journal import VERSION, Journal, Record
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.seeding import trial_seed

@@ -17,7 +17,7 @@ from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.evaluation import Metric
-from hpo_pipeline.executor.processes import start_early
+from hpo_pipeline.executor.process import start_early
 from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.preflight import Components, check_study

@@ -1,4 +1,4 @@
-"""Contract suites that anyone's own searcher or scheduler can be run through, and the simulation they run on.
+"""Contract suites that anyone's own searcher or scheduler can be run through.
 
 from hpo_pipeline.testing import check_scheduler
 check_scheduler(lambda trials: MyScheduler(trials, max_resource=9), n_workers=4, seed=0)
@@ -18,33 +18,9 @@ from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
-from hpo_pipeline.simulation import (
-    METRIC,
-    SPACE,
-    ContractError,
-    Curve,
-    CurveExecutor,
-    MakeSearcher,
-    Outcomes,
-    random_world,
-    simulate,
-)
+from hpo_pipeline.simulation import METRIC, SPACE, ContractError, MakeSearcher, Outcomes, random_world, simulate
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Job, State, StateChange, Trial
-
-__all__ = [
-    "METRIC",
-    "SPACE",
-    "ContractError",
-    "Curve",
-    "CurveExecutor",
-    "MakeSearcher",
-    "Outcomes",
-    "check_scheduler",
-    "check_searcher",
-    "random_world",
-    "simulate",
-]
 
 _REPEATABLE = "the interface asks for what follows from the calls of the other methods alone"
 

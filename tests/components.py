@@ -13,8 +13,8 @@ from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.priorband import PriorBand
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
+from hpo_pipeline.simulation import SPACE
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.testing import SPACE
 
 SCHEDULERS = {
     "fifo": lambda trials, space=SPACE: FIFO(trials, max_resource=4),

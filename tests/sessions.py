@@ -19,7 +19,7 @@ from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.testing import METRIC, SPACE, Curve, CurveExecutor
+from hpo_pipeline.simulation import METRIC, SPACE, Curve, CurveExecutor
 from hpo_pipeline.trial import Job
 from hpo_pipeline.tuner import Listener, Tuner
 from hpo_pipeline.view import StudyView

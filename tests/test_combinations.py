@@ -5,7 +5,8 @@ from components import SCHEDULERS, SEARCHERS, SPACES
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.searcher.grid import GridSearch
-from hpo_pipeline.testing import check_scheduler, random_world, simulate
+from hpo_pipeline.simulation import random_world, simulate
+from hpo_pipeline.testing import check_scheduler
 
 
 @pytest.mark.parametrize("name", SEARCHERS)

@@ -15,7 +15,7 @@ from sessions import MAKERS, RecordingExecutor, Session, by_number, fifo, halvin
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.journal import read
-from hpo_pipeline.testing import random_world
+from hpo_pipeline.simulation import random_world
 from hpo_pipeline.trial import Event, Job, State
 
 PATH = Path("journal.jsonl")

@@ -12,7 +12,7 @@ from sessions import RecordingExecutor, Session, by_number, fifo, halving, promo
 
 from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.journal import Record
-from hpo_pipeline.testing import random_world
+from hpo_pipeline.simulation import random_world
 from hpo_pipeline.trial import Event, Notice, Outcome, Result, State
 from hpo_pipeline.view import StudyView
 
@@ -257,7 +257,7 @@ def test_an_executor_that_finds_room_for_more_jobs_gets_them():
 
         def wait(self, timeout: float | None = None) -> list[Event]:
             self.at_work.append(len(self._running))
-            self.n_workers = 3
+            self.capacity = 3
             return super().wait(timeout)
 
     Session(fifo, by_number, Budget(n_trials=5), executor=Growing)

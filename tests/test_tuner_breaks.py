@@ -16,7 +16,7 @@ from hpo_pipeline.errors import StudyError
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.testing import Curve, random_world, simulate
+from hpo_pipeline.simulation import Curve, random_world, simulate
 from hpo_pipeline.trial import State
 from hpo_pipeline.view import StudyView
 

@@ -1,18 +1,35 @@
-"""Which checkpoints a study's trials keep, and which one a job goes on from. How they are stored is in `store.py`.
+"""The checkpoints of a study's trials: which are kept, which one a job goes on from, and how they are stored.
 
-trials/<id>/<resource>.adopted   the job to this resource has taken over another trial's checkpoint
+    trials/<id>/<resource>.<checksum>.ckpt          where a job ended: others may go on from there
+    trials/<id>/<resource>.<checksum>.midway.ckpt   on the way, against crashes
+    trials/<id>/<resource>.ckpt                     as older versions wrote it, without a checksum
+    trials/<id>/<resource>.adopted                  the job to this resource has taken over another trial's checkpoint
+
+Each is what an objective wrote, a file or a folder. The checksum is that of the content, the trial and the resource:
+what was damaged, cut short, renamed or copied from another trial doesn't match its name. No symbolic link is followed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import re
 import shutil
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic
+from typing import Generic, TypeVar
 
-from hpo_pipeline.executor.store import CheckpointStore, DamagedError, FolderStore, State
+from hpo_pipeline.atomic import put, remove
+from hpo_pipeline.errors import StudyError, describe
 from hpo_pipeline.objective import real_folder
+
+State = TypeVar("State")
+
+_NAME = re.compile(r"([0-9]+)(?:\.([0-9a-f]{16})(\.midway)?)?\.ckpt")
+_ASIDE = re.compile(r"\.[0-9]+\.ckpt\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +47,14 @@ class Loaded(Generic[State]):
 
 
 class Checkpoints:
-    """Those of a study's trials.
+    """Those of a study's trials. Each is there whole or not at all, whenever a process is killed.
 
     Args:
-        folder: the study's `trials` folder.
-        store: where they are; None for that folder.
+        folder: the study's `trials` folder. The private methods alone know how they are kept there.
     """
 
-    def __init__(self, folder: Path, store: CheckpointStore | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._store = store or FolderStore(folder)
 
     def save(self, trial_id: int, resource: int, write: Callable[[Path], object], *, midway: bool) -> None:
         """Keeps what `write` writes; then removes what is older but for the newest and the last job's end.
@@ -54,12 +69,12 @@ class Checkpoints:
         Raises:
             StudyError: `write` wrote none.
         """
-        before = self._store.found(trial_id)
+        before = self._found(trial_id)
         older = [found for found in before if found.resource < resource]
         ends = [found for found in older if not found.midway]
         needed = (*older[:1], *ends[:1])
         dropped = [found for found in before if found.resource <= resource and found not in needed]
-        self._store.save(trial_id, resource, write, midway=midway, instead_of=dropped)
+        self._keep(trial_id, resource, write, dropped, midway=midway)
 
     def load(self, trial_id: int, at_most: int, read: Callable[[Path], State]) -> Loaded[State]:
         """The newest checkpoint that is whole, from `at_most` down.
@@ -68,12 +83,12 @@ class Checkpoints:
             Exception: what `read` raises of a whole checkpoint: it is that of another program or configuration.
         """
         problems: list[str] = []
-        for found in self._store.found(trial_id):
+        for found in self._found(trial_id):
             if found.resource <= at_most:
                 try:
-                    return Loaded(found.resource, self._store.load(found, read), problems)
-                except DamagedError as error:
-                    problems.append(f"{found.name}: {error}")
+                    return Loaded(found.resource, self._read(trial_id, found, read), problems)
+                except _DamagedError as error:
+                    problems.append(f"{found.path.name}: {error}")
         return Loaded(problems=problems)
 
     def adopt(self, trial_id: int, at: int, source: tuple[int, int], until: int) -> str:
@@ -91,11 +106,11 @@ class Checkpoints:
         if mark.exists():
             return ""
         other, wanted = source
-        dropped = [own for own in self._store.found(trial_id) if own.resource == at]
+        dropped = [own for own in self._found(trial_id) if own.resource == at]
 
         def copy(path: Path) -> None:
             copied = shutil.copytree if path.is_dir() else shutil.copyfile
-            self._store.save(trial_id, at, lambda aside: copied(path, aside), midway=False, instead_of=dropped)
+            self._keep(trial_id, at, lambda aside: copied(path, aside), dropped)
 
         found = self.load(other, wanted, copy)
         mark.touch()
@@ -108,4 +123,111 @@ class Checkpoints:
 
     def discard(self, trial_id: int) -> None:
         """Removes the trial's checkpoints, and what is left of one that was not finished."""
-        self._store.discard(trial_id)
+        for name in self._names(trial_id):
+            if _NAME.fullmatch(name) or _ASIDE.fullmatch(name):
+                _remove(self._folder / str(trial_id) / name)
+
+    def _names(self, trial_id: int) -> list[str]:
+        """What is in the trial's folder; nothing, where it is a link."""
+        folder = self._folder / str(trial_id)
+        try:
+            return [] if folder.is_symlink() else os.listdir(folder)
+        except OSError:
+            return []
+
+    def _found(self, trial_id: int) -> list[_Stored]:
+        """All that there are of a trial, newest first."""
+        found = [
+            _Stored(self._folder / str(trial_id) / name, int(match[1]), match[2] or "", match[3] is not None)
+            for name in self._names(trial_id)
+            if (match := _NAME.fullmatch(name))
+        ]
+        return sorted(found, key=lambda one: (one.resource, one.checksum != ""), reverse=True)
+
+    def _keep(
+        self,
+        trial_id: int,
+        resource: int,
+        write: Callable[[Path], object],
+        instead_of: Sequence[_Stored],
+        *,
+        midway: bool = False,
+    ) -> None:
+        """Keeps what `write` writes; when no power cut can take it, removes `instead_of`."""
+        folder = real_folder(self._folder / str(trial_id))
+        aside = folder / f".{resource}.ckpt.tmp"
+        _remove(aside)
+        try:
+            write(aside)
+            try:
+                checksum = _checksum(aside, trial_id, resource)
+            except (FileNotFoundError, _DamagedError) as error:
+                raise StudyError(
+                    f"the objective's save wrote no file or folder to the path that it got: {error}"
+                ) from None
+            kept = folder / f"{resource}.{checksum}{'.midway' * midway}.ckpt"
+            if kept.is_dir():
+                _remove(kept)  # the same content, or damaged: no folder can take another's place
+            put(aside, kept, durable=bool(instead_of))
+        finally:
+            _remove(aside)
+        for old in instead_of:
+            if old.path != kept:
+                _remove(old.path)
+
+    def _read(self, trial_id: int, found: _Stored, read: Callable[[Path], State]) -> State:
+        try:
+            checksum = _checksum(found.path, trial_id, found.resource)
+        except OSError as error:
+            raise _DamagedError(f"can't be read ({error.strerror or error})") from None
+        if found.checksum not in ("", checksum):
+            raise _DamagedError("is damaged, or another trial's: its content doesn't match the checksum in its name")
+        try:
+            return read(found.path)
+        except Exception as error:
+            if found.checksum:
+                raise
+            raise _DamagedError(describe(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A checkpoint by its name. `checksum`: empty for one of an older version; `midway`: its job went on."""
+
+    path: Path
+    resource: int
+    checksum: str
+    midway: bool
+
+
+class _DamagedError(StudyError):
+    """A checkpoint isn't what was saved."""
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    """The file, or the folder and all that is in it, in an order that is always the same."""
+    mode = path.lstat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise _DamagedError(f"{path.name} is neither a file nor a folder")
+    yield path
+    if stat.S_ISDIR(mode):
+        for name in sorted(os.listdir(path)):
+            yield from _parts(path / name)
+
+
+def _checksum(path: Path, trial_id: int, resource: int) -> str:
+    digest = hashlib.sha256(f"trial {trial_id} at {resource}\n".encode())
+    for part in _parts(path):
+        is_file = part.is_file()
+        if part != path or not is_file:
+            digest.update(f"{str(part.relative_to(path))!r} {part.stat().st_size if is_file else 'folder'}\n".encode())
+        if is_file:
+            with open(part, "rb") as file:
+                hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()[:16]
+
+
+def _remove(path: Path) -> None:
+    """What can't be removed is left: that ends no study."""
+    with contextlib.suppress(OSError):
+        remove(path)

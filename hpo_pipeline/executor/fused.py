@@ -1,39 +1,24 @@
 """Jobs trained in packs, each as one program: many small networks at the price of a few.
 
-One pack of jobs in the tuner's own process, or several in worker processes. Checkpoints are those of the other
-executors, so a trial can go on under any of them.
+Checkpoints are those of the other executors, so a trial can go on under any of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpo_pipeline.checks import is_integer, value_problems
-from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.executor.pool import Pool
-from hpo_pipeline.executor.processes import Processes
+from hpo_pipeline.executor.pool import Pool, check_arguments
+from hpo_pipeline.executor.process import Processes
 from hpo_pipeline.executor.runner import StudySetup
-from hpo_pipeline.executor.serial import OwnProcess, check_numbers
+from hpo_pipeline.executor.serial import OwnProcess
 
 
 class FusedExecutor(Pool):
-    """Packs of jobs.
+    """One pack of jobs in the tuner's own process, or several in worker processes.
 
     Args:
-        setup: the study's.
+        setup: the study's. Those that aren't named here are explained in `conf/executor/fused.yaml`.
         devices: ids of the GPUs to spread the packs over; none for a study on the CPU.
-        n_workers: packs at once. One trains in the tuner's own process, more in a worker process each. None for one a
-            GPU, or one a core where there are none.
-        pack_size: jobs at once in a pack, or "auto": as many as gain something, measured when the first trials are
-            there, and as the memory holds.
-        threads: threads that the training of one pack may use.
-        checkpoint_seconds: how much training a crash can cost at most, in seconds.
-        job_timeout: seconds that a pack may take to its next report; None for no limit. Which trial of a
-            pack hangs isn't known: they go on one by one.
-        max_retries: how often a job goes on from its checkpoint after its worker process died.
-
-    Raises:
-        ConfigError: naming the keys.
     """
 
     def __init__(
@@ -47,15 +32,8 @@ class FusedExecutor(Pool):
         job_timeout: float | None = None,
         max_retries: int = 1,
     ) -> None:
-        counts = {"n_workers": n_workers, "threads": threads}
-        problems = check_numbers(counts, checkpoint_seconds, job_timeout, max_retries)
-        size = None if pack_size == "auto" else pack_size
-        if size is not None:
-            problems += value_problems("'auto' or an integer of at least 1", lambda n: is_integer(n, 1), pack_size=size)
-        if problems:
-            raise ConfigError(problems)
-        assert not isinstance(size, str)  # refused above
-        pack = setup.pack(threads, checkpoint_seconds, size)
+        check_arguments(checkpoint_seconds, job_timeout, max_retries, pack_size, n_workers=n_workers, threads=threads)
+        pack = setup.pack(threads, checkpoint_seconds, None if pack_size == "auto" else int(pack_size))
         processes = Processes(setup.objective, n_workers, devices)
         if processes.capacity == 1:
             super().__init__(setup, pack, OwnProcess(job_timeout))

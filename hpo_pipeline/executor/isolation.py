@@ -18,9 +18,6 @@ class _Lent:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._stream)
-
     def __enter__(self) -> _Lent:
         return self
 

@@ -32,10 +32,6 @@ FEW = 3
 """Notices about trials that begin at one time; of more, there is one that counts them."""
 
 
-def _nothing(_trial_ids: Sequence[int], *, breakable: bool = True) -> AbstractContextManager[None]:
-    return contextlib.nullcontext()
-
-
 @dataclass(slots=True)
 class _Running:
     """A job in hand. `turn`: when it was last advanced; `saved`: when it last had a checkpoint (seconds)."""
@@ -61,18 +57,21 @@ class Pack:
         around: what surrounds the code of trials.
 
     Attributes:
+        policy: how many jobs at once, and which of them together.
         asked: whether the last answer of `advance` holds reports that the scheduler decides about. Nothing may be
             advanced before it has.
     """
 
-    def __init__(self, setup: PackSettings, around: Around = _nothing) -> None:
+    def __init__(
+        self, setup: PackSettings, around: Around = lambda _trial_ids, breakable=True: contextlib.nullcontext()
+    ) -> None:
+        self.policy = PackPolicy(setup.size, setup.sharing)
         self.asked = False
         self._setup = setup
         self._around = around
         self._checkpoints = Checkpoints(setup.folder)
-        self._policy = PackPolicy(setup.size, setup.sharing)
         self._objective: Any = None
-        self._new: list[Task] = []
+        self._new: dict[int, Task] = {}
         self._running: dict[int, _Running] = {}
         self._due: list[Event] = []
         self._notices: list[Notice] = []
@@ -80,30 +79,18 @@ class Pack:
         self._turn = 0
 
     @property
-    def size(self) -> int:
-        """Jobs at once."""
-        return self._policy.size
-
-    @property
-    def measured(self) -> bool:
-        """Whether `size` is final."""
-        return self._policy.settled
-
-    @property
     def n_jobs(self) -> int:
         """Jobs in hand; a stopped one is, until its result was given."""
         return len(self._new) + len(self._running) + len(self._due)
 
     def submit(self, task: Task) -> None:
-        self._new.append(task)
+        self._new[task.trial_id] = task
 
     def stop(self, trial_id: int) -> None:
         """Ends a job, if it is here."""
-        new = [task for task in self._new if task.trial_id == trial_id]
         if running := self._running.pop(trial_id, None):
             self._close(running.live)
-        if running or new:
-            self._new = [task for task in self._new if task not in new]
+        if running or self._new.pop(trial_id, None):
             self._due.append(Result(trial_id, Outcome.STOPPED, time.time()))
 
     def forget(self, trial_id: int) -> None:
@@ -113,7 +100,7 @@ class Pack:
 
     def clear(self) -> None:
         self._close(*(running.live for running in self._running.values()), *self._paused.values())
-        self._new, self._running, self._due, self._paused = [], {}, [], {}
+        self._new, self._running, self._due, self._paused = {}, {}, [], {}
 
     def advance(self) -> list[Event]:
         """Brings the jobs that have waited longest one unit further; oldest events first.
@@ -130,7 +117,7 @@ class Pack:
         events, self._due = self._due, []
         notices, self._notices = self._notices, []
         self.asked = any(isinstance(event, Report) and self._decides(event) for event in events)
-        return [*self._policy.notices(), *notices, *events]
+        return [*self.policy.notices(), *notices, *events]
 
     def _decides(self, event: Report) -> bool:
         running = self._running.get(event.trial_id)
@@ -138,8 +125,7 @@ class Pack:
 
     def _begin_new(self) -> None:
         said: list[Notice] = []
-        while self._new:
-            task = self._new[0]
+        for task in list(self._new.values()):
             try:
                 with self._around([task.trial_id]):
                     running, notices = self._begun(task)
@@ -151,26 +137,26 @@ class Pack:
                 for text in notices:
                     log(self._setup.folder, task.trial_id, f"{text}\n")
                     said.append(Notice(f"trial {task.trial_id} {text}"))
-            del self._new[0]
+            del self._new[task.trial_id]
         more = len(said) - FEW
         self._notices += said if more <= 0 else [*said[:FEW], Notice(f"{more} more such lines are in the trials' logs")]
 
     def _begun(self, task: Task) -> tuple[_Running, list[str]]:
-        """The job in hand, and notices of how it begins."""
+        """The job in hand, and what people should know of how it begins, a line each."""
         if self._objective is None:
             self._objective = build(self._setup.objective, "objective", threads=self._setup.threads, final=False)
-        notices = task.notices
+        notices = [task.notice]
         live = self._paused.pop(task.trial_id, None)
         if live is None or not live.fits(task):
             self._close(*filter(None, [live]))
             live = None
-            self._keep(self.size - 1)  # one's memory for another's
-            live, said = begin(self._objective, task, self._checkpoints, self._setup.folder)
-            notices = [*notices, *said]
+            self._keep(self.policy.size - 1)  # one's memory for another's
+            live, notice = begin(self._objective, task, self._checkpoints, self._setup.folder)
+            notices.append(notice)
         if live.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {live.resource} already, past the job's {task.resource}")
-        key = self._policy.key(self._objective, live.state)
-        return _Running(task, live, key, time.monotonic()), notices
+        key = self.policy.key(self._objective, live.state)
+        return _Running(task, live, key, time.monotonic()), list(filter(None, notices))
 
     def _keep(self, n: int) -> None:
         """Lets go of paused trials but `n`; the one that waited longest is loaded from disk when it goes on."""
@@ -193,15 +179,15 @@ class Pack:
         alike: dict[Hashable, list[_Running]] = {}
         for trial_id, running in self._running.items():
             alike.setdefault((running.key,) if running.key is not None else trial_id, []).append(running)
-        if not self._policy.settled:
+        if not self.policy.settled:
             with self._around(list(self._running)):
-                self._policy.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
+                self.policy.settle(self._objective, [(group[0].key, _states(group)) for group in alike.values()])
         group = min(alike.values(), key=lambda group: (min(running.turn for running in group), -len(group)))
         group.sort(key=lambda running: running.turn)
         if len(group) == 1:
             return group
         with self._around(_ids(group)):
-            return group[: self._policy.n_packed(self._objective, group[0].key, _states(group))]
+            return group[: self.policy.n_packed(self._objective, group[0].key, _states(group))]
 
     def _advance(self, group: list[_Running]) -> None:
         self._turn += 1
@@ -221,16 +207,16 @@ class Pack:
             self._take_up(running, found, seconds)
 
     def _take_apart(self, group: list[_Running], error: BaseException) -> None:
-        """The trials of a pack that failed go on from their checkpoints, in smaller packs or one by one."""
+        """A trial alone has failed; those of a pack go on from their checkpoints, in smaller packs or one by one."""
         for running in group:
             self._close(self._running.pop(running.task.trial_id).live)
         if len(group) == 1 and not isinstance(error, TimeUp):
             pass_on(error)
             self._due.append(failure(group[0].task.trial_id, error, self._setup.folder))
             return
-        self._new += [running.task.again(running.live.resource) for running in group]
+        self._new |= {running.task.trial_id: running.task.again(running.live.resource) for running in group}
         pass_on(error)
-        self._policy.failed(group[0].key, len(group), error)
+        self.policy.failed(group[0].key, len(group), "training", error)
 
     def _take_up(self, running: _Running, metrics: object, seconds: float) -> None:
         """What one trial reports; a failure here is its own."""
@@ -249,15 +235,13 @@ class Pack:
                     )
                 running.saved = time.monotonic()
         except BaseException as error:
-            self._close(self._running.pop(task.trial_id).live)
-            pass_on(error)
-            self._due.append(failure(task.trial_id, error, self._setup.folder))
+            self._take_apart([running], error)
             return
         self._due.append(event)
         if done:
             del self._running[task.trial_id]
             self._paused[task.trial_id] = live
-            self._keep(self.size)
+            self._keep(self.policy.size)
             self._due.append(Result(task.trial_id, Outcome.DONE, time.time()))
 
 

@@ -81,7 +81,7 @@ class PackPolicy:
                 return n if self._gain(objective, key, states[:n]) >= WORTHWHILE else 1
             except BaseException as error:
                 pass_on(error)
-                self._failed(key, n, "measuring", error)
+                self.failed(key, n, "measuring", error)
                 if key in self._refused:
                     return 1
         return 1
@@ -122,11 +122,8 @@ class PackPolicy:
         self.size, self.settled = size, True
         self._say(f"{'one by one' if size == 1 else f'packs of at most {size}'}: {why}")
 
-    def failed(self, key: Hashable, n: int, error: BaseException) -> None:
+    def failed(self, key: Hashable, n: int, doing: str, error: BaseException) -> None:
         """A pack of n trials raised: smaller ones from now on if memory ran out, else those of its key one by one."""
-        self._failed(key, n, "training", error)
-
-    def _failed(self, key: Hashable, n: int, doing: str, error: BaseException) -> None:
         if isinstance(error, MemoryError) or "out of memory" in describe(error).lower():
             self._most = n // 2
             self._say(f"not enough memory for a pack of {n} trials: at most {self._most} from now on")

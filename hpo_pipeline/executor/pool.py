@@ -11,6 +11,8 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 
+from hpo_pipeline.checks import integer_problems, is_integer, is_positive, value_problems
+from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import FIRST
@@ -241,3 +243,32 @@ class Pool(Executor):
         self._workers.clear()
         self._unassigned.clear()
         self._cancelled.clear()
+
+
+def check_arguments(
+    checkpoint_seconds: float,
+    job_timeout: float | None,
+    max_retries: int = 0,
+    pack_size: int | str = 1,
+    **counts: int | None,
+) -> None:
+    """Looks at those of an executor's constructor. `counts`: of workers, of threads; None where it finds out itself.
+
+    Raises:
+        ConfigError: naming the keys.
+    """
+    problems = [
+        *integer_problems(**{key: count for key, count in counts.items() if count is not None}),
+        *value_problems("a positive number", is_positive, checkpoint_seconds=checkpoint_seconds),
+        *value_problems(
+            "a positive number of seconds, or null for no limit",
+            lambda seconds: seconds is None or is_positive(seconds),
+            job_timeout=job_timeout,
+        ),
+        *integer_problems(least=0, max_retries=max_retries),
+        *value_problems(
+            "'auto' or an integer of at least 1", lambda n: n == "auto" or is_integer(n, 1), pack_size=pack_size
+        ),
+    ]
+    if problems:
+        raise ConfigError(problems)

@@ -1,30 +1,181 @@
-"""Jobs in worker processes on this machine, one a worker."""
+"""Jobs in worker processes of this machine, of which none, nor anything that they started, is left behind.
+
+A worker is forked from a server that has imported what the objective needs, and leads a process group of its own. The
+group is ended when the worker is, by the tuner, and by the guardian where the tuner itself is gone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import atexit
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import connection, context, forkserver
+from multiprocessing.process import BaseProcess
+from typing import Any
 
-from hpo_pipeline.errors import ConfigError
-from hpo_pipeline.executor.pool import Pool
-from hpo_pipeline.executor.processes import Processes
-from hpo_pipeline.executor.runner import StudySetup
-from hpo_pipeline.executor.serial import check_numbers
+from hpo_pipeline.executor import guardian
+from hpo_pipeline.executor.pool import Pool, check_arguments
+from hpo_pipeline.executor.runner import PackSettings, StudySetup
+from hpo_pipeline.executor.transport import Answer, Lost, Message
+from hpo_pipeline.executor.worker import work
+
+TERM_SECONDS = 5.0
+"""Time to end in good order, before a process is killed."""
+
+ENDING_SECONDS = 1.0
+"""From the end of a worker's pipe to its own, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A worker process, the tuner's end of its pipe, and the index of its device."""
+
+    process: BaseProcess
+    pipe: connection.Connection
+    device: int
+
+
+class Processes:
+    """Worker processes on this machine, each with its share of the cores, or one of the GPUs. A `Transport`.
+
+    Args:
+        objective: the `_target_` node.
+        n_workers: processes at once; None for one a GPU, or one a core where there are none: of those that affinity and
+            container limits leave to this process.
+        devices: ids of the GPUs to spread the workers over; none for a study on the CPU.
+    """
+
+    works_in_wait = False
+
+    def __init__(self, objective: Mapping[str, Any], n_workers: int | None, devices: Sequence[str] = ()) -> None:
+        import joblib
+
+        self.capacity = n_workers or len(devices) or int(joblib.cpu_count())
+        self._devices = devices
+        self._context = start_method(objective)
+        self._guardian: subprocess.Popen[bytes] | None = None
+        self._guarded: set[int] = set()
+        self._workers: dict[str, _Worker] = {}
+        self._numbers = itertools.count()
+        self._wakes, self._waker = connection.Pipe(duplex=False)
+
+    def start(self, pack: PackSettings) -> str:
+        counts = Counter(worker.device for worker in self._workers.values())
+        device = min(range(len(self._devices)), key=counts.__getitem__, default=0)
+        environment = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
+        pack = replace(pack, sharing=-(-self.capacity // max(1, len(self._devices))))
+        name = str(next(self._numbers))
+        if not self._workers:
+            atexit.register(self.close)  # before Python waits for processes that aren't daemonic
+        here, there = self._context.Pipe()
+        # Not daemonic: a trial may start processes of its own.
+        process = self._context.Process(target=work, args=(there, pack, name, environment), daemon=False)
+        with _without_working_folder():
+            process.start()
+        there.close()
+        self._guard("+", process)  # before it has anything to do
+        self._workers[name] = _Worker(process, here, device)
+        return name
+
+    def send(self, worker: str, message: Message) -> bool:
+        with contextlib.suppress(KeyError, OSError):
+            if self._workers[worker].process.is_alive():
+                self._workers[worker].pipe.send(message)
+                return True
+        return False
+
+    def wait(self, timeout: float | None) -> list[str]:
+        # A pipe alone doesn't tell that its worker died: what a trial has started may hold it open.
+        sources: dict[Any, str] = {worker.pipe: name for name, worker in self._workers.items()}
+        sources |= {worker.process.sentinel: name for name, worker in self._workers.items()}
+        ready = connection.wait([*sources, self._wakes], timeout)
+        if self._wakes in ready:
+            self._wakes.recv_bytes()
+        return list(dict.fromkeys(sources[source] for source in ready if source in sources))
+
+    def receive(self, worker: str) -> Answer | Lost | None:
+        process, pipe = self._workers[worker].process, self._workers[worker].pipe
+        if not (alive := process.is_alive()):
+            self._end(process)  # what trials have started, too: it may hold the pipe open
+        with contextlib.suppress(EOFError, OSError):
+            if pipe.poll():
+                answer: Answer = pipe.recv()
+                return answer
+            if alive:
+                return None
+        process.join(ENDING_SECONDS)
+        self.kill(worker)
+        how = f"with exit code {process.exitcode}"
+        if process.exitcode is not None and process.exitcode < 0:
+            how = f"by signal {-process.exitcode}"
+        return Lost(f"the worker process ended {how}")
+
+    def kill(self, worker: str, *, show_where: bool = False) -> None:
+        if ended := self._workers.pop(worker, None):
+            shows_where = getattr(signal, "SIGUSR1", signal.SIGTERM)
+            self._end(ended.process, number=shows_where if show_where else signal.SIGTERM)
+            ended.pipe.close()
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            if not self._wakes.poll():
+                self._waker.send_bytes(b"")
+
+    def _end(self, *processes: BaseProcess, number: int = signal.SIGTERM) -> None:
+        """Sends a signal, waits, and kills those that are left with all that they have started."""
+        for process in processes:
+            _send(process, number)
+        deadline = time.monotonic() + TERM_SECONDS
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+            process.join()
+            self._guard("-", process)
+
+    def close(self) -> None:
+        self._end(*(worker.process for worker in self._workers.values()))
+        for pipe in (*(worker.pipe for worker in self._workers.values()), self._wakes, self._waker):
+            pipe.close()
+        self._workers.clear()
+        if self._guardian is not None:
+            assert self._guardian.stdin is not None
+            with contextlib.suppress(OSError):
+                self._guardian.stdin.close()
+            self._guardian.wait()
+            self._guardian = None
+        atexit.unregister(self.close)
+
+    def _guard(self, what: str, process: BaseProcess) -> None:
+        """Tells the guardian of a process that has started (+) or ended (-)."""
+        pid = process.pid
+        if not hasattr(os, "killpg") or pid is None:
+            return
+        lines = [f"{what}{pid}"]
+        if self._guardian is None or self._guardian.poll() is not None:
+            command = [sys.executable, "-I", "-S", guardian.__file__]
+            self._guardian = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True)
+            lines = [*(f"+{guarded}" for guarded in self._guarded), *lines]
+        (self._guarded.add if what == "+" else self._guarded.discard)(pid)
+        assert self._guardian.stdin is not None
+        with contextlib.suppress(OSError):
+            self._guardian.stdin.write("".join(f"{line}\n" for line in lines).encode())
 
 
 class ProcessExecutor(Pool):
     """A pool of worker processes, each with one job at a time.
 
     Args:
-        setup: the study's.
+        setup: the study's. Those that aren't named here are explained in `conf/executor/process.yaml`.
         devices: ids of the GPUs to spread the workers over; none for a study on the CPU.
-        n_workers: None for one a GPU, or one a core where there are none.
-        threads_per_worker: threads that one training may use. Numbers don't depend on n_workers, but on this one.
-        checkpoint_seconds: how much training a crash can cost at most, in seconds.
-        job_timeout: seconds without a report after which a worker is ended and its trial has failed; None for no limit.
-        max_retries: how often a job goes on from its checkpoint after its worker process died.
-
-    Raises:
-        ConfigError: naming the keys.
     """
 
     def __init__(
@@ -37,9 +188,67 @@ class ProcessExecutor(Pool):
         job_timeout: float | None = None,
         max_retries: int = 1,
     ) -> None:
-        counts = {"n_workers": n_workers, "threads_per_worker": threads_per_worker}
-        problems = check_numbers(counts, checkpoint_seconds, job_timeout, max_retries)
-        if problems:
-            raise ConfigError(problems)
+        check_arguments(
+            checkpoint_seconds, job_timeout, max_retries, n_workers=n_workers, threads_per_worker=threads_per_worker
+        )
         processes = Processes(setup.objective, n_workers, devices)
         super().__init__(setup, setup.pack(threads_per_worker, checkpoint_seconds), processes, job_timeout, max_retries)
+
+
+def _send(process: BaseProcess, number: int) -> None:
+    """Sends a signal to the process, if it is there, and to what it has started."""
+    if process.pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if process.is_alive():
+            os.kill(process.pid, number)
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+
+
+def start_early(executor: Mapping[str, Any], objective: Mapping[str, Any]) -> None:
+    """Has the server that workers are forked from begin its imports, which take seconds, while the config is checked.
+
+    Args:
+        executor, objective: the nodes, which may be wrong. A module that isn't ours is not imported before the check.
+    """
+    if not isinstance(executor, Mapping) or not isinstance(objective, Mapping):
+        return
+    kind = str(executor.get("_target_")).rpartition(".")[2]
+    has_workers = kind == "ProcessExecutor" or (kind == "FusedExecutor" and executor.get("n_workers") != 1)
+    ours = str(objective.get("_target_")).startswith("hpo_pipeline.objective.")
+    if has_workers and ours and "forkserver" in multiprocessing.get_all_start_methods():
+        start_method(objective)
+        with _without_working_folder():
+            forkserver.ensure_running()
+
+
+def start_method(objective: Mapping[str, Any]) -> context.ForkServerContext | context.SpawnContext:
+    """How workers start: from a server that has imported the objective once, where the system has that; else afresh.
+
+    Not by forking the tuner: it has threads (MLflow, the table) that a fork would break. An objective that needs no
+    torch has workers without it.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    chosen = multiprocessing.get_context("forkserver")
+    module = str(objective.get("_target_")).rpartition(".")[0]
+    chosen.set_forkserver_preload(
+        ["hpo_pipeline.executor.worker", *filter(None, [module]), "hpo_pipeline.objective.preloaded"]
+    )
+    return chosen
+
+
+@contextlib.contextmanager
+def _without_working_folder() -> Iterator[None]:
+    """The server would look for modules in the working folder first; workers get the tuner's own search path."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from numbers import Real
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -43,12 +41,12 @@ class StudySetup:
 
     def task(self, job: Job, recorded: int) -> Task:
         """The job as a worker gets it. A checkpoint that it takes over from another trial is copied here, once."""
-        trial_id, notices = job.trial.id, []
+        trial_id, notice = job.trial.id, ""
         if job.source is not None:
             try:
-                notices.append(Checkpoints(self.folder).adopt(trial_id, recorded, job.source, job.resource))
+                notice = Checkpoints(self.folder).adopt(trial_id, recorded, job.source, job.resource)
             except (OSError, StudyError) as error:
-                notices.append(f"goes on with its own weights: another trial's can't be copied ({describe(error)})")
+                notice = f"goes on with its own weights: another trial's can't be copied ({describe(error)})"
         return Task(
             trial_id,
             self.merge(trial_id, job.trial.config),
@@ -57,7 +55,7 @@ class StudySetup:
             recorded,
             job.milestones,
             adopted=job.source is not None,
-            notices=list(filter(None, notices)),
+            notice=notice,
         )
 
     def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSettings:
@@ -71,9 +69,7 @@ class PackSettings:
     """What a pack needs to know of its study; plain data, as it may cross a process border.
 
     Attributes:
-        objective: the `_target_` node.
-        metric: name of the metric that every report must hold.
-        folder: the study's `trials` folder.
+        objective, metric, folder: as in `StudySetup`.
         trusted: whose code a config may name.
         threads: threads that the training may use.
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
@@ -98,7 +94,7 @@ class Task:
     Attributes:
         adopted: it goes on with another trial's weights.
         attempts: how often it was begun before, and broken off: a worker process died, trials failed together.
-        notices: what people should know of it when it begins.
+        notice: what people should know of it when it begins, in one line; empty if there is nothing.
     """
 
     trial_id: int
@@ -109,11 +105,11 @@ class Task:
     milestones: Sequence[int]
     adopted: bool = False
     attempts: int = 0
-    notices: list[str] = field(default_factory=list)
+    notice: str = ""
 
     def again(self, reached: int = 0) -> Task:
         """The task for another attempt, after it was broken off at the resource `reached`."""
-        return replace(self, recorded=max(self.recorded, reached), attempts=self.attempts + 1, notices=[])
+        return replace(self, recorded=max(self.recorded, reached), attempts=self.attempts + 1, notice="")
 
 
 class JobTimeout(BaseException):
@@ -136,23 +132,23 @@ class LiveTrial:
         return not task.adopted and (self.trial_id, self.resource) == (task.trial_id, task.recorded)
 
 
-def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Path) -> tuple[LiveTrial, list[str]]:
+def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Path) -> tuple[LiveTrial, str]:
     """The trial where its records end: its newest whole checkpoint up to there, or from zero.
 
     Returns:
-        And what people should know of that: checkpoints that are damaged or missing.
+        And what people should know of that, checkpoints that are damaged or missing, in one line; or an empty text.
     """
     trial = TrialSpec(task.config, task.seed, real_folder(folder / str(task.trial_id)))
     if not task.recorded:
-        return LiveTrial(task.trial_id, 0, objective.start(trial)), []
+        return LiveTrial(task.trial_id, 0, objective.start(trial)), ""
     found = checkpoints.load(task.trial_id, task.recorded, lambda path: objective.load(trial, path))
     state = found.state if found.resource else objective.start(trial)
-    notices = []
+    notice = ""
     if found.problems or (found.resource < task.recorded and not task.attempts):  # of a second attempt, people know
         where = f"from {found.resource}" if found.resource else "from the beginning"
         why = "; ".join(found.problems) or "there is no later checkpoint"
-        notices.append(f"has records to {task.recorded} and goes on {where}: {why}")
-    return LiveTrial(task.trial_id, found.resource, state), notices
+        notice = f"has records to {task.recorded} and goes on {where}: {why}"
+    return LiveTrial(task.trial_id, found.resource, state), notice
 
 
 def report(live: LiveTrial, metrics: object, seconds: float, metric: str) -> Report:
@@ -168,7 +164,7 @@ def report(live: LiveTrial, metrics: object, seconds: float, metric: str) -> Rep
     for name, value in metrics.items():
         if not isinstance(name, str):
             raise TypeError(f"the name of a metric must be text, not {_kind(name)}")
-        if isinstance(value, (str, bytes)) or not isinstance(value, (Real, SupportsFloat)):
+        if isinstance(value, (str, bytes)) or not isinstance(value, SupportsFloat):
             raise TypeError(f"metric {encodable(name)!r} must be a number, not {_kind(value)}")
         values[encodable(name)] = float(value)
     values.setdefault("seconds", seconds)
@@ -195,7 +191,7 @@ def failure(trial_id: int, error: BaseException, folder: Path | None = None) -> 
 
 def log(folder: Path, trial_id: int, text: str) -> None:
     """Adds to the trial's log. That it can't be written (a full disk) ends no trial."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, StudyError):
         file = open_log(log_path(folder, trial_id))
         with open(file, "a", encoding="utf-8") as stream:
             stream.write(text)
@@ -209,10 +205,9 @@ def open_log(path: Path) -> int:
     """A file descriptor to append to a log.
 
     Raises:
-        OSError: it can't be written, or it or its folder is a link, which isn't followed.
+        OSError: it can't be written, or is a link, which isn't followed.
+        StudyError: its folder is a link, or none.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent.is_symlink():
-        raise OSError(errno.ELOOP, f"{path.parent}: must be a folder, and no link to one; remove it")
+    real_folder(path.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
     return os.open(path, flags, 0o644)

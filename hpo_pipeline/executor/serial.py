@@ -7,11 +7,9 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 
-from hpo_pipeline.checks import integer_problems, is_positive, value_problems
-from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.pool import Pool
+from hpo_pipeline.executor.pool import Pool, check_arguments
 from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup
 from hpo_pipeline.executor.transport import Answer, Message
 from hpo_pipeline.executor.worker import advance, take
@@ -75,21 +73,15 @@ class OwnProcess:
         """Nothing is to be ended: between two calls of `wait` nothing is at work."""
 
     def close(self) -> None:
-        self._pack = None
+        if self._pack is not None:
+            self._pack.clear()
 
 
 class SerialExecutor(Pool):
     """One job at a time, here.
 
     Args:
-        setup: the study's.
-        threads: threads that one training may use.
-        checkpoint_seconds: how much training a crash can cost at most, in seconds.
-        job_timeout: seconds without a report after which a trial has failed; None for no limit. Python code alone can
-            be ended.
-
-    Raises:
-        ConfigError: naming the keys.
+        setup: the study's. The other arguments are explained in `conf/executor/serial.yaml`.
     """
 
     def __init__(
@@ -99,19 +91,5 @@ class SerialExecutor(Pool):
         checkpoint_seconds: float = 30.0,
         job_timeout: float | None = None,
     ) -> None:
-        problems = check_numbers({"threads": threads}, checkpoint_seconds, job_timeout)
-        if problems:
-            raise ConfigError(problems)
+        check_arguments(checkpoint_seconds, job_timeout, threads=threads)
         super().__init__(setup, setup.pack(threads, checkpoint_seconds), OwnProcess(job_timeout))
-
-
-def check_numbers(
-    counts: dict[str, int | None], checkpoint_seconds: float, job_timeout: float | None, max_retries: int = 0
-) -> list[Problem]:
-    """What is wrong with the arguments of an executor. Counts (of workers, of threads) may be None."""
-    problems = integer_problems(**{key: count for key, count in counts.items() if count is not None})
-    problems += value_problems("a positive number", is_positive, checkpoint_seconds=checkpoint_seconds)
-    if job_timeout is not None:
-        wanted = "a positive number of seconds, or null for no limit"
-        problems += value_problems(wanted, is_positive, job_timeout=job_timeout)
-    return problems + integer_problems(least=0, max_retries=max_retries)

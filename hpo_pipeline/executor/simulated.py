@@ -40,17 +40,18 @@ class SimulatedExecutor(Executor):
 
     Args:
         setup: the study's.
-        n_workers: jobs at once; may be set anew at any time.
+        n_workers: jobs at once; `capacity` may be set anew at any time.
         curves: what trials report; None for the study's objective.
         now: simulated seconds at which the session begins.
     """
 
     works_in_wait = True
+    capacity = 1
 
     def __init__(self, setup: StudySetup, n_workers: int = 1, curves: Curves | None = None, now: float = 0.0) -> None:
         self._setup = setup
         self._curves: Curves = curves or build(setup.objective, "objective", threads=1, final=False)
-        self.n_workers = n_workers
+        self.capacity = n_workers
         self._now = now
         self._running: dict[int, _Running] = {}
         self._paused: dict[int, LiveTrial] = {}
@@ -59,10 +60,6 @@ class SimulatedExecutor(Executor):
         """Those to come, by time and number. One whose job isn't at work any more is void."""
         self._at_rest: tuple[_Running, int] | None = None
         """The job that has reported at a milestone, and the number of its next event."""
-
-    @property
-    def capacity(self) -> int:
-        return self.n_workers
 
     def clock(self) -> float:
         return self._now

@@ -63,7 +63,7 @@ def serve(channel: Channel, settings: PackSettings, name: str) -> None:
     turn, go, waits = 0, -1, True
 
     def may_go_on() -> bool:
-        full = pack.n_jobs >= pack.size and not pack.asked
+        full = pack.n_jobs >= pack.policy.size and not pack.asked
         return pack.n_jobs > 0 and (full or go == turn or not waits)
 
     while True:
@@ -93,7 +93,7 @@ def advance(pack: Pack) -> Answer:
     """One turn."""
     events = pack.advance()
     waits = pack.asked or any(isinstance(event, Result) for event in events)
-    return Answer(events, waits, pack.size if pack.measured else None)
+    return Answer(events, waits, pack.policy.size if pack.policy.settled else None)
 
 
 @contextlib.contextmanager

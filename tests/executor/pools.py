@@ -9,7 +9,7 @@ from typing import Any
 
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.pool import Pool
-from hpo_pipeline.executor.processes import Processes
+from hpo_pipeline.executor.process import Processes
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result, Trial
 

@@ -13,6 +13,7 @@ from pools import curve_of, job, setup
 
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import StudySetup
+from hpo_pipeline.executor.serial import SerialExecutor
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.trial import Event, Job, Report, Trial
@@ -149,6 +150,16 @@ def test_a_state_is_closed_when_its_trial_is_stopped_forgotten_failed_or_crowded
     train(4, 1, x=0.125)
     at_work.clear()
     assert closed()[4:] == ["0.125 at -0.125"]
+
+
+def test_a_state_in_the_tuner_s_process_is_closed_at_the_end_of_the_session():
+    executor = SerialExecutor(setup("Writes"))
+    executor.submit(job(0, 1), 0)
+    executor.wait()
+    assert closed() == []
+    executor.close()
+    executor.close()
+    assert closed() == ["0.5 at -0.5"]
 
 
 def test_what_goes_wrong_when_a_state_is_closed_is_in_the_trial_s_log(monkeypatch):

@@ -129,7 +129,7 @@ def test_a_pack_too_large_to_be_measured_in_memory_is_halved_until_it_fits():
 
 def test_a_kind_of_which_no_pack_could_be_trained_is_not_tried_again_and_others_are():
     policy = PackPolicy(32)
-    policy.failed("a", 2, ValueError("no"))
+    policy.failed("a", 2, "training", ValueError("no"))
     assert policy.n_packed(Objective(), "a", ["a", "a"]) == 1
     assert policy.n_packed(Objective(), "b", ["b", "b"]) == 2
     assert texts(policy) == ["trials go on one by one: training a pack of them failed (ValueError: no)"]

@@ -6,7 +6,7 @@ import pytest
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.asha import ASHA
-from hpo_pipeline.testing import random_world, simulate
+from hpo_pipeline.simulation import random_world, simulate
 from hpo_pipeline.trial import State
 
 

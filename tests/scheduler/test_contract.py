@@ -12,7 +12,8 @@ from hpo_pipeline.evaluation import Status
 from hpo_pipeline.scheduler import DONE, WAIT
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.fifo import FIFO
-from hpo_pipeline.testing import ContractError, check_scheduler, random_world, simulate
+from hpo_pipeline.simulation import ContractError, random_world, simulate
+from hpo_pipeline.testing import check_scheduler
 from hpo_pipeline.trial import CONTINUE, FINAL, Decision, Job, State, StateChange, Trial
 
 

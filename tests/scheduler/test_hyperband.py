@@ -3,7 +3,7 @@ import pytest
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.hyperband import Hyperband, plans
-from hpo_pipeline.testing import simulate
+from hpo_pipeline.simulation import simulate
 
 
 def test_the_brackets_of_algorithm_1_for_81_and_3():

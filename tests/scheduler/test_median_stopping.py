@@ -5,7 +5,7 @@ import pytest
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.median_stopping import MedianStopping
-from hpo_pipeline.testing import simulate
+from hpo_pipeline.simulation import simulate
 from hpo_pipeline.trial import State
 
 

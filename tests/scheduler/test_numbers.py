@@ -10,7 +10,7 @@ from hpo_pipeline.scheduler.median_stopping import MedianStopping
 from hpo_pipeline.scheduler.pasha import PASHA
 from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
-from hpo_pipeline.testing import SPACE
+from hpo_pipeline.simulation import SPACE
 
 LADDER = {"eta": 3, "min_resource": 1, "max_resource": 9}
 GIVEN = {

@@ -2,7 +2,7 @@ import pytest
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.scheduler.pasha import PASHA, crossing_noise, percentile
-from hpo_pipeline.testing import simulate
+from hpo_pipeline.simulation import simulate
 
 
 def pasha(trials):

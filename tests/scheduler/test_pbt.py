@@ -8,8 +8,8 @@ from hpo_pipeline.scheduler.pbt import PBT, explore
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
+from hpo_pipeline.simulation import simulate
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.testing import simulate
 from hpo_pipeline.trial import State
 
 SPACE = SearchSpace.parse(

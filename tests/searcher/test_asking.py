@@ -14,7 +14,7 @@ from hpo_pipeline.journal import VERSION, Journal
 from hpo_pipeline.searcher import EXHAUSTED, NOT_READY, Searcher
 from hpo_pipeline.searcher.asking import AskedSearcher
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.testing import METRIC, SPACE
+from hpo_pipeline.simulation import METRIC, SPACE
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 

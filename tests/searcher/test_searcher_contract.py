@@ -13,8 +13,9 @@ from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
+from hpo_pipeline.simulation import ContractError, simulate
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.testing import ContractError, check_searcher, simulate
+from hpo_pipeline.testing import check_searcher
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
