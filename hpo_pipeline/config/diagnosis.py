@@ -39,7 +39,7 @@ def diagnose(
     GlobalHydra.instance().clear()
     if line.config_dir and not Path(line.config_dir).is_dir():
         return [Problem("--config-dir", f"there is no folder {str(Path(line.config_dir).absolute())!r}")]
-    typed = [text for text in line.overrides if "=" in text or text.startswith("~")]
+    typed = [text for text in line.overrides if _key(text) and ("=" in text or text.startswith("~"))]
     if unread := [text for text in line.overrides if text not in typed]:
         return [Problem(text, "must be an override, key=value, or a flag, --name") for text in unread]
     folder = [f"file://{Path(line.config_dir).absolute()}"] if line.config_dir else []

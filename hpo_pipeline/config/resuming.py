@@ -16,6 +16,7 @@ from hpo_pipeline.config.layers import refuse_endless
 from hpo_pipeline.config.public import masked, resolved, shown
 from hpo_pipeline.config.schema import root_problems
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
+from hpo_pipeline.journal import read
 
 MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "executor", "tracker"}) | {
     *("n_trials", "max_total_resource", "max_seconds", "target")
@@ -35,7 +36,7 @@ def resumed(composed: Composed) -> Composed:
     folder = Path(composed.config["folder"])
     saved = folder / "config.yaml"
     if not saved.is_file():
-        there = sorted(path.parent.name for path in folder.parent.glob("*/journal.jsonl"))
+        there = sorted(path.parent.name for path in folder.parent.glob("*/journal.jsonl") if _is_a_studys(path))
         raise StudyError(
             f"{folder}: there is no study to resume; "
             + (f"studies here: {', '.join(there)}" if there else f"none in {folder.parent} yet")
@@ -76,6 +77,15 @@ def resumed(composed: Composed) -> Composed:
         changes=changes_of(config, public, config["choices"]),
         options=options_of(config, config["choices"]),
     )
+
+
+def _is_a_studys(journal: Path) -> bool:
+    """Whether a journal is that of a study, and not of a training."""
+    try:
+        header, _ = next(read(journal))
+    except (StudyError, StopIteration):  # nothing that can be resumed, either
+        return False
+    return header.get("kind") != "training"
 
 
 def _loaded(path: Path) -> DictConfig:
