@@ -28,6 +28,7 @@ from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
+from hpo_pipeline.space.config_paths import path_problems
 from hpo_pipeline.space.domain import text
 from hpo_pipeline.space.extremes import extreme_samples
 from hpo_pipeline.tracker import Tracker, tracker_nodes
@@ -233,7 +234,7 @@ def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace
         training = with_values(training, own)
     _check_config(flight, composed, objective, training)
     if space is not None:
-        misplaced = space.check_paths(training, composed.options)
+        misplaced = path_problems(space.parameters, training, composed.options)
         flight.problems += [problem.under("search_space") for problem in misplaced]
         space = space.without({problem.path for problem in misplaced})
         before = len(flight.problems)

@@ -8,13 +8,12 @@ from typing import Any
 from hpo_pipeline.errors import Problem, nearest
 from hpo_pipeline.space.domain import Choice, Constant, text
 from hpo_pipeline.space.parameter import Parameter
-from hpo_pipeline.trial import Value
 
 
 def path_problems(
     parameters: Iterable[Parameter],
     config: Mapping[str, Any],
-    options: Mapping[str, Mapping[Value, Mapping[str, Any]]],
+    options: Mapping[str, Mapping[Any, Mapping[str, Any]]],
 ) -> list[Problem]:
     """Every parameter whose path is not in the config, or leads to a group where it must lead to a value.
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from hpo_pipeline.checks import boolean_problems, is_number
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.trial import Value
@@ -71,9 +69,6 @@ class Domain(ABC):
     def values(self) -> Sequence[Value]:
         """All values of a finite domain, in order; nothing of another."""
         return ()
-
-    def sample(self, rng: np.random.Generator) -> Value:
-        return self.from_unit(rng.random())
 
     @property
     def midpoint(self) -> Value:
