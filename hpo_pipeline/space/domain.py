@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from hpo_pipeline.checks import boolean_problems, is_number
-from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.checks import boolean_problems, is_number, option_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.trial import Value
 
 
@@ -136,11 +136,7 @@ def _index(choices: Sequence[Value], value: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Choice(Domain):
-    """One of several values without an order. Each has an equally wide bin and is encoded at its centre.
-
-    Raises:
-        ConfigError: `choices` is empty, holds a value twice, or holds what isn't a scalar.
-    """
+    """One of several values without an order. Each has an equally wide bin and is encoded at its centre."""
 
     choices: Sequence[Value]
 
@@ -176,10 +172,6 @@ class Ordinal(Domain):
     `encoding` "equal": equally wide bins, each value at the centre of its own. "nearest" (for increasing numbers):
     values lie where they stand on the scale (with `log`, on the log scale), which is extended by half the mean gap at
     both ends; a point means the value nearest to it. So 1, 2, 100 keep their distances, and likelihoods follow them.
-
-    Raises:
-        ConfigError: as for Choice; `encoding` is unknown; or "nearest" where the values aren't increasing numbers
-            (positive ones for `log`).
     """
 
     choices: Sequence[Value]
@@ -188,10 +180,7 @@ class Ordinal(Domain):
 
     def __post_init__(self) -> None:
         problems = _choices_problems(self.choices)
-        if self.encoding not in ENCODINGS:
-            near = nearest(str(self.encoding), ENCODINGS)
-            problems.append(Problem("encoding", f"must be {' or '.join(ENCODINGS)}, got {self.encoding!r}{near}"))
-        problems += boolean_problems(log=self.log)
+        problems += option_problems(ENCODINGS, encoding=self.encoding) + boolean_problems(log=self.log)
         if self.log is True and self.encoding == "equal":
             what = "equally spaced choices have no scale; add 'encoding: nearest', or leave log out"
             problems.append(Problem("log", what))

@@ -218,7 +218,7 @@ def test_text_for_people(domain, expected):
         (Float, {"low": 0, "high": 1, "step": 0}, "step: must be a number above 0, got 0"),
         (Float, {"low": 0, "high": 1, "step": 0.3}, "set high to 0.9"),
         (Float, {"low": 1, "high": 9, "step": 2, "log": True}, "can't be combined"),
-        (Float, {"low": 0, "high": 1, "n": 1}, "n: must be an integer of at least 2, got 1"),
+        (Float, {"low": 0, "high": 1, "n": 1}, "n: must be an integer from 2 to 100000, got 1"),
         (Float, {"low": 0, "high": 1, "log": "yes"}, "log: must be true or false, got 'yes'"),
         (Int, {"low": 1, "high": 3.5}, "high: must be an integer, got 3.5"),
         (Int, {"low": True, "high": 3}, "low: must be a number, got True"),
