@@ -1,4 +1,8 @@
-"""Checks a whole config before anything starts, and builds its components: every error at once, or none."""
+"""Checks a whole config before anything starts, and builds its components: every error at once, or none.
+
+Both checks raise a ConfigError with every problem. With `data`, they make sure that the data is there, too, which may
+download, and raise a StudyError if it isn't.
+"""
 
 from __future__ import annotations
 
@@ -114,15 +118,7 @@ class Preflight:
 
 
 def check_training(composed: Composed, *, data: bool = True) -> tuple[Objective, list[Tracker]]:
-    """Builds what train.py needs.
-
-    Args:
-        data: make sure that the data is there, too; that may download.
-
-    Raises:
-        ConfigError: with every problem.
-        StudyError: the data isn't there.
-    """
+    """Builds what train.py needs."""
     flight = Preflight(composed.config, composed.problems)
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
@@ -131,21 +127,13 @@ def check_training(composed: Composed, *, data: bool = True) -> tuple[Objective,
     trackers = flight.trackers(look=data)
     flight.raise_problems()
     assert objective is not None
-    if data:
-        _make_data_available(objective, composed)
+    if data and isinstance(objective, SupportsData):  # before several workers ask for it at the same time
+        objective.available(composed.training)
     return objective, trackers
 
 
 def check_study(composed: Composed, *, data: bool = True) -> Components:
-    """Builds a study's parts.
-
-    Args:
-        data: make sure that the data is there, too; that may download.
-
-    Raises:
-        ConfigError: with every problem.
-        StudyError: the data isn't there.
-    """
+    """Builds a study's parts."""
     config = composed.config
     flight = Preflight(config, composed.problems)
     objective = _training_part(flight, composed)
@@ -169,8 +157,8 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     assert space is not None
     assert trials is not None
     assert objective is not None
-    if data:
-        _make_data_available(objective, composed)
+    if data and isinstance(objective, SupportsData):  # before several workers ask for it at the same time
+        objective.available(composed.training)
     return Components(space, trials, scheduler, objective, executor, trackers, budget)
 
 
@@ -337,9 +325,3 @@ def _setup(composed: Composed) -> StudySetup:
         merge=composed.trial_config,
         trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),
     )
-
-
-def _make_data_available(objective: Any, composed: Composed) -> None:
-    """Once, here, before several workers ask for the data at the same time. May download."""
-    if isinstance(objective, SupportsData):
-        objective.available(composed.training)
