@@ -43,6 +43,13 @@ def test_every_option_of_every_group_composes_to_a_study_that_could_start(group,
     check_study(compose(*(f"{key}={value}" for key, value in choices.items())))
 
 
+@pytest.mark.parametrize("words", [("seed=1", "--cfg", "job", "threads=2"), ("seed=1", "threads=2", "--info")])
+def test_flags_stand_before_between_and_behind_overrides(words):
+    ended = run("--config-dir", str(CONF), *words)
+    assert (ended.code, ended.err) == (0, "")
+    assert "threads" in ended.out
+
+
 @pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "model" and option != "none"])
 def test_every_model_composes_to_a_training_that_could_start(option):
     check_training(compose(f"model={option}", "dataset=digits", "tracker=none", program="train"))
