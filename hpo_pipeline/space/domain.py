@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -124,8 +125,7 @@ def _choices_problems(choices: Any) -> list[Problem]:
     mend = "a choice between structures is a choice between config options, by name"
     problems = [Problem("choices", f"{choice!r} {wanted}; {mend}") for choice in choices if not is_value(choice)]
     if not problems:
-        known = [identity(choice) for choice in choices]
-        doubled = dict.fromkeys(choice for i, choice in enumerate(choices) if known.index(known[i]) != i)
+        doubled = [choice for (_, choice), count in Counter(map(identity, choices)).items() if count > 1]
         problems += [Problem("choices", f"{choice!r} is listed more than once; list it once") for choice in doubled]
     return problems
 
