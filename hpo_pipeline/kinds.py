@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -94,11 +95,8 @@ class Kind:
         return f"it has no {', '.join(missing)}" if missing else None
 
 
-@functools.cache
-def _resolve(name: str) -> Any:
-    """Imported only when something of the kind is asked for: torch takes a second."""
-    module, _, leaf = name.rpartition(".")
-    return getattr(importlib.import_module(module), leaf)
+_resolve = functools.cache(pkgutil.resolve_name)
+"""Imports only when something of the kind is asked for: torch takes a second."""
 
 
 def _classes(modules: str, base: str, defined_in: str | None = None) -> Home:

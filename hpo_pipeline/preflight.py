@@ -1,4 +1,8 @@
-"""Checks a whole config before anything starts, and builds its components: every error at once, or none."""
+"""Checks a whole config before anything starts, and builds its components: every error at once, or none.
+
+Both checks raise a ConfigError with every problem. With `data`, they make sure that the data is there, too, which may
+download, and raise a StudyError if it isn't.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,7 @@ from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
+from hpo_pipeline.space.config_paths import path_problems
 from hpo_pipeline.space.domain import text
 from hpo_pipeline.space.extremes import extreme_samples
 from hpo_pipeline.tracker import Tracker, tracker_nodes
@@ -114,15 +119,7 @@ class Preflight:
 
 
 def check_training(composed: Composed, *, data: bool = True) -> tuple[Objective, list[Tracker]]:
-    """Builds what train.py needs.
-
-    Args:
-        data: make sure that the data is there, too; that may download.
-
-    Raises:
-        ConfigError: with every problem.
-        StudyError: the data isn't there.
-    """
+    """Builds what train.py needs."""
     flight = Preflight(composed.config, composed.problems)
     flight.numbers(least=1, keys=("resource",))
     objective = _training_part(flight, composed)
@@ -131,21 +128,13 @@ def check_training(composed: Composed, *, data: bool = True) -> tuple[Objective,
     trackers = flight.trackers(look=data)
     flight.raise_problems()
     assert objective is not None
-    if data:
-        _make_data_available(objective, composed)
+    if data and isinstance(objective, SupportsData):  # before several workers ask for it at the same time
+        objective.available(composed.training)
     return objective, trackers
 
 
 def check_study(composed: Composed, *, data: bool = True) -> Components:
-    """Builds a study's parts.
-
-    Args:
-        data: make sure that the data is there, too; that may download.
-
-    Raises:
-        ConfigError: with every problem.
-        StudyError: the data isn't there.
-    """
+    """Builds a study's parts."""
     config = composed.config
     flight = Preflight(config, composed.problems)
     objective = _training_part(flight, composed)
@@ -170,8 +159,8 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     assert space is not None
     assert trials is not None
     assert objective is not None
-    if data:
-        _make_data_available(objective, composed)
+    if data and isinstance(objective, SupportsData):  # before several workers ask for it at the same time
+        objective.available(composed.training)
     return Components(space, trials, scheduler, objective, executor, trackers, budget)
 
 
@@ -235,7 +224,7 @@ def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace
         training = with_values(training, own)
     _check_config(flight, composed, objective, training)
     if space is not None:
-        misplaced = space.check_paths(training, composed.options)
+        misplaced = path_problems(space.parameters, training, composed.options)
         flight.problems += [problem.under("search_space") for problem in misplaced]
         space = space.without({problem.path for problem in misplaced})
         before = len(flight.problems)
@@ -338,9 +327,3 @@ def _setup(composed: Composed) -> StudySetup:
         merge=composed.trial_config,
         trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),
     )
-
-
-def _make_data_available(objective: Any, composed: Composed) -> None:
-    """Once, here, before several workers ask for the data at the same time. May download."""
-    if isinstance(objective, SupportsData):
-        objective.available(composed.training)

@@ -185,7 +185,7 @@ def test_threads_that_are_set_at_the_executor_are_asked_for_as_well():
 
 @pytest.mark.usefixtures("own")
 def test_an_objective_that_takes_any_argument_gets_all_that_is_offered():
-    made = check_training(
+    made, _ = check_training(
         compose(*QUIET[::2], *objective("Open"), "final=true", "threads=2", program="train"), data=False
     )
     assert made.got == {"threads": 2, "final": True}

@@ -22,8 +22,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from argparse import ArgumentParser
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,14 +112,14 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
         from hpo_pipeline.config.diagnosis import diagnose
 
         with watched():
-            sys.exit(_fail(ConfigError(diagnose(CONF, config_name, line, error, _preflight_problems))))
+            sys.exit(_fail(ConfigError(diagnose(config_name, line, error, _preflight_problems))))
 
 
 def _typed(argv: list[str]) -> CommandLine:
     """The command line. A relative --config-path means a folder below the current one: made absolute for Hydra."""
-    parser = get_args_parser()
-    argv[1:] = _flags_first(argv[1:], parser)
-    arguments, _ = parser.parse_known_args(argv[1:])
+    arguments = get_args_parser().parse_intermixed_args(argv[1:])
+    # Hydra 1.3 understands no flag between overrides.
+    argv[1:] = [*arguments.overrides, *(word for word in argv[1:] if word not in arguments.overrides)]
     if getattr(arguments, "experimental_rerun", None):
         sys.exit("--experimental-rerun unpickles a file, which could run anything; use --config-path … --config-name …")
     path = arguments.config_path
@@ -137,23 +135,6 @@ def _typed(argv: list[str]) -> CommandLine:
         arguments.config_name,
         tuple(part.strip(" '\"") for part in searchpath.partition("=")[2].strip("[]").split(",") if part.strip()),
     )
-
-
-def _flags_first(words: list[str], parser: ArgumentParser) -> list[str]:
-    """The words with overrides behind all flags: Hydra 1.3 understands no flag between overrides."""
-    flags: list[str] = []
-    others: list[str] = []
-    rest = deque(words)
-    while rest:
-        word = rest.popleft()
-        action = parser._option_string_actions.get(word.partition("=")[0])
-        (others if action is None else flags).append(word)
-        # A value that may be left out is one of a few words: no override, no flag.
-        optional = action is not None and action.nargs == "?"
-        has_value = action is not None and action.nargs != 0 and "=" not in word
-        if has_value and rest and not (optional and ("=" in rest[0] or rest[0].startswith(("-", "~")))):
-            flags.append(rest.popleft())
-    return [*flags, *others]
 
 
 def _preflight_problems(cfg: DictConfig) -> list[Problem]:

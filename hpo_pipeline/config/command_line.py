@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,17 +55,10 @@ class CommandLine:
         """The folders besides our own in which options were looked for."""
         named = [path.removeprefix("file://") for path in self.searchpath if not path.startswith("pkg://")]
         primary = self.config_path
-        has_options = primary and "://" not in primary and any(path.is_dir() for path in _entries(primary))
+        has_options = primary and "://" not in primary and any(Path(primary).glob("*/"))
         # The folder of a saved study holds no options.
         beside = [primary] if has_options and primary and not Path(primary, "journal.jsonl").exists() else []
         return list(dict.fromkeys([*([self.config_dir] if self.config_dir else []), *named, *beside]))
-
-
-def _entries(folder: str) -> Sequence[Path]:
-    try:
-        return list(Path(folder).iterdir())
-    except OSError:
-        return []
 
 
 def _program(started: str, name: str) -> list[str]:

@@ -14,14 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from hpo_pipeline.config.command_line import CommandLine
-from hpo_pipeline.config.composed import flatten
+from hpo_pipeline.config.composing import CONF
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.report.command import overrides
+from hpo_pipeline.space.config_paths import values_at
 
 
 def diagnose(
-    config_module: str,
     config_name: str,
     line: CommandLine,
     error: Exception,
@@ -30,7 +30,6 @@ def diagnose(
     """The problems behind `error`, which composing raised.
 
     Args:
-        config_module: the package of the configs.
         config_name: the primary config.
         line: what was typed.
         error: said as it is where nothing else is found.
@@ -39,12 +38,12 @@ def diagnose(
     GlobalHydra.instance().clear()
     if line.config_dir and not Path(line.config_dir).is_dir():
         return [Problem("--config-dir", f"there is no folder {str(Path(line.config_dir).absolute())!r}")]
-    typed = [text for text in line.overrides if "=" in text or text.startswith("~")]
+    typed = [text for text in line.overrides if _key(text) and ("=" in text or text.startswith("~"))]
     if unread := [text for text in line.overrides if text not in typed]:
         return [Problem(text, "must be an override, key=value, or a flag, --name") for text in unread]
     folder = [f"file://{Path(line.config_dir).absolute()}"] if line.config_dir else []
     good = overrides({"hydra.searchpath": [*line.searchpath, *folder]}) if folder or line.searchpath else []
-    with _initialized(config_module, line.config_path):
+    with _initialized(line.config_path):
         config_name = line.config_name or config_name
         problems: list[Problem] = []
         try:
@@ -68,7 +67,7 @@ def diagnose(
 
 
 @contextlib.contextmanager
-def _initialized(config_module: str, config_path: str | None) -> Iterator[None]:
+def _initialized(config_path: str | None) -> Iterator[None]:
     """Hydra, with the primary config's folder."""
     # Hydra 1.3 needs version_base, 1.4 deprecates it.
     versioned = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
@@ -76,7 +75,7 @@ def _initialized(config_module: str, config_path: str | None) -> Iterator[None]:
         with hydra.initialize_config_dir(str(Path(config_path).absolute()), **versioned):
             yield
     else:
-        with hydra.initialize_config_module(config_module, **versioned):
+        with hydra.initialize_config_module(CONF, **versioned):
             yield
 
 
@@ -100,16 +99,9 @@ def _problem(override: str, error: Exception, config: DictConfig) -> Problem:
             near = nearest(option, error.options) or ";"
             return Problem(key, f"there is no {option!r}{near} there are {', '.join(error.options)}")
     is_unknown = isinstance(error.__cause__, (ConfigAttributeError, ConfigKeyError)) or override.startswith("~")
-    if is_unknown and not override.startswith("+") and not _is_in(config, key):
-        known = flatten(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
-        inner = {".".join(path.split(".")[:n]) for path in known for n in range(1, path.count(".") + 2)}
-        near = nearest(key, inner) or f"; to add one, write +{override.lstrip('~')}"
+    known = dict(values_at(OmegaConf.to_container(config, resolve=False)))  # type: ignore[arg-type]
+    if is_unknown and not override.startswith("+") and key not in known:
+        near = nearest(key, known) or f"; to add one, write +{override.lstrip('~')}"
         return Problem(key, f"there is no such key{near}")
     of_a_file = isinstance(error, ConfigCompositionException) and not error.__cause__  # which the message names
     return Problem("" if of_a_file else key, told(error.__cause__ or error))
-
-
-def _is_in(config: DictConfig, path: str) -> bool:
-    parent, _, key = path.rpartition(".")
-    node = OmegaConf.select(config, parent) if parent else config
-    return isinstance(node, DictConfig) and key in node

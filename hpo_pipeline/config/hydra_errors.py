@@ -9,10 +9,8 @@ import yaml
 _WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
-        (r"Value ('.*') of type 'str' could not be converted to Integer", r"must be an integer, got \1"),
-        (r"Value ('.*') of type 'str' could not be converted to Float", r"must be a number, got \1"),
-        (r"Value '(.*)' of type '.*' could not be converted to Integer", r"must be an integer, got \1"),
-        (r"Value '(.*)' of type '.*' could not be converted to Float", r"must be a number, got \1"),
+        (r"Value (?:('.*') of type 'str'|'(.*)' of type '.*') could .* to Integer", r"must be an integer, got \1\2"),
+        (r"Value (?:('.*') of type 'str'|'(.*)' of type '.*') could .* to Float", r"must be a number, got \1\2"),
         (r"Value '(.*)' is not a valid bool \(type .*\)", r"must be true or false, got \1"),
         (
             r"Value '(.*)' \((?:str|int|float|bool|dict|list|.*Config)\) is not a valid string",
@@ -25,8 +23,10 @@ _WORDS = tuple(
         (r"Key '(.*)' is not in struct", r"there is no key '\1'; to add one, put + before the whole"),
         (r"Config group override must be a string or a list\. Got (\w+)", r"must be the name of an option, got a \1"),
         (r"Key '(.*)' not in '\w+Schema'", "there is no such key"),
-        (r"(?:Incompatible|Unsupported) key type '?NoneType.*", "a key is null; keys must be words (quote it: 'null')"),
-        (r"Key None .* is incompatible with .*", "a key is null; keys must be words (quote it: 'null')"),
+        (
+            r"(?:Incompatible|Unsupported) key type '?NoneType.*|Key None .* is incompatible with .*",
+            "a key is null; keys must be words (quote it: 'null')",
+        ),
         (r"Interpolation to parent node detected", "refers to a mapping of which it is a part itself"),
         (r"Recursive interpolation detected", "refers to itself"),
         (r"Interpolation key '(.*)' not found", r"refers to \1, which is not there"),

@@ -10,8 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hpo_pipeline.checks import value_problems
 from hpo_pipeline.errors import Problem, nearest
 
+_Rule = tuple[str, Callable[[Any], bool]]
+"""What a value must be, and whether it is."""
 NAME = re.compile(r"\w[\w.-]*")
 """What the name of a study or a job is made of: it becomes the name of a folder."""
 _LEVELS = ("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET")
@@ -19,74 +22,60 @@ _HARMLESS = re.compile(r"\$\{(name|now:[^${}/]*|hydra[.:]job\.(num|id|name|confi
 """Interpolations that stand for the name of a folder."""
 
 
-def _folder(value: Any) -> str | None:
-    """A folder below the current one."""
-    plain = _HARMLESS.sub("x", value) if isinstance(value, str) else None
-    if (
-        plain is None
-        or "${" in plain
-        or plain.startswith(("/", "~", "\\"))
-        or re.search(r"(^|[/\\])\.\.([/\\]|$)", plain)
-    ):
-        return "must be a folder below the current one (with ${name} or ${now:…}, if anything)"
-    return None if re.fullmatch(r"[^:\0]*", plain) else "must be the name of a folder"
+def _is_folder(value: Any) -> bool:
+    plain = _HARMLESS.sub("x", value) if isinstance(value, str) else ".."
+    outside = plain.startswith(("/", "~", "\\")) or re.search(r"(^|[/\\])\.\.([/\\]|$)", plain)
+    return not outside and not re.search(r"\$\{|[:\0]", plain)
 
 
-def _searchpath(value: Any) -> str | None:
-    own = "pkg://hpo_pipeline.conf"
-    if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(part, str) for part in value):
-        return "must be a list of folders, file://… or pkg://hpo_pipeline.conf"
-    others = [part for part in value if part != own and ("://" in part.removeprefix("file://") or "${" in part)]
-    return f"must be folders, file://…, or {own}; {others[0]!r} may import a package" if others else None
+def _is_searchpath(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_has_options, value))
 
 
-def _one_of(*allowed: Any) -> Callable[[Any], str | None]:
-    def problem(value: Any) -> str | None:
-        known = any(type(value) is type(option) and value == option for option in allowed)
-        return None if known else f"must be one of {', '.join(map(str, allowed))}"
-
-    return problem
+def _has_options(part: Any) -> bool:
+    is_path = isinstance(part, str) and "${" not in part and "://" not in part.removeprefix("file://")
+    return is_path or part == "pkg://hpo_pipeline.conf"
 
 
-def _level(value: Any) -> str | None:
-    if isinstance(value, int) or (isinstance(value, str) and value.upper() in _LEVELS):
-        return None
-    return f"must be one of {', '.join(_LEVELS)}"
+def _is_level(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.upper() in _LEVELS)
 
 
-def _name(value: Any) -> str | None:
-    fits = isinstance(value, str) and NAME.fullmatch(value)
-    return None if fits else "must be letters, digits, '.', '_' and '-'"
-
-
-def _verbose(value: Any) -> str | None:
+def _is_verbose(value: Any) -> bool:
     words = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    fits = isinstance(value, bool) or all(isinstance(word, str) and "${" not in word for word in words)
-    return None if fits else "must be true, false, or names of loggers"
+    return isinstance(value, bool) or all(isinstance(word, str) and "${" not in word for word in words)
 
 
-_ALLOWED: dict[tuple[str, ...], Callable[[Any], str | None]] = {
-    ("run", "dir"): _folder,
-    ("sweep", "dir"): _folder,
-    ("sweep", "subdir"): _folder,
-    ("searchpath",): _searchpath,
+def _one_of(*allowed: Any) -> _Rule:
+    wanted = f"one of {', '.join(map(str, allowed))}"
+    return wanted, lambda value: any(type(value) is type(option) and value == option for option in allowed)
+
+
+_NAMED = "letters, digits, '.', '_' and '-'"
+_FOLDER = "a folder below the current one (with ${name} or ${now:…}, if anything)", _is_folder
+_LEVEL = f"one of {', '.join(_LEVELS)}", _is_level
+_ALLOWED: dict[tuple[str, ...], _Rule] = {
+    ("run", "dir"): _FOLDER,
+    ("sweep", "dir"): _FOLDER,
+    ("sweep", "subdir"): _FOLDER,
+    ("searchpath",): ("a list of folders, file://…, or pkg://hpo_pipeline.conf; others are imported", _is_searchpath),
     ("mode",): _one_of("RUN", "MULTIRUN", None),
-    ("verbose",): _verbose,
+    ("verbose",): ("true, false, or names of loggers", _is_verbose),
     ("job", "chdir"): _one_of(True, False, None),
-    ("job", "name"): _name,
+    ("job", "name"): (_NAMED, lambda value: isinstance(value, str) and NAME.fullmatch(value) is not None),
     ("output_subdir",): _one_of(None),
     **{
         (logging, *key): rule
         for logging in ("job_logging", "hydra_logging")
         for key, rule in (
-            (("root", "level"), _level),
-            (("loggers", "*", "level"), _level),
+            (("root", "level"), _LEVEL),
+            (("loggers", "*", "level"), _LEVEL),
             (("disable_existing_loggers",), _one_of(True, False)),
             (("version",), _one_of(1)),
         )
     },
 }
-"""Path below `hydra`, `*` for any key -> what is wrong with a value there, None if nothing is."""
+"""Path below `hydra`, `*` for any key -> what a value there must be."""
 
 
 def file_problems(node: Any) -> Iterator[Problem]:
@@ -101,14 +90,13 @@ def file_problems(node: Any) -> Iterator[Problem]:
 def name_problems(name: Any) -> list[Problem]:
     """Why a study can't have this name, `${now:…}` and the like still in it."""
     plain = _HARMLESS.sub("x", str(name))
-    return [] if NAME.fullmatch(plain) else [Problem("name", "must be letters, digits, '.', '_' and '-'", name)]
+    return [] if NAME.fullmatch(plain) else [Problem("name", f"must be {_NAMED}", name)]
 
 
 def _problems(node: Any, path: tuple[str, ...]) -> Iterator[Problem]:
     rule = _ALLOWED.get(path) or _ALLOWED.get((*path[:2], "*", *path[3:]))
     if rule is not None:
-        if (what := rule(node)) is not None:
-            yield Problem(_dotted(path), what, node)
+        yield from value_problems(*rule, **{_dotted(path): node})
     elif isinstance(node, Mapping) and any(_matches(path, allowed) for allowed in _ALLOWED):
         for key, value in node.items():
             yield from _problems(value, (*path, str(key)))

@@ -93,7 +93,7 @@ class Composition:
         return False
 
     @property
-    def saved(self) -> bool:
+    def is_saved(self) -> bool:
         return any(layer.is_saved for layer in self.layers)
 
 
@@ -168,14 +168,11 @@ def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
     if node is None or id(node) in known:
         return known.get(id(node), 0)
     known[id(node)] = _MOST_NODES + 1  # until it is known: an alias of itself has no end
+    within = node.value if isinstance(node, yaml.CollectionNode) else []
     if isinstance(node, yaml.MappingNode):
-        size = 1 + sum(_size(key, known) + _size(value, known) for key, value in node.value)
-    elif isinstance(node, yaml.SequenceNode):
-        size = 1 + sum(_size(item, known) for item in node.value)
-    else:
-        size = 1
-    known[id(node)] = size
-    return size
+        within = [part for pair in node.value for part in pair]
+    known[id(node)] = 1 + sum(_size(part, known) for part in within)
+    return known[id(node)]
 
 
 def _process_config_searchpath(
@@ -236,10 +233,10 @@ def _compose_config_from_defaults_list(
             raise ConfigError(found)
     if isinstance(config.get("params"), DictConfig):
         OmegaConf.set_struct(config.params, False)  # whatever the objective takes may be typed
-    for key in _replaced(now.layers):
+    for key in _replaced(now):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
     removed = [override.key_or_group for override in now.typed if override.is_delete()]
-    for key in set(removed) & set(map(str, config)) if now.saved else ():  # no option that Hydra could leave out
+    for key in set(removed) & set(map(str, config)) if now.is_saved else ():  # no option that Hydra could leave out
         OmegaConf.update(config, key, None, merge=False)
     return config
 
@@ -295,11 +292,10 @@ def _name_problems(now: Composition) -> list[Problem]:
     ]
 
 
-def _replaced(layers: Sequence[Layer]) -> list[str]:
+def _replaced(now: Composition) -> list[str]:
     """Root keys where one layer replaces what another said, instead of being mixed with it."""
-    saved = any(layer.is_saved for layer in layers)
-    chosen = [layer.group for layer in layers if saved and layer.group in layer.content]
-    spaces = ["search_space" for layer in layers if layer.content.get("search_space")]
+    chosen = [layer.group for layer in now.layers if now.is_saved and layer.group in layer.content]
+    spaces = ["search_space" for layer in now.layers if layer.content.get("search_space")]
     return list(dict.fromkeys(chosen + spaces))
 
 
@@ -321,10 +317,7 @@ def _apply_overrides_to_config(overrides: Sequence[Override], config: DictConfig
         key, value = override.key_or_group, override.value()
         node = OmegaConf.select(config, key, throw_on_missing=False) if key.startswith("search_space.") else None
         old = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else None
-        if old is None or override.is_delete():
-            _apply_unseen([override], config)
-            continue
-        if replaces(old, value):
+        if old is not None and not override.is_delete() and replaces(old, value):
             OmegaConf.update(config, key, merged(old, value), merge=False, force_add=True)
         else:
             _apply_unseen([override], config)

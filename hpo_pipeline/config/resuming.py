@@ -16,6 +16,7 @@ from hpo_pipeline.config.layers import refuse_endless
 from hpo_pipeline.config.public import masked, resolved, shown
 from hpo_pipeline.config.schema import root_problems
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
+from hpo_pipeline.journal import read
 
 MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "executor", "tracker"}) | {
     *("n_trials", "max_total_resource", "max_seconds", "target")
@@ -35,24 +36,22 @@ def resumed(composed: Composed) -> Composed:
     folder = Path(composed.config["folder"])
     saved = folder / "config.yaml"
     if not saved.is_file():
-        there = sorted(path.parent.name for path in folder.parent.glob("*/journal.jsonl"))
+        there = sorted(path.parent.name for path in folder.parent.glob("*/journal.jsonl") if _is_a_studys(path))
         raise StudyError(
             f"{folder}: there is no study to resume; "
             + (f"studies here: {', '.join(there)}" if there else f"none in {folder.parent} yet")
         )
-    cfg = _loaded(saved)
+    # A study of an older version has fewer keys.
+    newer = {**dict.fromkeys(TRAINING_KEYS), "params": {}, "max_failures": composed.config["max_failures"]}
+    cfg: Any = OmegaConf.merge(newer, _loaded(saved))
     typed = {override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".") for override in composed.typed}
     keys = {path.partition(".")[0] for path in typed}
     for key in keys & MAY_CHANGE:  # before anything is resolved: the old value may need what isn't there any more
         OmegaConf.update(cfg, key, composed.config[key], merge=False)
     stored = resolved(cfg)
-    older: dict[str, Any] = {**dict.fromkeys(TRAINING_KEYS), "params": {}}  # a study of an older version has fewer keys
-    config: dict[str, Any] = dict(older)
-    config |= stored
-    public = {**older, **shown(cfg, stored)}
+    public = shown(cfg, stored)
     now = {"name": folder.name, "folder": str(folder), "resume": True, "dry_run": composed.config["dry_run"]}
-    now |= {key: config.get(key, composed.config[key]) for key in ("max_failures",)}
-    config |= now
+    config = {**stored, **now}
     problems = [*composed.problems, *(Problem(str(saved), str(problem)) for problem in root_problems(config, "tune"))]
     if not isinstance(config["choices"], dict) or not config["choices"]:
         problems.append(Problem(str(saved), "choices: is missing; a study saves the options of its groups there"))
@@ -70,12 +69,21 @@ def resumed(composed: Composed) -> Composed:
     return Composed(
         config=config,
         public=masked({**public, **now, **{key: composed.public[key] for key in keys & MAY_CHANGE}}),
-        merge=merger(OmegaConf.create({**config, **_written(cfg)}), config),
+        merge=merger(cfg, config),
         typed=composed.typed,
         line=composed.line,
         changes=changes_of(config, public, config["choices"]),
         options=options_of(config, config["choices"]),
     )
+
+
+def _is_a_studys(journal: Path) -> bool:
+    """Whether a journal is that of a study, and not of a training."""
+    try:
+        header, _ = next(read(journal))
+    except (StudyError, StopIteration):  # nothing that can be resumed, either
+        return False
+    return header.get("kind") != "training"
 
 
 def _loaded(path: Path) -> DictConfig:
@@ -87,9 +95,3 @@ def _loaded(path: Path) -> DictConfig:
     if not isinstance(cfg, DictConfig):
         raise StudyError(f"{path}: must be a mapping, as a study saves it")
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ("defaults", "hydra")])
-
-
-def _written(cfg: DictConfig) -> dict[str, Any]:
-    """The training part, interpolations as they are written."""
-    raw = OmegaConf.to_container(cfg, resolve=False)
-    return {str(key): value for key, value in raw.items() if key in TRAINING_KEYS}  # type: ignore[union-attr]

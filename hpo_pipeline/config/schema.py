@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +79,12 @@ def register() -> None:
     store.store("tune_schema", TuneSchema, provider=__name__)
 
 
-def schema_of(config: Mapping[str, Any], program: str) -> dict[str, Field[Any]]:
-    """Root key -> field, for a config of `tune` or `train`."""
-    return {key.name: key for key in fields(TuneSchema if program == "tune" else TrainSchema)}
-
-
 def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
     """What is wrong with the root keys. Wrong values are replaced by the default, so that all else can be looked at.
 
     Hydra refuses unknown keys unless they are added with `+`, and wrong types unless they come by an interpolation.
     """
-    known = schema_of(config, program)
+    known = {key.name: key for key in fields(TuneSchema if program == "tune" else TrainSchema)}
     for key in [key for key in config if key not in known]:
         del config[key]
         yield Problem(key, f"there is no such key{nearest(key, known)}")
@@ -110,14 +105,8 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
         if not is_none and (is_bool or not isinstance(value, kind)):  # type: ignore[arg-type]
             config[key] = usable
             yield Problem(key, f"must be {what}", value)
-    yield from _choices_problems(config)
-
-
-def _choices_problems(config: dict[str, Any]) -> Iterator[Problem]:
     choices = config["choices"]
-    if choices is None:
-        return
-    if not isinstance(choices, Mapping) or not all(map(_is_choice, choices.values())):
+    if choices is not None and not (isinstance(choices, Mapping) and all(map(_is_choice, choices.values()))):
         config["choices"] = None
         yield Problem("choices", "must be a mapping of groups to options, filled in when a config is saved", choices)
 

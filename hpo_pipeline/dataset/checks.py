@@ -75,39 +75,34 @@ def _class_problems(dataset: Dataset, splits: Splits) -> Iterator[str]:
 
 def _problems(part: str, x: Any, y: Any, n_classes: Any) -> Iterator[str]:
     x_name, y_name = f"x_{part}", f"y_{part}"
-    x_fits, y_fits = True, True
-    for problem in _tensor_problems(x_name, x, torch.float32, "float()"):
-        x_fits = False
-        yield problem
-    for problem in _tensor_problems(y_name, y, torch.int64, "long()"):
-        y_fits = False
-        yield problem
-    if x_fits and x.dim() < 2:
-        x_fits = False
-        yield f"{x_name} must have the shape (n, *input_shape), got {tuple(x.shape)}; one number an example is (n, 1)"
-    if y_fits and y.dim() != 1:
-        y_fits = False
-        yield f"{y_name} must have the shape (n,), one class an example, got {tuple(y.shape)}"
-    if x_fits and len(x) == 0:
-        x_fits = False
-        yield f"{x_name} is empty; at least one example is needed"
-    if x_fits and y_fits and len(x) != len(y):
-        yield f"{x_name} has {len(x)} examples and y_{part} {len(y)} classes; one for each is needed"
-    if x_fits and (broken := int((~x.isfinite()).flatten(1).any(dim=1).sum())):
+    x_problem = _type_problem(x_name, x, "float32", "float()")
+    y_problem = _type_problem(y_name, y, "int64", "long()")
+    if not x_problem and x.dim() < 2:
+        shape = tuple(x.shape)
+        x_problem = f"{x_name} must have the shape (n, *input_shape), got {shape}; one number an example is (n, 1)"
+    elif not x_problem and len(x) == 0:
+        x_problem = f"{x_name} is empty; at least one example is needed"
+    if not y_problem and y.dim() != 1:
+        y_problem = f"{y_name} must have the shape (n,), one class an example, got {tuple(y.shape)}"
+    yield from filter(None, (x_problem, y_problem))
+    if not x_problem and not y_problem and len(x) != len(y):
+        yield f"{x_name} has {len(x)} examples and {y_name} {len(y)} classes; one for each is needed"
+    if not x_problem and (broken := int((~x.isfinite()).flatten(1).any(dim=1).sum())):
         yield f"{x_name} has NaN or infinity in {broken} of {len(x)} examples; leave these out, or fill the gaps"
-    if y_fits and len(y) and isinstance(n_classes, int):
+    if not y_problem and len(y) and isinstance(n_classes, int):
         low, high = int(y.min()), int(y.max())
         if low < 0 or high >= n_classes:
             mend = "subtract 1" if (low, high) == (1, n_classes) else "number the classes from 0, or mend n_classes"
             yield f"{y_name} must be in 0..{n_classes - 1} for n_classes {n_classes}, got {low}..{high}; {mend}"
 
 
-def _tensor_problems(name: str, value: Any, dtype: torch.dtype, convert: str) -> Iterator[str]:
-    wanted = str(dtype).removeprefix("torch.")
+def _type_problem(name: str, value: Any, wanted: str, convert: str) -> str:
+    """Why it is no tensor of this type; empty if it is one."""
     if not isinstance(value, Tensor):
-        yield f"{name} must be a torch tensor of {wanted}, got {_kind(value)}; convert it: torch.as_tensor(…).{convert}"
-    elif value.dtype != dtype:
-        yield f"{name} must be {wanted}, got {str(value.dtype).removeprefix('torch.')}; convert it with .{convert}"
+        what = f"must be a torch tensor of {wanted}, got {_kind(value)}"
+        return f"{name} {what}; convert it: torch.as_tensor(…).{convert}"
+    found = str(value.dtype).removeprefix("torch.")
+    return "" if found == wanted else f"{name} must be {wanted}, got {found}; convert it with .{convert}"
 
 
 def _kind(value: Any) -> str:

@@ -25,9 +25,6 @@ class Digits:
     Args:
         n_validation: how many images are kept for validation.
         split_seed: which ones. The 300 test images are always the same.
-
-    Raises:
-        ConfigError: an argument is wrong.
     """
 
     input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
@@ -43,27 +40,18 @@ class Digits:
         """They come with scikit-learn, which is a dependency."""
 
     def load(self) -> Splits:
-        images, labels = _digits()
-        known = _order()[_N_TEST:]
-        train, validation = (known[part] for part in split(len(known), self.n_validation, self.split_seed))
-        return Splits(
-            *as_tensors(images[train], labels[train], _WHITE),
-            *as_tensors(images[validation], labels[validation], _WHITE),
-            self.n_classes,
-        )
+        images, labels = (part[_N_TEST:] for part in _digits())
+        return split(images, labels, self.n_validation, self.split_seed, self.n_classes, _WHITE)
 
     def load_test(self) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels = _digits()
-        test = _order()[:_N_TEST]
-        return as_tensors(images[test], labels[test], _WHITE)
-
-
-def _order() -> npt.NDArray[np.int64]:
-    return generator(0, "test").permutation(_N)
+        images, labels = (part[:_N_TEST] for part in _digits())
+        return as_tensors(images, labels, _WHITE)
 
 
 def _digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    """Images and labels, those of the test first."""
     from sklearn.datasets import load_digits  # slow to import, and needed here alone
 
     digits = load_digits()
-    return digits.images.astype(np.uint8), digits.target
+    order = generator(0, "test").permutation(_N)
+    return digits.images[order].astype(np.uint8), digits.target[order]

@@ -39,18 +39,27 @@ def as_tensors(
     return x.unsqueeze(1), torch.from_numpy(labels.astype(np.int64))
 
 
-def split(n: int, n_validation: int, split_seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Indices of the training and of the validation examples among `n`."""
-    order = generator(split_seed, "split").permutation(n)
-    return order[n_validation:], order[:n_validation]
+def split(
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[Any],
+    n_validation: int,
+    split_seed: int,
+    n_classes: int,
+    white: int = 255,
+) -> Splits:
+    """`n_validation` of the images for validation, the others for training."""
+    order = generator(split_seed, "split").permutation(len(images))
+    train, validation = order[n_validation:], order[:n_validation]
+    return Splits(
+        *as_tensors(images[train], labels[train], white),
+        *as_tensors(images[validation], labels[validation], white),
+        n_classes,
+    )
 
 
 def check_split(n: int, n_validation: Any, split_seed: Any) -> list[Problem]:
-    """What is wrong with the arguments of `split`."""
-    return [
-        *integer_problems(most=n - 1, n_validation=n_validation),
-        *integer_problems(least=0, split_seed=split_seed),
-    ]
+    """What is wrong with the arguments of `split`, for `n` images."""
+    return integer_problems(most=n - 1, n_validation=n_validation) + integer_problems(least=0, split_seed=split_seed)
 
 
 class IdxImages:
@@ -65,9 +74,6 @@ class IdxImages:
         n_validation: how many of the training images are kept for validation.
         split_seed: which ones.
         download: whether torchvision may download them.
-
-    Raises:
-        ConfigError: an argument is wrong.
     """
 
     title: ClassVar[str]
@@ -106,13 +112,7 @@ class IdxImages:
         self._files()
 
     def load(self) -> Splits:
-        images, labels = self._read("train", self.n_train)
-        train, validation = split(self.n_train, self.n_validation, self.split_seed)
-        return Splits(
-            *as_tensors(images[train], labels[train]),
-            *as_tensors(images[validation], labels[validation]),
-            self.n_classes,
-        )
+        return split(*self._read("train", self.n_train), self.n_validation, self.split_seed, self.n_classes)
 
     def load_test(self) -> tuple[torch.Tensor, torch.Tensor]:
         return as_tensors(*self._read("t10k", self.n_test))

@@ -43,6 +43,8 @@ The key `constraints` at the root is a list of expressions that every configurat
 language):
 
     constraints: [model.n_units_2 <= model.n_units_1]
+
+The constructors of domains, priors and constraints raise a ConfigError with all that is wrong with their arguments.
 """
 
 from __future__ import annotations

@@ -8,13 +8,12 @@ from typing import Any
 from hpo_pipeline.errors import Problem, nearest
 from hpo_pipeline.space.domain import Choice, Constant, text
 from hpo_pipeline.space.parameter import Parameter
-from hpo_pipeline.trial import Value
 
 
 def path_problems(
     parameters: Iterable[Parameter],
     config: Mapping[str, Any],
-    options: Mapping[str, Mapping[Value, Mapping[str, Any]]],
+    options: Mapping[str, Mapping[Any, Mapping[str, Any]]],
 ) -> list[Problem]:
     """Every parameter whose path is not in the config, or leads to a group where it must lead to a value.
 
@@ -24,14 +23,14 @@ def path_problems(
             only under an option that isn't given here is not checked.
     """
     problems = []
-    whole = dict(_values(config))
+    whole = dict(values_at(config))
     for p in parameters:
         group = next((c for c in p.when if p.path.startswith(f"{c.parent}.")), None)
         trees = [("", whole)]
         if group:
             composed = options.get(group.parent, {})
             trees = [
-                (f" with {group.parent}={text(value)}", dict(_values(composed[value], f"{group.parent}.")))
+                (f" with {group.parent}={text(value)}", dict(values_at(composed[value], f"{group.parent}.")))
                 for value in group.values
                 if value in composed
             ]
@@ -45,10 +44,10 @@ def path_problems(
     return problems
 
 
-def _values(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def values_at(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Path -> value of every key, groups as well. A key with a dot in it has no path."""
     for key, value in tree.items():
         if "." not in str(key):
             yield f"{prefix}{key}", value
             if isinstance(value, Mapping):
-                yield from _values(value, f"{prefix}{key}.")
+                yield from values_at(value, f"{prefix}{key}.")

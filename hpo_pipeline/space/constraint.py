@@ -50,9 +50,6 @@ class Constraint:
     Attributes:
         source: as it was written.
         paths: the hyperparameters that it names.
-
-    Raises:
-        ConfigError: it isn't an expression of the language above.
     """
 
     source: str

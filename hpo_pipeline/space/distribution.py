@@ -69,11 +69,7 @@ def _problems(distribution: Any, parameters: Mapping[str, Any]) -> list[Problem]
 
 @dataclass(frozen=True, slots=True)
 class Scipy(Domain):
-    """The distribution `scipy.stats.<distribution>` with these parameters. Its unit interval is that of its quantiles.
-
-    Raises:
-        ConfigError: there is no such distribution or parameter, or a value that it isn't defined for.
-    """
+    """The distribution `scipy.stats.<distribution>`; equal lengths of the unit interval are equal probabilities."""
 
     distribution: str
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)

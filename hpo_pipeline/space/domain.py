@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
-from hpo_pipeline.checks import boolean_problems, is_number
-from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.checks import boolean_problems, is_number, option_problems
+from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.trial import Value
 
 
@@ -72,9 +71,6 @@ class Domain(ABC):
         """All values of a finite domain, in order; nothing of another."""
         return ()
 
-    def sample(self, rng: np.random.Generator) -> Value:
-        return self.from_unit(rng.random())
-
     @property
     def midpoint(self) -> Value:
         return self.from_unit(0.5)
@@ -129,8 +125,7 @@ def _choices_problems(choices: Any) -> list[Problem]:
     mend = "a choice between structures is a choice between config options, by name"
     problems = [Problem("choices", f"{choice!r} {wanted}; {mend}") for choice in choices if not is_value(choice)]
     if not problems:
-        known = [identity(choice) for choice in choices]
-        doubled = dict.fromkeys(choice for i, choice in enumerate(choices) if known.index(known[i]) != i)
+        doubled = [choice for (_, choice), count in Counter(map(identity, choices)).items() if count > 1]
         problems += [Problem("choices", f"{choice!r} is listed more than once; list it once") for choice in doubled]
     return problems
 
@@ -141,11 +136,7 @@ def _index(choices: Sequence[Value], value: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Choice(Domain):
-    """One of several values without an order. Each has an equally wide bin and is encoded at its centre.
-
-    Raises:
-        ConfigError: `choices` is empty, holds a value twice, or holds what isn't a scalar.
-    """
+    """One of several values without an order. Each has an equally wide bin and is encoded at its centre."""
 
     choices: Sequence[Value]
 
@@ -181,10 +172,6 @@ class Ordinal(Domain):
     `encoding` "equal": equally wide bins, each value at the centre of its own. "nearest" (for increasing numbers):
     values lie where they stand on the scale (with `log`, on the log scale), which is extended by half the mean gap at
     both ends; a point means the value nearest to it. So 1, 2, 100 keep their distances, and likelihoods follow them.
-
-    Raises:
-        ConfigError: as for Choice; `encoding` is unknown; or "nearest" where the values aren't increasing numbers
-            (positive ones for `log`).
     """
 
     choices: Sequence[Value]
@@ -193,10 +180,7 @@ class Ordinal(Domain):
 
     def __post_init__(self) -> None:
         problems = _choices_problems(self.choices)
-        if self.encoding not in ENCODINGS:
-            near = nearest(str(self.encoding), ENCODINGS)
-            problems.append(Problem("encoding", f"must be {' or '.join(ENCODINGS)}, got {self.encoding!r}{near}"))
-        problems += boolean_problems(log=self.log)
+        problems += option_problems(ENCODINGS, encoding=self.encoding) + boolean_problems(log=self.log)
         if self.log is True and self.encoding == "equal":
             what = "equally spaced choices have no scale; add 'encoding: nearest', or leave log out"
             problems.append(Problem("log", what))

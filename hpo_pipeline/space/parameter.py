@@ -44,6 +44,3 @@ class Parameter:
 
     def is_active(self, config: Config) -> bool:
         return all(condition.holds(config) for condition in self.when)
-
-    def __str__(self) -> str:
-        return f"{self.path}  {self.domain}" + (f"  when {' and '.join(map(str, self.when))}" if self.when else "")

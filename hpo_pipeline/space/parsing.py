@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
-from hpo_pipeline.checks import is_number
+from hpo_pipeline.checks import is_number, option_problems
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.distribution import Scipy
@@ -27,6 +27,7 @@ _TYPES: dict[str, tuple[Callable[..., Domain], tuple[str, ...], tuple[str, ...]]
     "ordinal": (Ordinal, ("choices",), ("encoding", "log")),
     "scipy": (Scipy, ("distribution",), ()),
 }
+Made = TypeVar("Made")
 _COMMON = ("type", "when", "prior")
 _TELLTALE = ("low", "high", "choices", "distribution")
 """Keys that only a leaf has."""
@@ -62,6 +63,13 @@ class _Parser:
     def problem(self, path: str, message: str, *value: Any) -> None:
         self.problems.append(Problem(path, message, *value))
 
+    def made(self, path: str, make: Callable[..., Made], **arguments: Any) -> Made | None:
+        try:
+            return make(**arguments)
+        except ConfigError as error:
+            self.problems += error.under(path).problems
+            return None
+
     def branch(self, tree: Mapping[Any, Any], base: str, when: tuple[Condition, ...]) -> None:
         for key, node in tree.items():
             path = f"{base}.{key}" if base else str(key)
@@ -95,8 +103,7 @@ class _Parser:
     def leaf(self, node: Mapping[Any, Any], path: str, when: tuple[Condition, ...]) -> None:
         kind = node["type"]
         if not isinstance(kind, str) or kind not in _TYPES:
-            near = nearest(str(kind), _TYPES)
-            self.problem(f"{path}.type", f"must be one of {', '.join(_TYPES)}, got {kind!r}{near}")
+            self.problems += [problem.under(path) for problem in option_problems(_TYPES, type=kind)]
             return
         _, needed, optional = _TYPES[kind]
         known = (*_COMMON, *needed, *optional)
@@ -123,11 +130,7 @@ class _Parser:
             arguments = {"distribution": arguments.pop("distribution"), "parameters": arguments}
         elif isinstance(node.get("choices"), Mapping) and node["type"] == "choice":
             arguments["choices"] = list(node["choices"])
-        try:
-            return build(**arguments)
-        except ConfigError as error:
-            self.problems += error.under(path).problems
-            return None
+        return self.made(path, build, **arguments)
 
     def prior(self, node: Any, domain: Domain, path: str) -> Prior | None:
         keys = ("center", "confidence")
@@ -137,11 +140,7 @@ class _Parser:
         if not domain.contains(node["center"]):
             self.problem(f"{path}.prior.center", f"{node['center']!r} is not in the search space ({domain})")
             return None
-        try:
-            return Prior(**node)
-        except ConfigError as error:
-            self.problems += error.under(f"{path}.prior").problems
-            return None
+        return self.made(f"{path}.prior", Prior, **node)
 
     def constraints(self, node: Any) -> list[Constraint]:
         if not isinstance(node, Sequence) or isinstance(node, str):
@@ -150,12 +149,9 @@ class _Parser:
         found = []
         known = {p.path for p in self.parameters}
         for i, source in enumerate(node):
-            try:
-                found.append(Constraint(source))
-            except ConfigError as error:
-                self.problems += error.under(f"constraints[{i}]").problems
-                continue
-            for path in sorted(found[-1].paths - known):
+            constraint = self.made(f"constraints[{i}]", Constraint, source=source)
+            found += [constraint] if constraint else []
+            for path in sorted(constraint.paths - known) if constraint else ():
                 self.problem(f"constraints[{i}]", f"{path} is not in the search space{nearest(path, known)}")
         return found
 

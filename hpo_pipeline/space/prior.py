@@ -7,8 +7,8 @@ no scale, the centre is 4 times as likely as each other one ("low": 2, "high": 6
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -23,11 +23,7 @@ WEIGHT = {"low": 2, "medium": 4, "high": 6}
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """A belief that `center`, a value of the domain, is about right.
-
-    Raises:
-        ConfigError: `confidence` is none of low, medium, high.
-    """
+    """A belief that `center`, a value of the domain, is about right; `confidence`: low, medium or high."""
 
     center: Value
     confidence: str = "medium"
@@ -60,11 +56,5 @@ class Prior:
             n, weight = len(domain.choices), WEIGHT[self.confidence]
             own = weight if bin_of(u, n) == bin_of(center, n) else 1
             return own * n / (weight + n - 1)
-        deviation = DEVIATION[self.confidence]
-        inside = _normal_cdf((1 - center) / deviation) - _normal_cdf(-center / deviation)
-        z = (u - center) / deviation
-        return math.exp(-z * z / 2) / (math.sqrt(2 * math.pi) * deviation * inside)
-
-
-def _normal_cdf(z: float) -> float:
-    return (1 + math.erf(z / math.sqrt(2))) / 2
+        normal = NormalDist(center, DEVIATION[self.confidence])
+        return normal.pdf(u) / (normal.cdf(1) - normal.cdf(0))

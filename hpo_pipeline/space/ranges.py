@@ -92,9 +92,6 @@ class Float(Domain):
         log: evenly spread in the logarithm.
         step: distance of neighbours; leads from `low` to `high` exactly. Not with `log`.
         n: number of values, the bounds included; on the log scale with `log`.
-
-    Raises:
-        ConfigError: an argument is out of range, or two exclude each other.
     """
 
     low: float
@@ -108,7 +105,7 @@ class Float(Domain):
         problems = _bounds_problems(self.low, self.high, self.log, integer=False)
         steps = _given(step=self.step)
         problems += value_problems("a number above 0", lambda value: is_number(value) and value > 0, **steps)
-        problems += integer_problems(least=2, **_given(n=self.n))
+        problems += integer_problems(least=2, most=MAX_LISTED, **_given(n=self.n))
         problems += _exclusive_problems(log=self.log is True, step=self.step) + _exclusive_problems(
             step=self.step, n=self.n
         )
@@ -119,26 +116,23 @@ class Float(Domain):
         object.__setattr__(self, "_listed", self._list())
 
     def _list(self) -> tuple[float, ...] | None:
-        count = self.n
+        key, count = "n", self.n
         if self.step is not None:
             gaps = (self.high - self.low) / self.step
-            if gaps > 2 * MAX_LISTED:
+            if gaps + 0.5 > MAX_LISTED:  # it may be infinite
                 what = f"{text(self.step)} gives {text(gaps)} values; leave it out for all real numbers"
                 raise ConfigError(Problem("step", what))
             if round(gaps) < 1 or not math.isclose(gaps, round(gaps), rel_tol=1e-9):
                 whole = text(float(f"{self.low + max(math.floor(gaps), 1) * self.step:.12g}"))
                 what = f"{text(self.step)} doesn't lead from low {text(self.low)} to high {text(self.high)}"
                 raise ConfigError(Problem("step", f"{what}; set high to {whole}, or change step"))
-            count = round(gaps) + 1
-        if count is not None and count > MAX_LISTED:
-            what = f"gives {count} values; leave it out for all real numbers"
-            raise ConfigError(Problem("n" if self.n else "step", what))
+            key, count = "step", round(gaps) + 1
         if count is None:
             return None
         listed = tuple(_spaced(self.low, self.high, self.log, count))
         if any(a >= b for a, b in pairwise(listed)):
             what = f"{count} values coincide in 15 digits; widen the range"
-            raise ConfigError(Problem("n" if self.n else "step", what))
+            raise ConfigError(Problem(key, what))
         return listed
 
     def contains(self, value: Any) -> bool:
@@ -146,14 +140,8 @@ class Float(Domain):
             return False
         if self._listed is None:
             return True
-        index = self._index(value)
-        place = _position(value, self.low, self.high, self.log) * (len(self._listed) - 1)
-        return self._listed[index] == value or abs(place - index) < 1e-6
-
-    def _index(self, value: float) -> int:
-        """Which of the listed values is nearest."""
-        assert self._listed is not None  # for the type checker; callers have looked
-        return round(_position(value, self.low, self.high, self.log) * (len(self._listed) - 1))
+        place = self.to_unit(value) * (len(self._listed) - 1)
+        return self._listed[round(place)] == value or abs(place - round(place)) < 1e-6
 
     def to_unit(self, value: Any) -> float:
         return _position(value, self.low, self.high, self.log)
@@ -182,9 +170,6 @@ class Int(Domain):
         n: number of values, the bounds included, evenly spaced (on the log scale with `log`) and rounded.
         base: the values are low, low * base, low * base**2, ..., high: 8..128 with base 2 is 8, 16, 32, 64, 128.
             They are evenly spread in the logarithm, so `log` has nothing to add.
-
-    Raises:
-        ConfigError: an argument is out of range, or two exclude each other.
     """
 
     low: int
@@ -198,7 +183,8 @@ class Int(Domain):
     def __post_init__(self) -> None:
         problems = _bounds_problems(self.low, self.high, self.log, integer=True)
         problems += value_problems("an integer above 0", lambda value: is_integer(value, 1), **_given(step=self.step))
-        problems += integer_problems(least=2, **_given(n=self.n, base=self.base))
+        problems += integer_problems(least=2, most=MAX_LISTED, **_given(n=self.n))
+        problems += integer_problems(least=2, **_given(base=self.base))
         problems += _exclusive_problems(log=self.log is True, step=self.step)
         problems += _exclusive_problems(step=self.step, n=self.n, base=self.base)
         if self.base is not None and not problems and self.low <= 0:
@@ -214,7 +200,7 @@ class Int(Domain):
             what = f"{gap} doesn't lead from low {self.low} to high {self.high}; set high to {whole}, or change step"
             raise ConfigError(Problem("step", what))
         if self.n is not None:
-            if self.n > self.high - self.low + 1 or self.n > MAX_LISTED:
+            if self.n > self.high - self.low + 1:
                 what = f"there are no {self.n} integers from {self.low} to {self.high}; lower it"
                 raise ConfigError(Problem("n", what))
             listed = [round(x) for x in _spaced(self.low, self.high, self.log, self.n)]

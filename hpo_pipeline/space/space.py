@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hpo_pipeline.errors import ConfigError, Problem, nearest
-from hpo_pipeline.space.config_paths import path_problems
 from hpo_pipeline.space.constraint import Constraint
 from hpo_pipeline.space.domain import Choice, Constant, Ordinal, identity, text
 from hpo_pipeline.space.parameter import Parameter
@@ -76,11 +75,6 @@ class SearchSpace:
     def paths(self) -> tuple[str, ...]:
         """Every path that a configuration can have, each once."""
         return tuple(dict.fromkeys(p.path for p in self.parameters))
-
-    @property
-    def constants(self) -> dict[str, Value]:
-        """The parameters that have the same value in every configuration."""
-        return {p.path: p.domain.value for p in self.parameters if isinstance(p.domain, Constant) and not p.when}
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """A configuration, uniform in the unit cube as far as the constraints allow."""
@@ -241,12 +235,6 @@ class SearchSpace:
         for value in values[id(p)]:
             yield from self._combinations(index + 1, {**config, p.path: value}, values)
 
-    def check_paths(
-        self, config: Mapping[str, Any], options: Mapping[str, Mapping[Value, Mapping[str, Any]]] | None = None
-    ) -> list[Problem]:
-        """Every parameter that has no place in the config that is tuned; see config_paths.py."""
-        return path_problems(self.parameters, config, options or {})
-
     def without(self, paths: Collection[str]) -> SearchSpace:
         """The rest of the space, to be looked at as well; constraints and what depends on `paths` go, too."""
         if not paths:
@@ -259,13 +247,6 @@ class SearchSpace:
             else:
                 kept.append(p)
         return SearchSpace(tuple(kept), tuple(c for c in self.constraints if not c.paths & gone))
-
-    def describe(self) -> str:
-        """One line for each parameter and constraint, and the number of configurations."""
-        width = max((len(p.path) for p in self.parameters), default=0)
-        lines = [f"{p.path:<{width}}{str(p)[len(p.path) :]}" for p in self.parameters]
-        lines += [f"such that {constraint.source}" for constraint in self.constraints]
-        return "\n".join([*lines, f"configurations: {self.size}"] if self.size is not None else lines)
 
 
 def _is_listed(p: Parameter) -> bool:

@@ -12,8 +12,9 @@ import pytest
 import yaml
 from commands import CONF, DIGITS, FREE, ROOT, compose, curve, journal, run, rung_table, start, wait_for
 
-from hpo_pipeline import preflight, study
+from hpo_pipeline import study
 from hpo_pipeline.config.composed import flatten
+from hpo_pipeline.objective.training import Training
 from hpo_pipeline.preflight import check_study, check_training
 
 GROUPS = (
@@ -33,13 +34,20 @@ def _rerun_curve(*arguments: str) -> list[tuple[int, dict[str, float]]]:
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes_to_a_study_that_could_start(group, option, monkeypatch):
-    monkeypatch.setattr(preflight, "_make_data_available", lambda *_: None)
+    monkeypatch.setattr(Training, "available", lambda *_: None)
     choices = {"dataset": "digits", "tracker": "none", group: option}
     if group == "search_space" and (CONF / "model" / f"{option}.yaml").exists():
         choices["model"] = option
     if option in ("function", "learning_curve") or (group in ("model", "dataset", "optimizer") and option == "none"):
         choices |= {"objective": "function", "search_space": "learning_curve"}
     check_study(compose(*(f"{key}={value}" for key, value in choices.items())))
+
+
+@pytest.mark.parametrize("words", [("seed=1", "--cfg", "job", "threads=2"), ("seed=1", "threads=2", "--info")])
+def test_flags_stand_before_between_and_behind_overrides(words):
+    ended = run("--config-dir", str(CONF), *words)
+    assert (ended.code, ended.err) == (0, "")
+    assert "threads" in ended.out
 
 
 @pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "model" and option != "none"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import FREE, run, start, wait_for
+from commands import FREE, FUNCTION, run, start, wait_for
 
 WRONG = [
     (("n_trails=3",), "n_trails: there is no such key; did you mean 'n_trials'?"),
@@ -36,6 +36,8 @@ WRONG = [
     (("executor.threads=two",), "executor.threads: must be"),
     (("threads=0",), "threads: must be at least 1, got 0"),
     (("optimizer.lr=[",), "optimizer.lr=["),
+    (("~",), "~: must be an override"),
+    (("=3",), "=3: must be an override"),
 ]
 
 
@@ -137,6 +139,13 @@ def test_a_study_that_is_not_there_can_not_be_resumed():
     ended = run("name=min", "resume=true")
     assert ended.code == 2
     assert "there is no study to resume; studies here: mine" in ended.err
+
+
+def test_a_training_is_none_of_the_studies_that_can_be_resumed():
+    run(*FREE, "name=mine", "n_trials=1")
+    assert run(*FUNCTION, "tracker=none", "name=once", program="train").code == 0
+    assert Path("runs/once/journal.jsonl").is_file()
+    assert run("name=min", "resume=true").err.rstrip().endswith("studies here: mine")
 
 
 @pytest.mark.parametrize("changed", ["seed=9", "scheduler.eta=2", "optimizer.lr=0.5", "scheduler=fifo"])

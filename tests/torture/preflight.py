@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hpo_pipeline.config.composed import Composed, flatten
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.preflight import check_study
+from hpo_pipeline.searcher import NoTrial
 from torture import fuzz
 from torture.case import FailedError, Torture, limited
 from torture.sandbox import Sandbox
@@ -127,7 +128,7 @@ def _try_trials(parts: Any, composed: Composed) -> None:
     """What the preflight let pass gives trials, each of which is in the space."""
     for _ in range(3):
         trial = parts.trials.new()
-        if trial is None:
+        if isinstance(trial, NoTrial):
             return
         if problems := parts.space.contains(trial.config):
             raise FailedError(f"a trial outside its space: {problems}: {trial.config}")
