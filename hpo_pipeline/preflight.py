@@ -178,10 +178,11 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     if objective is None:
         return None
     flight.problems += _unmet_wishes(config, objective)
-    metric, known = config["metric"], objective.metrics
-    if known and metric not in known and not config.get("final", False):
-        what = f"the objective reports no {metric!r}, only {', '.join(known)}{nearest(metric, known)}"
-        flight.problems.append(Problem("metric", what))
+    known = objective.metrics
+    for metric in composed.metrics if known and not config.get("final", False) else ():
+        if metric.name not in known:
+            what = f"the objective reports no {metric.name!r}, only {', '.join(known)}{nearest(metric.name, known)}"
+            flight.problems.append(Problem("metric", what))
     return objective
 
 
@@ -322,7 +323,7 @@ def _setup(composed: Composed) -> StudySetup:
     config = composed.config
     return StudySetup(
         objective=config["objective"],
-        metric=config["metric"],
+        metrics=tuple(metric.name for metric in composed.metrics),
         folder=Path(config["folder"]) / "trials",
         merge=composed.trial_config,
         trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),

@@ -82,7 +82,7 @@ class CurveExecutor(SimulatedExecutor):
         def merge(trial_id: int, sample: Config) -> dict[str, Any]:
             return {"trial": trial_id, "sample": sample}
 
-        setup = StudySetup({}, METRIC, Path(), merge, trial_seed=lambda trial_id: trial_id)
+        setup = StudySetup({}, (METRIC,), Path(), merge, trial_seed=lambda trial_id: trial_id)
         super().__init__(setup, n_workers, _Curves(curve, seconds), now)
         self.jobs: list[Job] = []
         self.answers_left = dies_after

@@ -223,7 +223,7 @@ class Pack:
         task, live = running.task, running.live
         running.turn = self._turn
         try:
-            event = report(live, metrics, seconds, self._setup.metric)
+            event = report(live, metrics, seconds, self._setup.metrics)
             done = live.resource == task.resource
             if done or time.monotonic() - running.saved >= self._setup.checkpoint_seconds:
                 with self._around([task.trial_id], breakable=False):

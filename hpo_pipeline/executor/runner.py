@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -24,14 +24,14 @@ class StudySetup:
 
     Attributes:
         objective: the `_target_` node.
-        metric: name of the metric that every report must hold.
+        metrics: names of the metrics that every report must hold.
         folder: the study's `trials` folder; absolute, wherever the working folder is later.
         merge: (trial id, sample) -> the composed training config with the sample in it: nested and plain.
         trial_seed: trial id -> the trial's seed.
     """
 
     objective: Mapping[str, Any]
-    metric: str
+    metrics: tuple[str, ...]
     folder: Path
     merge: Callable[[int, Config], dict[str, Any]]
     trial_seed: Callable[[int], int]
@@ -60,7 +60,7 @@ class StudySetup:
 
     def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSettings:
         """What those who train need to know."""
-        fixed = self.objective, self.metric, self.folder, trust.trusted()
+        fixed = self.objective, self.metrics, self.folder, trust.trusted()
         return PackSettings(*fixed, threads, checkpoint_seconds, size)
 
 
@@ -78,7 +78,7 @@ class PackSettings:
     """
 
     objective: Mapping[str, Any]
-    metric: str
+    metrics: tuple[str, ...]
     folder: Path
     trusted: tuple[str, ...]
     threads: int
@@ -151,12 +151,12 @@ def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Pa
     return LiveTrial(task.trial_id, found.resource, state), notice
 
 
-def report(live: LiveTrial, metrics: object, seconds: float, metric: str) -> Report:
+def report(live: LiveTrial, metrics: object, seconds: float, needed: Iterable[str]) -> Report:
     """What a trial that was just advanced by one unit reports.
 
     Raises:
         TypeError: it isn't a mapping of names to numbers.
-        KeyError: the metric is not among them.
+        KeyError: one of those `needed` is not among them.
     """
     if not isinstance(metrics, Mapping):
         raise TypeError(f"the objective's advance must return a mapping of names to numbers, not {_kind(metrics)}")
@@ -168,8 +168,9 @@ def report(live: LiveTrial, metrics: object, seconds: float, metric: str) -> Rep
             raise TypeError(f"metric {encodable(name)!r} must be a number, not {_kind(value)}")
         values[encodable(name)] = float(value)
     values.setdefault("seconds", seconds)
-    if metric not in values:
-        raise KeyError(f"the objective reported no {metric!r}; it has {', '.join(sorted(values))}")
+    for name in needed:
+        if name not in values:
+            raise KeyError(f"the objective reported no {name!r}; it has {', '.join(sorted(values))}")
     live.resource += 1
     return Report(live.trial_id, live.resource, values, time.time())
 

@@ -80,7 +80,7 @@ class SimulatedExecutor(Executor):
         seconds = 1.0
         try:
             running.live = running.live or self._begun(running.task)
-            event = report(running.live, self._curves.advance(running.live.state), seconds, self._setup.metric)
+            event = report(running.live, self._curves.advance(running.live.state), seconds, self._setup.metrics)
             if not 0 <= event.metrics["seconds"] < math.inf:
                 raise ValueError(f"a unit of resource can't take {event.metrics['seconds']:g} seconds")
             seconds = event.metrics["seconds"]

@@ -19,7 +19,7 @@ def setup(function: str = "curve", **config: Any) -> StudySetup:
     objective = {"_target_": "hpo_pipeline.objective.function.Function", "function": f"trouble.{function}"}
     return StudySetup(
         objective={"_target_": f"trouble.{function}"} if function[0].isupper() else objective,
-        metric="loss",
+        metrics=("loss",),
         folder=Path("trials"),
         merge=lambda trial_id, sample: {"trial": trial_id, "threads": 1, **config, **sample},
         trial_seed=lambda trial_id: trial_id,

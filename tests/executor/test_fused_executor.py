@@ -44,7 +44,7 @@ def merge(_trial_id, sample):
 
 
 def setup(folder, merge=merge):
-    return StudySetup(TRAINING, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id)
+    return StudySetup(TRAINING, ("validation_loss",), folder, merge, trial_seed=lambda trial_id: trial_id)
 
 
 def here(folder, n_workers=1, pack_size=32, merge=merge):
@@ -204,7 +204,9 @@ def test_what_is_faster_one_by_one_is_trained_one_by_one(tmp_path, monkeypatch):
 
 def test_an_objective_without_packs_runs_as_usual(tmp_path):
     function = {"_target_": "hpo_pipeline.objective.function.Function"}
-    plain = StudySetup(function, "validation_error", tmp_path, lambda _i, s: {"optimizer": s}, trial_seed=lambda i: i)
+    plain = StudySetup(
+        function, ("validation_error",), tmp_path, lambda _i, s: {"optimizer": s}, trial_seed=lambda i: i
+    )
     executor = FusedExecutor(plain, n_workers=1, pack_size=2)
     for i in range(2):
         executor.submit(Job(Trial(i, {"lr": 0.1}), 2), 0)

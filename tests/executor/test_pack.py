@@ -183,7 +183,7 @@ def test_a_promoted_trial_reaches_what_an_uninterrupted_one_reaches_bit_for_bit(
     for stops in ([4], breaks):
         made = StudySetup(
             composed.config["objective"],
-            "validation_error",
+            ("validation_error",),
             Path(f"trials-{len(curves)}"),
             composed.trial_config,
             lambda trial_id: trial_seed(0, trial_id),

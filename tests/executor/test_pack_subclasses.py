@@ -54,7 +54,7 @@ def merge(_trial_id, sample):
 def run(make, folder, kind):
     """Each trial's reported metrics, and the notices."""
     objective = {"_target_": f"{__name__}.{kind}", "device": "cpu"}
-    executor = make(StudySetup(objective, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id))
+    executor = make(StudySetup(objective, ("validation_loss",), folder, merge, trial_seed=lambda trial_id: trial_id))
     metrics, notices, left = {}, [], 2
     jobs = [Job(Trial(i, {"lr": 0.1 / (i + 1)}), 2) for i in range(2)]
     while left:

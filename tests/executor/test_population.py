@@ -35,7 +35,9 @@ def executor(folder):
         return {**CONFIG, "optimizer": {**CONFIG["optimizer"], **sample}}
 
     objective = {"_target_": "hpo_pipeline.objective.training.Training", "device": "cpu"}
-    return SerialExecutor(StudySetup(objective, "validation_loss", folder, merge, trial_seed=lambda trial_id: trial_id))
+    return SerialExecutor(
+        StudySetup(objective, ("validation_loss",), folder, merge, trial_seed=lambda trial_id: trial_id)
+    )
 
 
 def losses(at_work, job, recorded=0):

@@ -99,7 +99,7 @@ CONFIG = {
 def test_a_trial_builds_nothing_that_its_sample_has_smuggled_in(group: str):
     config = {**CONFIG, group: {**CONFIG[group], "_target_": "os.system"}}  # type: ignore[dict-item]
     setup = StudySetup(
-        {"_target_": "hpo_pipeline.objective.training.Training"}, "x", Path("t"), lambda *_: config, lambda _: 0
+        {"_target_": "hpo_pipeline.objective.training.Training"}, ("x",), Path("t"), lambda *_: config, lambda _: 0
     )
     pack = Pack(setup.pack(threads=1, checkpoint_seconds=30))
     pack.submit(setup.task(Job(Trial(0, {}), 1), 0))
@@ -136,7 +136,9 @@ def everything_that(kind: str) -> Iterator[str]:
 
 
 HOSTILE = ("evil.pkl", "file:///etc/passwd", "os.system", "__import__('os').system('touch canary')", {"a": "evil.pkl"})
-SETUP = StudySetup({"_target_": "hpo_pipeline.objective.function.Function"}, "x", Path("t"), lambda *_: {}, lambda _: 0)
+SETUP = StudySetup(
+    {"_target_": "hpo_pipeline.objective.function.Function"}, ("x",), Path("t"), lambda *_: {}, lambda _: 0
+)
 
 
 def offered() -> dict[str, Any]:
