@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,19 +75,16 @@ class Composed:
         """Group -> option, for the groups that a training is made of."""
         return {group: option for group, option in self.config["choices"].items() if group in TRAINING_KEYS}
 
-    def train_command(self) -> str:
+    def train_command(self, typed_behind: Iterable[str] = ()) -> str:
         """The beginning of the command that re-runs a trial of this study."""
-        return self._train(self.changes)
-
-    def _train(self, changes: Mapping[str, Any]) -> str:
-        changes = {path: value for path, value in changes.items() if path not in ("trial", "choices")}
+        left_out = {"trial", "choices", *typed_behind}
+        changes = {path: value for path, value in self.changes.items() if path not in left_out}
         fixed = {group: option for group, option in self.training_choices.items() if group not in self.options}
         return shlex.join([*self.line.other("train"), *overrides(fixed), *overrides(changes)])
 
     def rerun_command(self, trial_id: int, resource: int, sample: Config) -> str:
         """The command that trains a trial again, to the same numbers."""
-        changes = {path: value for path, value in self.changes.items() if path not in sample}
-        return f"{self._train(changes)} {shlex.join(trial_overrides(trial_id, resource, sample))}"
+        return f"{self.train_command(sample)} {shlex.join(trial_overrides(trial_id, resource, sample))}"
 
     def resume_command(self) -> str:
         """The command that goes on with this study."""
