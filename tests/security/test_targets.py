@@ -145,7 +145,7 @@ def offered() -> dict[str, Any]:
     """What studies give to components."""
     weights = [torch.nn.Parameter(torch.zeros(1))]
     shape = {"input_shape": (1, 8, 8), "n_classes": 3}
-    study = {"space": SPACE, "seed": 0, "trials": None, "setup": SETUP, "devices": []}
+    study = {"space": SPACE, "seed": 0, "trials": None, "ranking": ByScore, "setup": SETUP, "devices": []}
     return {**shape, **study, "params": weights, "optimizer": torch.optim.SGD(weights, lr=0.1), "final": False}
 
 
