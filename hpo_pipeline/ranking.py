@@ -18,13 +18,11 @@ class Ranking(Protocol):
 
     def add(self, evaluation: Evaluation) -> None:
         """Takes in the evaluation of a trial that isn't there."""
-        ...
 
     def remove(self, trial_id: int) -> None: ...
 
     def rank(self, trial_id: int) -> int:
         """The trial's place, from 0."""
-        ...
 
     def __getitem__(self, rank: int) -> Evaluation: ...
 

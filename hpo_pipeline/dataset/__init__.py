@@ -46,12 +46,9 @@ class Dataset(Protocol):
         Raises:
             StudyError: there is no data; says where it was looked for and what to do.
         """
-        ...
 
     def load(self) -> Splits:
         """The examples for training and validation, in memory."""
-        ...
 
     def load_test(self) -> tuple[Tensor, Tensor]:
         """The test examples and their classes. Only a final training asks for them."""
-        ...

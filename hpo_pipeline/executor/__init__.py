@@ -52,7 +52,6 @@ class Executor(Protocol):
                 checkpoint where a crash left none for it, the study's or that of a worker with several jobs (and then
                 reports again what is recorded).
         """
-        ...
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         """Blocks until something is reported (at most `timeout` seconds) and returns it, oldest first.
@@ -61,26 +60,21 @@ class Executor(Protocol):
         A job that reported at one of its `milestones` is at rest until the next call. So whatever the events lead to,
         cancelled and new jobs, is handed over before it.
         """
-        ...
 
     def wake(self) -> None:
         """Makes the `wait` that is under way answer early, if need be with no event, or else the next one.
 
         The one method that another thread may call.
         """
-        ...
 
     def cancel(self, trial_id: int) -> None:
         """Ends the trial's job at any time, after the unit of resource that it is at, if it has one.
 
         Nothing more is reported of it, and its result is STOPPED, whatever became of it meanwhile.
         """
-        ...
 
     def discard(self, trial_id: int) -> None:
         """The trial's checkpoint won't be needed any more."""
-        ...
 
     def close(self) -> None:
         """Ends everything at once, running jobs too; safe to call twice."""
-        ...

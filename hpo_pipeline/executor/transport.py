@@ -55,19 +55,15 @@ class Transport(Protocol):
 
     def start(self, pack: PackSettings) -> str:
         """A new worker, on whichever device or node has the fewest."""
-        ...
 
     def send(self, worker: str, message: Message) -> bool:
         """Whether the worker is there to get it, as far as is known. That it is lost comes by `receive`."""
-        ...
 
     def wait(self, timeout: float | None) -> Sequence[str]:
         """Blocks until a worker may have something to receive (at most `timeout` seconds), and says which have."""
-        ...
 
     def receive(self, worker: str) -> Answer | Lost | None:
         """The next that has arrived; None if nothing has. It doesn't wait."""
-        ...
 
     def kill(self, worker: str, *, show_where: bool = False) -> None:
         """Ends it and all that its trials have started, if it isn't Lost. Nothing more comes of it.
@@ -75,15 +71,12 @@ class Transport(Protocol):
         Args:
             show_where: if it can, it shows in the trial's log where it was.
         """
-        ...
 
     def wake(self) -> None:
         """Makes the `wait` that is under way answer at once, or else the next one. From any thread."""
-        ...
 
     def close(self) -> None:
         """Ends all workers; safe to call twice."""
-        ...
 
 
 class Channel(Protocol):

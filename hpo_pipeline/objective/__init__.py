@@ -76,19 +76,15 @@ class Objective(Protocol):
 
     def start(self, trial: TrialSpec) -> Any:
         """The state of a new trial at resource 0."""
-        ...
 
     def advance(self, state: Any) -> Metrics:
         """Spends one more unit of resource on `state`, in place, and measures."""
-        ...
 
     def save(self, state: Any, path: Path) -> None:
         """Writes all that `load` needs to a file or folder `path`, which isn't there yet. The caller keeps it whole."""
-        ...
 
     def load(self, trial: TrialSpec, path: Path) -> Any:
         """The state that was saved. What is at `path` may come from a stranger: nothing in it is executed."""
-        ...
 
 
 @runtime_checkable
@@ -97,7 +93,6 @@ class SupportsCheck(Protocol):
 
     def problems(self, config: Mapping[str, Any]) -> Sequence[Problem | str]:
         """Everything that would keep a trial with this config from reaching `max_resource`. Fast, and without data."""
-        ...
 
 
 @runtime_checkable
@@ -106,7 +101,6 @@ class SupportsModelCheck(Protocol):
 
     def model_problems(self, config: Mapping[str, Any]) -> Sequence[Problem | str]:
         """What only running the model shows. Without data; leaves the global random state alone."""
-        ...
 
 
 @runtime_checkable
@@ -115,7 +109,6 @@ class SupportsData(Protocol):
 
     def available(self, config: Mapping[str, Any]) -> None:
         """Raises StudyError if there are none, ConfigError if they are wrong. May download."""
-        ...
 
 
 @runtime_checkable
@@ -124,7 +117,6 @@ class SupportsDevices(Protocol):
 
     def devices(self) -> list[str]:
         """The GPUs to spread workers over, as CUDA_VISIBLE_DEVICES names them; [] for none."""
-        ...
 
 
 @runtime_checkable
@@ -133,7 +125,6 @@ class SupportsTest(Protocol):
 
     def test(self, state: Any) -> Metrics:
         """Scores the test set. Tuning must never see these numbers."""
-        ...
 
 
 @runtime_checkable
@@ -145,7 +136,6 @@ class SupportsClose(Protocol):
 
         A worker process that is ended closes nothing: what it has started in its process group ends with it.
         """
-        ...
 
 
 @runtime_checkable
@@ -154,16 +144,12 @@ class SupportsPacks(Protocol):
 
     def pack_key(self, state: Any) -> Hashable | None:
         """Equal for trials that can be in one pack; None for one that can only be trained alone."""
-        ...
 
     def advance_pack(self, states: Sequence[Any]) -> list[Metrics]:
         """`advance` for trials with one `pack_key`, in their order."""
-        ...
 
     def pack_gain(self, states: Sequence[Any]) -> float:
         """How many times as fast these trials are together as one by one, measured on copies."""
-        ...
 
     def pack_cost(self, states: Sequence[Any]) -> Any:
         """What packs of trials like these cost by their size, measured on copies; see `packed`."""
-        ...

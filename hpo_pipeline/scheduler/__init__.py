@@ -46,7 +46,6 @@ class Scheduler(Protocol):
     def next_job(self) -> Job | NoTrial:
         """The next job, for a worker that is free now, or WAIT or DONE: new trials in the order of their numbers, one
         job a trial."""
-        ...
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
         """The job's trial has reached `evaluation.resource` (on the way, or the job's own at its end).
@@ -61,8 +60,6 @@ class Scheduler(Protocol):
         Not called for a job that `on_report` stopped. Returns every trial whose state changed by this, once: the job's
         own (FAILED if and only if it failed), and any others that were PAUSED.
         """
-        ...
 
     def describe(self) -> str:
         """A few lines for people: the rungs, their sizes and resources. Shown before a study starts."""
-        ...

@@ -51,7 +51,6 @@ class Writer(Protocol):
             study: the journal's latest `study` record: a copied study has one of its own after the original's, and all
                 that the journal holds is this one's.
         """
-        ...
 
     def take(self, record: Record, *, held: bool) -> None:
         """The next record of the journal, in order; nothing is written yet.
@@ -60,7 +59,6 @@ class Writer(Protocol):
             held: it is there already, and only has to be known for what follows. Where already the first isn't, all is
                 written anew, whatever is there.
         """
-        ...
 
     def write(self, position: str) -> Iterable[int | None]:
         """Writes what the records since the last `write` add, and notes `position` with the last of it.
@@ -70,15 +68,12 @@ class Writer(Protocol):
         Yields:
             The id of a trial of which everything is written, or None, as a sign of progress.
         """
-        ...
 
     def close(self) -> str:
         """Makes sure that everything is there; returns lines for people: where to look."""
-        ...
 
     def masked(self, text: str) -> str:
         """The text of an unexpected error without passwords."""
-        ...
 
 
 class Tracker(Protocol):
@@ -89,7 +84,6 @@ class Tracker(Protocol):
 
         It takes a few seconds at most, changes nothing and creates nothing.
         """
-        ...
 
     def writer(self, folder: Path, config: Mapping[str, Any], commands: Mapping[str, str]) -> Writer | None:
         """What writes the study in `folder`; None if nothing is to be written. It opens nothing yet.
@@ -100,7 +94,6 @@ class Tracker(Protocol):
             commands: "resume" -> the command line that goes on with this study; "train" -> the beginning of the
                 one that re-runs a trial, to which the trial's own overrides are added.
         """
-        ...
 
 
 def tracker_nodes(config: Mapping[str, Any]) -> dict[str, Any]:

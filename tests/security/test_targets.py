@@ -29,6 +29,7 @@ from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.kinds import KINDS
 from hpo_pipeline.objective.training import Training
+from hpo_pipeline.ranking import ByScore
 from hpo_pipeline.simulation import SPACE
 from hpo_pipeline.trial import Job, Outcome, Result, Trial
 
