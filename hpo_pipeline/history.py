@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Any
 
 from hpo_pipeline.errors import StudyError
@@ -115,7 +114,10 @@ class History:
     def _changed(self, changes: Sequence[StateChange], now: float) -> list[Record]:
         for change in changes:
             self._searcher.on_state(change)
-        return [_decision(change, now) for change in changes]
+        return [
+            {"event": "decision", "trial": c.trial_id, "state": c.state.value, "reason": c.reason, "time": now}
+            for c in changes
+        ]
 
     # -- the fold ------------------------------------------------------------------------------------------------
 
@@ -184,20 +186,12 @@ class History:
 
 def _sessions(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
     """The records with their lines in the journal, cut before each `session`; what is before the first stands alone."""
-    count = 0
-
-    def session(numbered: tuple[int, Record]) -> int:
-        nonlocal count
-        if numbered[1]["event"] == "session":
-            count += 1
-        return count
-
-    return [list(group) for _, group in groupby(enumerate(records, start=1), session)]
-
-
-def _decision(change: StateChange, now: float) -> Record:
-    state = change.state.value
-    return {"event": "decision", "trial": change.trial_id, "state": state, "reason": change.reason, "time": now}
+    sessions: list[list[tuple[int, Record]]] = []
+    for line, record in enumerate(records, start=1):
+        if record["event"] == "session" or not sessions:
+            sessions.append([])
+        sessions[-1].append((line, record))
+    return sessions
 
 
 def _told(record: Record) -> str:

@@ -199,10 +199,12 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
     config = composed.config
     group = config["choices"]
     resumed = "resumed: " if config["resume"] else ""
+    model = group.get("model", "model")
+    what = f"{model} on {group.get('dataset', 'data')}" if model != "none" else group.get("objective", "objective")
     jobs = min(parts.executor.capacity, parts.budget.n_trials or parts.executor.capacity)
     return (
         f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
-        f"{group.get('model', 'model')} on {group.get('dataset', 'data')}, "
+        f"{what}, "
         f"{plural(jobs, 'job')} at a time, in {folder}\n{parts.scheduler.describe()}"
     )
 

@@ -204,15 +204,11 @@ class Tuner:
         timed = [{**record, "elapsed": elapsed} for record in records]
         self._journal.append(*timed)
         for record in timed:
-            self._show(record)
-
-    def _show(self, record: Record) -> None:
-        """Lets all know what is in the journal."""
-        self._history.apply(record)
-        for listener in self._listeners:
-            listener.update(record)
-        if record["event"] == "decision" and State(record["state"]) in FINAL:
-            self._tidy(self._view.trials[record["trial"]])
+            self._history.apply(record)
+            for listener in self._listeners:
+                listener.update(record)
+            if record["event"] == "decision" and State(record["state"]) in FINAL:
+                self._tidy(self._view.trials[record["trial"]])
 
     def _catch_up(self) -> None:
         """Takes into the view what is in the journal and not in the view, after an interrupt between the two."""
