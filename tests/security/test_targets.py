@@ -161,7 +161,7 @@ def test_no_constructor_does_anything_with_a_text_but_keep_or_refuse_it(kind: st
     for target in targets:
         parameters = [p for p in inspect.signature(locate(target, kind)).parameters.values() if p.name not in given]
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        needed = {p.name: 1 for p in named if p.default is p.empty}
+        needed = {p.name: 2 for p in named if p.default is p.empty}
         for change in [{}, *({p.name: value} for p in named for value in HOSTILE)]:
             with contextlib.suppress(Exception), torch.device("meta"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
