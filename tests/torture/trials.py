@@ -35,6 +35,7 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
         *(
             "dataset=digits",
             "model=softmax",
+            "optimizer=sgd",
             f"n_trials={N_TRIALS}",
             f"max_resource={MAX_RESOURCE}",
             *EXECUTORS[executor],
