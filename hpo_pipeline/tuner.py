@@ -25,7 +25,7 @@ from hpo_pipeline.executor import Executor
 from hpo_pipeline.history import History
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
-from hpo_pipeline.scheduler import DONE, Scheduler
+from hpo_pipeline.scheduler import DONE, WAIT, Scheduler
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import FINAL, Event, Job, Notice, Outcome, Report, Result, State
@@ -128,8 +128,8 @@ class Tuner:
             if self._at_work:
                 for event in self._executor.wait(self._budget.seconds_left(self._elapsed())):
                     self._take(event)
-            elif self._searcher.at_work:
-                self._searcher.wait()
+            elif answer is WAIT and self._searcher.at_work:
+                self._searcher.wait(self._budget.seconds_left(self._elapsed()))
             else:
                 end = self._nothing_to_do(answer)
                 break

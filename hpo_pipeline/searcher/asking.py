@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 from hpo_pipeline.errors import ComponentError, asked
@@ -46,10 +46,10 @@ class AskedSearcher:
         """Whether a suggestion is being computed, or has been and wasn't fetched."""
         return self._answer is not None
 
-    def wait(self) -> None:
-        """Blocks until the suggestion that is being computed is there."""
+    def wait(self, timeout: float | None = None) -> None:
+        """Blocks until the suggestion that is being computed is there, or `timeout` seconds are over."""
         if self._answer is not None:
-            self._answer.exception()
+            wait([self._answer], timeout)
 
     @property
     def exhausted(self) -> bool:

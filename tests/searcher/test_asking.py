@@ -11,6 +11,7 @@ from sessions import RecordingExecutor, fifo
 from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.errors import ComponentError
 from hpo_pipeline.journal import VERSION, Journal
+from hpo_pipeline.scheduler import DONE
 from hpo_pipeline.searcher import EXHAUSTED, NOT_READY, Searcher
 from hpo_pipeline.searcher.asking import AskedSearcher
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
@@ -201,3 +202,40 @@ def test_a_searcher_may_wait_for_the_jobs_that_are_at_work(tmp_path):
     executor = RecordingExecutor(3, lambda *_: 0.5)
     end, view = study(executor, Pairs(), tmp_path, n_trials=9)
     assert (end.state, len(view.trials), executor.clock()) == ("completed", 4, 8.0)
+
+
+def test_a_study_whose_time_is_over_does_not_wait_for_its_searcher(tmp_path, searcher):
+    executor = Beside(1, lambda *_: 0.5)
+    ticks = iter(range(10_000))
+    executor.monotonic = lambda: next(ticks) / 100
+    trials = TrialGenerator(searcher, SPACE)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        header = {"event": "study", "version": VERSION, "name": "s", "time": 0.0}
+        header["metrics"] = [{"name": METRIC, "mode": "min"}]
+        journal.append(header)
+        tuner = Tuner(fifo(trials), trials, executor, journal, StudyView(), Budget(max_seconds=0.2))
+        tuner.replay([header])
+        assert tuner.run() == End("completed", "max_seconds=0.2 are over")
+    assert searcher.asked == [0]
+
+
+def test_a_scheduler_that_is_done_ends_the_study_though_a_suggestion_was_never_fetched(tmp_path, searcher):
+    class Once:
+        """Asks for one trial, and does without it."""
+
+        def __init__(self, scheduler) -> None:
+            self.scheduler, self.asked = scheduler, 0
+
+        def next_job(self):
+            self.asked += 1
+            return self.scheduler.next_job() if self.asked == 1 else DONE
+
+    trials = TrialGenerator(searcher, SPACE, 3)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        header = {"event": "study", "version": VERSION, "name": "s", "time": 0.0}
+        header["metrics"] = [{"name": METRIC, "mode": "min"}]
+        journal.append(header)
+        tuner = Tuner(Once(fifo(trials)), trials, Beside(1, lambda *_: 0.5), journal, StudyView(), Budget())
+        tuner.replay([header])
+        threading.Timer(0.05, searcher.gate.set).start()
+        assert tuner.run() == End("completed", "the search is complete")
