@@ -66,7 +66,10 @@ class History:
         if job.source is not None:
             record["source"] = list(job.source)
         if trial.id not in self.view.trials:
-            return [{"event": "suggested", "trial": trial.id, "config": dict(trial.config), "time": now}, record]
+            suggested: Record = {"event": "suggested", "trial": trial.id, "config": dict(trial.config)}
+            suggested |= {"origin": trial.origin} if trial.origin else {}
+            suggested |= {"first_rung": trial.first_rung} if trial.first_rung is not None else {}
+            return [{**suggested, "time": now}, record]
         if trial.config != self.view.trials[trial.id].config:
             record["config"] = dict(trial.config)
         return [record]
@@ -146,7 +149,7 @@ class History:
             self._trials.n_trials = session[0][1].get("n_trials", allowed_now)
             for _, record in session:
                 if record["event"] == "suggested":
-                    self._trials.replay(record["config"])
+                    self._trials.replay(record["config"], record.get("origin", ""), record.get("first_rung"))
             for line, record in session:
                 try:
                     self._replay(record)

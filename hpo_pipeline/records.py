@@ -7,6 +7,8 @@
                                                                  train.py does it has kind: training
     session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs
     suggested  trial, config                                     a trial and its sample
+               origin, first_rung                                where the sample came from, for people; the rung that
+                                                                 the searcher has it begin on, if it has chosen one
     submitted  trial, resource, rung, bracket, session           a job, and whose it is; where the trial goes on from
                source [trial, resource], config                  another's checkpoint, and as what: these two as well
     report     trial, resource, metrics                          each unit of resource, once
@@ -131,6 +133,8 @@ _KEYS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
 _OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
     "elapsed": (_is_finite, "a number of seconds"),
     "n_trials": (lambda value: value is None or _is_count(value), "a count or null"),
+    "origin": _TEXT,
+    "first_rung": _COUNT,
     "source": (_is_place, "a trial and a resource"),
     "version": (_is_count, "a count"),
 }

@@ -6,15 +6,16 @@ check_scheduler(lambda trials: MyScheduler(trials, max_resource=9), n_workers=4,
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ComponentError, StudyError
 from hpo_pipeline.evaluation import Evaluation, Metric, evaluation, failure
 from hpo_pipeline.scheduler import Scheduler
-from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
+from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher, Suggestion
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
@@ -139,9 +140,9 @@ class _Watched(Searcher):
     def exhausted(self) -> bool:
         return self._searcher.exhausted
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | NoTrial:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Suggestion | Config | NoTrial:
         answer = self._searcher.suggest(trial_id, first_rung)
-        before = dict(answer) if isinstance(answer, Mapping) else answer
+        before = copy.deepcopy(answer)
         again = self._searcher.suggest(trial_id, first_rung)
         _expect(before == again, f"{self._name}.suggest answered {before}, and asked again {again}; {_REPEATABLE}")
         _expect(answer is EXHAUSTED or not self.exhausted, f"{self._name} is exhausted, and suggest answered {answer}")

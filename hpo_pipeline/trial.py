@@ -32,10 +32,17 @@ FINAL = frozenset({State.COMPLETED, State.STOPPED, State.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One configuration under its number. Its random numbers follow from (study seed, id)."""
+    """One configuration under its number. Its random numbers follow from (study seed, id).
+
+    Attributes:
+        origin: where the configuration came from, for people ("uniform", "tree, near trial 12").
+        first_rung: the rung to begin on, where the searcher has chosen it; None: where the scheduler begins it.
+    """
 
     id: int
     config: Config
+    origin: str = ""
+    first_rung: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

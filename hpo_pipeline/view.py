@@ -38,6 +38,7 @@ class TrialView:
     """What is known of one trial.
 
     Attributes:
+        origin: where its configuration came from, for people; empty if nobody said.
         config, first_config: what the trial has now, and what it began with (they differ in population-based training).
         curve: (resource, metrics, time) of each report, in order.
         best_score, best_resource: the best report so far (minimised; the earlier one of equals), +inf and 0 if none;
@@ -49,6 +50,7 @@ class TrialView:
     config: dict[str, Value]
     first_config: dict[str, Value]
     started: float
+    origin: str = ""
     state: State = State.RUNNING
     reason: str = ""
     error: str = ""
@@ -171,7 +173,8 @@ class StudyView:
         self.end = record
 
     def _on_suggested(self, record: Record, time: float) -> None:
-        self.trials[record["trial"]] = TrialView(record["trial"], record["config"], record["config"], started=time)
+        config, origin = record["config"], record.get("origin", "")
+        self.trials[record["trial"]] = TrialView(record["trial"], config, config, started=time, origin=origin)
 
     def _on_submitted(self, record: Record, time: float) -> None:
         trial = self._trial(record)
@@ -248,6 +251,7 @@ class StudyView:
                 "bracket": trial.bracket,
                 "rung": trial.rung,
                 "seconds": round(trial.seconds, 3),
+                "origin": trial.origin,
                 **trial.best_config,
             }
             for rank, trial in enumerate(self.ranking(), start=1)

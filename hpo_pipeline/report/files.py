@@ -17,7 +17,7 @@ MODEL = "model.ckpt"
 
 def write_leaderboard(view: StudyView, folder: Path) -> Path:
     """Writes `leaderboard.csv`: one row a trial, best first; empty cells where a hyperparameter wasn't active."""
-    columns = ["rank", "trial", "state", view.metric, "resource", "trained", "bracket", "rung", "seconds"]
+    columns = ["rank", "trial", "state", view.metric, "resource", "trained", "bracket", "rung", "seconds", "origin"]
     sampled = dict.fromkeys(path for trial in view.trials.values() for path in trial.config)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys([*columns, *sampled])), restval="", lineterminator="\n")

@@ -16,7 +16,7 @@ import fnmatch
 import heapq
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -122,7 +122,7 @@ class PBT(Scheduler):
         rng = generator(self._seed, "pbt", member.trial.id, member.resource)
         source = self._members[self._ranked[int(rng.integers(min(n, self._n_ok)))].trial.id]
         config = explore(self._space, source.trial.config, self._keep, self._resample, rng)
-        member.trial = Trial(member.trial.id, config)
+        member.trial = replace(member.trial, config=config)
         return source.trial.id, source.resource
 
     def _n_exploiting(self) -> int:

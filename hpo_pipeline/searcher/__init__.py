@@ -6,6 +6,7 @@ Their constructors raise a ConfigError that names the keys which are wrong.
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from typing import Protocol
 
 from hpo_pipeline.evaluation import Evaluation
@@ -20,6 +21,21 @@ class NoTrial(enum.Enum):
 
 
 NOT_READY, EXHAUSTED = NoTrial.NOT_READY, NoTrial.EXHAUSTED
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A configuration for a new trial, and what is to be known of it.
+
+    Attributes:
+        origin: where it came from, for people: "uniform", "tree, near trial 12". In the journal, and a tag in MLflow.
+        first_rung: the rung that the trial is to begin on, where the searcher chooses among a scheduler's brackets
+            (Hyper-Tune); None: where the scheduler begins it.
+    """
+
+    config: Config
+    origin: str = ""
+    first_rung: int | None = None
 
 
 class Searcher(Protocol):
@@ -52,8 +68,8 @@ class Searcher(Protocol):
     def exhausted(self) -> bool:
         return False
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | NoTrial:
-        """A configuration for the new trial `trial_id`, or why there is none.
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Suggestion | Config | NoTrial:
+        """A configuration for the new trial `trial_id`, with its origin or bare; or why there is none.
 
         NOT_READY is right only while some job is at work: its end is what makes the tuner ask again.
 

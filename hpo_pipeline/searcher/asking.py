@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any
 
+from hpo_pipeline.checks import is_integer
 from hpo_pipeline.errors import ComponentError, asked
 from hpo_pipeline.evaluation import Evaluation
-from hpo_pipeline.searcher import NOT_READY, NoTrial, Searcher
+from hpo_pipeline.searcher import NOT_READY, NoTrial, Searcher, Suggestion
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Config, Job, StateChange
+from hpo_pipeline.trial import Job, StateChange
 
 _GRACE_SECONDS = 0.005
 """A suggestion that takes no longer is waited for: to come back for it would take as long."""
@@ -55,7 +56,7 @@ class AskedSearcher:
     def exhausted(self) -> bool:
         return bool(self._searcher.exhausted)
 
-    def suggest(self, trial_id: int, first_rung: int) -> Config | NoTrial:
+    def suggest(self, trial_id: int, first_rung: int) -> Suggestion | NoTrial:
         """The searcher's answer; NOT_READY as long as it is being computed."""
         if self._wake is None:
             return self._checked(asked(self._searcher, "suggest", trial_id, first_rung))
@@ -103,10 +104,12 @@ class AskedSearcher:
         while self._unheard:
             asked(self._searcher, *self._unheard.popleft())
 
-    def _checked(self, config: object) -> Config | NoTrial:
+    def _checked(self, answer: object) -> Suggestion | NoTrial:
         """What the searcher suggests, if it is a configuration of the space."""
-        if isinstance(config, NoTrial):
-            return config
+        if isinstance(answer, NoTrial):
+            return answer
+        suggestion = answer if isinstance(answer, Suggestion) else None
+        config = suggestion.config if suggestion else answer
         name = f"{type(self._searcher).__name__}.suggest"
         if not isinstance(config, Mapping):
             asks = "a mapping path -> value, NOT_READY or EXHAUSTED"
@@ -117,4 +120,10 @@ class AskedSearcher:
         if problems := self._space.contains(config):
             asks = "configurations of the space"
             raise ComponentError(f"{name} answered {dict(config)!r}; the interface asks for {asks}: {problems[0]}")
-        return config
+        if suggestion is None:
+            return Suggestion(config)
+        rung = suggestion.first_rung
+        if not isinstance(suggestion.origin, str) or not (rung is None or is_integer(rung, 0)):
+            asks = "an origin that is text, and a first_rung that is None or a rung's number"
+            raise ComponentError(f"{name} answered {suggestion!r}; the interface asks for {asks}")
+        return suggestion

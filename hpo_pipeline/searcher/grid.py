@@ -7,10 +7,10 @@ from typing import Any
 
 from hpo_pipeline.checks import is_integer, value_problems
 from hpo_pipeline.errors import ConfigError, Problem, nearest
-from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
+from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher, Suggestion
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.trial import Config, Job
+from hpo_pipeline.trial import Job
 
 DEFAULT_POINTS = 5
 MOST_POINTS = 10_000
@@ -39,8 +39,8 @@ class GridSearch(Searcher):
     def exhausted(self) -> bool:
         return self._current is None
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config | NoTrial:
-        return EXHAUSTED if self._current is None else self._current
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Suggestion | NoTrial:
+        return EXHAUSTED if self._current is None else Suggestion(self._current, "grid")
 
     def on_submitted(self, job: Job) -> None:
         self._seen.add(job.trial.config)

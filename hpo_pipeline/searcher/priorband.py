@@ -80,14 +80,14 @@ class PriorBand(RandomSearch):
         self._incumbent: _Member | None = None
         self._log_near: dict[tuple[int, int], float] = {}  # (resource, trial id): densities around this incumbent
 
-    def _source(self, first_rung: int, rng: np.random.Generator) -> Callable[[np.random.Generator], Config]:
+    def _source(self, first_rung: int, rng: np.random.Generator) -> tuple[Callable[[np.random.Generator], Config], str]:
         shares, at = self.shares(first_rung), rng.random()
         if at < shares.uniform:
-            return self._space.sample
+            return self._space.sample, "uniform"
         if at < shares.uniform + shares.prior or self._incumbent is None:
-            return self._space.sample_prior
+            return self._space.sample_prior, "prior"
         incumbent = self._incumbent.config
-        return lambda rng: variation(self._space, incumbent, rng)
+        return lambda rng: variation(self._space, incumbent, rng), f"near trial {self._incumbent.trial_id}"
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
         if evaluation.rung is None:

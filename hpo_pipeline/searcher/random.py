@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hpo_pipeline.searcher import Searcher
+from hpo_pipeline.searcher import Searcher, Suggestion
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
@@ -24,14 +24,14 @@ class RandomSearch(Searcher):
         self._seed = seed
         self._seen = Seen(space)
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Suggestion:
         rng = generator(self._seed, "suggest", trial_id)
-        draw = self._source(first_rung, rng)
-        return self._seen.first_unseen(iter(lambda: draw(rng), None))
+        draw, origin = self._source(first_rung, rng)
+        return Suggestion(self._seen.first_unseen(iter(lambda: draw(rng), None)), origin)
 
-    def _source(self, first_rung: int, rng: np.random.Generator) -> Callable[[np.random.Generator], Config]:
-        """What the trial's configurations are drawn by."""
-        return self._space.sample
+    def _source(self, first_rung: int, rng: np.random.Generator) -> tuple[Callable[[np.random.Generator], Config], str]:
+        """What the trial's configurations are drawn by, and what that is called."""
+        return self._space.sample, "uniform"
 
     def on_submitted(self, job: Job) -> None:
         self._seen.add(job.trial.config)

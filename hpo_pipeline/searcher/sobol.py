@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpo_pipeline.searcher import Suggestion
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.seen import PATIENCE
 from hpo_pipeline.seeding import generator
@@ -33,7 +34,7 @@ class SobolSearch(RandomSearch):
                 if self._space.allows(config):
                     yield config
 
-    def suggest(self, trial_id: int, first_rung: int = 0) -> Config:
+    def suggest(self, trial_id: int, first_rung: int = 0) -> Suggestion:
         # Both what is passed over (it has been seen for good) and how far is looked follow from what was seen alone.
         end = PATIENCE * (self._n_trials + 1)
         while not self._seen.exhausted:
@@ -41,7 +42,7 @@ class SobolSearch(RandomSearch):
             if index >= end:
                 break
             if config not in self._seen:
-                return config
+                return Suggestion(config, f"Sobol point {index}")
             self._current = None
         return super().suggest(trial_id)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
-from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher
+from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher, Suggestion
 from hpo_pipeline.searcher.asking import AskedSearcher
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Trial
@@ -58,13 +58,17 @@ class TrialGenerator:
         self.searcher = AskedSearcher(searcher, space)
         self._space = space
         self.n_trials = n_trials
-        tried = map(space.midpoint, filter(None, points) if excluded else points)
-        self._points = {space.key(config): config for config in tried}
-        self._recorded: deque[Config] = deque()
+        tried = [
+            Suggestion(space.midpoint(point), "point given" if point else "mid-point")
+            for point in points
+            if point or not excluded
+        ]
+        self._points = {space.key(point.config): point for point in tried}
+        self._recorded: deque[Suggestion] = deque()
         self._started = 0
 
-    def replay(self, config: Config) -> None:
-        """A recorded trial's configuration, in the order of trial ids, for a `new` to come.
+    def replay(self, config: Config, origin: str = "", first_rung: int | None = None) -> None:
+        """A recorded trial's suggestion, in the order of trial ids, for a `new` to come.
 
         Raises:
             StudyError: its hyperparameters are those of the space in another order, which decides what each one draws.
@@ -75,7 +79,7 @@ class TrialGenerator:
                 "the search space has its keys in another order than when the study began, so that further trials "
                 f"would not be what they were to be; restore the order {', '.join(config)}"
             )
-        self._recorded.append(config)
+        self._recorded.append(Suggestion(config, origin, first_rung))
 
     @property
     def exhausted(self) -> bool:
@@ -99,17 +103,17 @@ class TrialGenerator:
 
         `first_rung`: the rung that the trial begins on, for searchers that mind it.
         """
-        config: Config | NoTrial
+        found: Suggestion | NoTrial
         if self._recorded:
-            config = self._recorded.popleft()
+            found = self._recorded.popleft()
         elif self._is_full:
             return EXHAUSTED
         elif self._points:
-            config = next(iter(self._points.values()))
+            found = next(iter(self._points.values()))
         else:
-            config = self.searcher.suggest(self._started, first_rung)
-        if isinstance(config, NoTrial):
-            return config
+            found = self.searcher.suggest(self._started, first_rung)
+        if isinstance(found, NoTrial):
+            return found
         self._started += 1
-        self._points.pop(self._space.key(config), None)
-        return Trial(self._started - 1, config)
+        self._points.pop(self._space.key(found.config), None)
+        return Trial(self._started - 1, found.config, found.origin, found.first_rung)

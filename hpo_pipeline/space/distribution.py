@@ -112,5 +112,8 @@ class Scipy(Domain):
         low, high = self._law.support()
         return range(int(low), int(high) + 1) if self._discrete and math.isfinite(high - low) else ()
 
+    def borders(self) -> Sequence[float]:
+        return [float(at) for at in self._law.cdf(list(self.values())[:-1])]
+
     def __str__(self) -> str:
         return f"{self.distribution}({', '.join(f'{key}={text(value)}' for key, value in self.parameters.items())})"

@@ -71,6 +71,11 @@ class Domain(ABC):
         """All values of a finite domain, in order; nothing of another."""
         return ()
 
+    def borders(self) -> Sequence[float]:
+        """Of a finite domain: where in (0, 1) each value's bin ends and the next one's begins, one less than values."""
+        n = len(self.values())
+        return [i / n for i in range(1, n)]
+
     @property
     def midpoint(self) -> Value:
         return self.from_unit(0.5)
@@ -205,8 +210,10 @@ class Ordinal(Domain):
     def from_unit(self, u: float) -> Value:
         if self.encoding == "equal":
             return self.choices[bin_of(u, len(self.choices))]
-        borders = [(a + b) / 2 for a, b in pairwise(self._positions())]
-        return self.choices[sum(u >= border for border in borders)]
+        return self.choices[sum(u >= border for border in self.borders())]
+
+    def borders(self) -> Sequence[float]:
+        return [(a + b) / 2 for a, b in pairwise(self._positions())]
 
     def values(self) -> Sequence[Value]:
         return self.choices

@@ -239,5 +239,10 @@ class Int(Domain):
     def values(self) -> Sequence[int]:
         return self._listed or range(self.low, self.high + 1, self.step or 1)
 
+    def borders(self) -> Sequence[float]:
+        if not self.log or self._listed:
+            return Domain.borders(self)  # no super() in a class with slots
+        return [_position(k, self.low, self.high + 1, True) for k in range(self.low + 1, self.high + 1)]
+
     def __str__(self) -> str:
         return _range_text("uniform int" if self.log else "int", self)

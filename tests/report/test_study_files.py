@@ -34,12 +34,12 @@ def test_the_leaderboard_has_a_column_for_every_hyperparameter_and_a_row_for_eve
 ) -> None:
     path = write_leaderboard(four_trials.view, tmp_path)
     assert path.read_text() == (
-        "rank,trial,state,validation_error,resource,trained,bracket,rung,seconds,"
+        "rank,trial,state,validation_error,resource,trained,bracket,rung,seconds,origin,"
         "optimizer.lr,model.activation,model.n_units\n"
-        "1,1,COMPLETED,0.2,2,3,0,0,6.0,1e-05,,64\n"
-        "2,0,STOPPED,0.5,1,1,0,0,2.0,0.5,relu,\n"
-        "3,3,STOPPED,,0,1,0,0,2.0,1.0,,\n"
-        "4,2,FAILED,,0,0,0,0,0.0,0.25,,\n"
+        "1,1,COMPLETED,0.2,2,3,0,0,6.0,,1e-05,,64\n"
+        "2,0,STOPPED,0.5,1,1,0,0,2.0,,0.5,relu,\n"
+        "3,3,STOPPED,,0,1,0,0,2.0,,1.0,,\n"
+        "4,2,FAILED,,0,0,0,0,0.0,,0.25,,\n"
     )
 
 

@@ -12,7 +12,7 @@ from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.errors import ComponentError
 from hpo_pipeline.journal import VERSION, Journal
 from hpo_pipeline.scheduler import DONE
-from hpo_pipeline.searcher import EXHAUSTED, NOT_READY, Searcher
+from hpo_pipeline.searcher import EXHAUSTED, NOT_READY, Searcher, Suggestion
 from hpo_pipeline.searcher.asking import AskedSearcher
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.simulation import METRIC, SPACE
@@ -70,7 +70,7 @@ def test_a_suggestion_that_takes_its_time_is_not_ready_until_it_is_there_and_the
     assert beside.at_work
     searcher.gate.set()
     assert searcher.woken.wait(SECONDS)
-    assert beside.suggest(0, 0) == {"x": 0.0}
+    assert beside.suggest(0, 0) == Suggestion({"x": 0.0})
     assert not beside.at_work
     assert searcher.asked == [0]
 
@@ -83,7 +83,7 @@ def test_what_happens_meanwhile_is_heard_afterwards_in_its_order(searcher, besid
     assert searcher.heard == ["submitted 0"]
     searcher.gate.set()
     beside.wait()
-    assert beside.suggest(1, 0) == {"x": 0.01}  # what it had heard when it was asked
+    assert beside.suggest(1, 0) == Suggestion({"x": 0.01})  # what it had heard when it was asked
     assert searcher.heard == ["submitted 0", "evaluated 0", "submitted 7"]
 
 
@@ -93,7 +93,7 @@ def test_one_that_is_quick_is_answered_at_once(searcher, beside):
     if NOT_READY not in answers:  # on a machine that is very busy, one may take long
         assert not searcher.woken.is_set()
     beside.wait()
-    assert beside.suggest(20, 0) in ({"x": 0.0}, NOT_READY)
+    assert beside.suggest(20, 0) in (Suggestion({"x": 0.0}), NOT_READY)
 
 
 def test_a_suggestion_for_another_trial_or_rung_is_not_used(searcher, beside):
@@ -103,7 +103,7 @@ def test_a_suggestion_for_another_trial_or_rung_is_not_used(searcher, beside):
     started(beside, 0, {"x": 0.5})
     while (answer := beside.suggest(0, 1)) is NOT_READY:
         beside.wait()
-    assert answer == {"x": 0.01}
+    assert answer == Suggestion({"x": 0.01})
     assert searcher.asked == [0, 0]
 
 

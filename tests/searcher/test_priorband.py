@@ -133,7 +133,7 @@ def test_shares_stay_finite_with_a_hundred_hyperparameters_far_from_their_priors
 def test_without_observations_samples_follow_the_mixture_of_uniform_and_prior():
     searcher = PriorBand(SPACE, 0, max_resource=9, eta=3)
     for first_rung, uniform in ((0, 1 / 2), (2, 1 / 10)):
-        drawn = [searcher.suggest(i, first_rung)["x"] for i in range(1500)]
+        drawn = [searcher.suggest(i, first_rung).config["x"] for i in range(1500)]
         law = truncated_normal(0.2)
         mixture = stats.kstest(drawn, lambda x, u=uniform, law=law: u * x + (1 - u) * law.cdf(x))
         assert mixture.pvalue > 0.01

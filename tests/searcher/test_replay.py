@@ -35,9 +35,10 @@ def run(searcher, trial_ids, record=None):
     """Suggests and starts trials; `record` receives the configurations."""
     configs = []
     for trial_id in trial_ids:
-        config = searcher.suggest(trial_id)
-        if config is EXHAUSTED:
+        answer = searcher.suggest(trial_id)
+        if answer is EXHAUSTED:
             break
+        config = answer.config
         started(searcher, trial_id, config)
         evaluated(searcher, trial_id, config, 1, 0.5)
         configs.append(dict(config))
@@ -60,7 +61,7 @@ def test_after_replayed_calls_suggestions_go_on_as_if_never_interrupted(make, tr
 def test_asking_twice_gives_the_same_answer(make):
     searcher = make(SearchSpace.parse(CONDITIONAL), seed=0)
     assert searcher.suggest(0) == searcher.suggest(0)
-    started(searcher, 0, searcher.suggest(0))
+    started(searcher, 0, searcher.suggest(0).config)
     first = searcher.suggest(1)
     searcher.suggest(2)
     assert searcher.suggest(1) == first

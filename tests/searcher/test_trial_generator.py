@@ -82,7 +82,7 @@ def test_a_resumed_stream_goes_on_as_if_never_interrupted(cut):
     trials = [whole.new() for _ in range(6)]
     resumed = TrialGenerator(RandomSearch(SPACE, 0), SPACE, 6, points)
     for trial in trials[:cut]:
-        resumed.replay(trial.config)
+        resumed.replay(trial.config, trial.origin)
     assert [resumed.new() for _ in range(6)] == trials
 
 

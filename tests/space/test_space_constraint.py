@@ -116,7 +116,7 @@ def test_searchers_keep_to_the_constraints_until_the_space_is_exhausted(make):
     searcher = make(SearchSpace.parse(square(5, "b <= a")), seed=0)
     configs = []
     for i in range(15):
-        configs.append(searcher.suggest(i))
+        configs.append(searcher.suggest(i).config)
         started(searcher, i, configs[-1])
     assert {(c["a"], c["b"]) for c in configs} == {(a, b) for a in range(1, 6) for b in range(1, a + 1)}
 

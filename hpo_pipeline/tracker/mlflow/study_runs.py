@@ -131,6 +131,7 @@ class StudyRuns:
             "hpo.role": "trial",
             "hpo.uid": f"{self._study_id}:{trial.id}",
             "hpo.trial": str(trial.id),
+            "hpo.origin": clipped(trial.origin, TAG_LENGTH),
             **self._source,
             **self._standing(trial),
         }

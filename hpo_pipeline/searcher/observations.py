@@ -1,0 +1,142 @@
+"""What a searcher has heard of a study, as arrays: the data of every model. Takes in a call in constant time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hpo_pipeline.evaluation import WORST, Evaluation, Status
+from hpo_pipeline.space.unit_cube import Bools, Floats, UnitCube
+from hpo_pipeline.trial import FINAL, Job, StateChange
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A rung evaluation: `score` of the trial in `row` at `resource`, minimised; +inf unless its status is OK."""
+
+    row: int
+    resource: int
+    score: float
+    status: Status
+
+
+class Observations:
+    """A row for each trial, in the order in which they were submitted.
+
+    A trial that goes on as another configuration with other weights (population-based training) keeps what was heard
+    of it until then: what it reaches afterwards says little about either.
+
+    Attributes:
+        cube: of the search space.
+        ids: (n_trials) the trials' numbers.
+        log: every rung evaluation and every report at which the trial could have been stopped, as they were heard.
+        pending: row -> the resource that its job goes to, of the trials at work.
+        resources: those of the log, ascending.
+        n_evaluated: how many trials are in the log.
+    """
+
+    def __init__(self, cube: UnitCube) -> None:
+        self.cube = cube
+        self.ids: list[int] = []
+        self.log: list[Observed] = []
+        self.pending: dict[int, int] = {}
+        self.resources: list[int] = []
+        self.n_evaluated = 0
+        self._points = np.empty((64, cube.dim))
+        self._rows: dict[int, int] = {}
+        self._jobs: dict[int, Job] = {}  # by row, those at work
+        self._changed: set[int] = set()
+        self._reported: list[dict[int, float]] = []  # by row: resource -> score
+        self._failed: set[int] = set()
+        self._evaluated: set[int] = set()
+
+    @property
+    def n_trials(self) -> int:
+        return len(self.ids)
+
+    @property
+    def points(self) -> Floats:
+        """(n_trials, dim) in the unit cube, canonical."""
+        return self._points[: self.n_trials]
+
+    @property
+    def failed(self) -> Bools:
+        """(n_trials,) which trials have failed."""
+        flags = np.zeros(self.n_trials, dtype=bool)
+        flags[list(self._failed)] = True
+        return flags
+
+    def on_submitted(self, job: Job) -> None:
+        row = self._rows.get(job.trial.id)
+        if row is None:
+            row = self._add(job)
+        elif job.source is not None:
+            self._changed.add(row)
+        self._jobs[row] = job
+        self.pending[row] = job.resource
+
+    def _add(self, job: Job) -> int:
+        row = self._rows[job.trial.id] = self.n_trials
+        if row == len(self._points):
+            self._points = np.concatenate([self._points, np.empty_like(self._points)])
+        self._points[row] = self.cube.point(job.trial.config)
+        self.ids.append(job.trial.id)
+        self._reported.append({})
+        return row
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        row, resource = self._rows[evaluation.trial.id], evaluation.resource
+        job = self._jobs.get(row)
+        is_end = evaluation.status is Status.FAILED or (job is not None and resource >= job.resource)
+        if is_end:
+            self.pending.pop(row, None)
+        if row in self._changed:
+            return
+        if evaluation.status is Status.FAILED:
+            self._failed.add(row)
+        score = evaluation.score if evaluation.status is Status.OK else WORST
+        self._reported[row][resource] = score
+        if is_end or evaluation.rung is not None or (job is not None and resource in job.milestones):
+            self.log.append(Observed(row, resource, score, evaluation.status))
+            self._evaluated.add(row)
+            self.n_evaluated = len(self._evaluated)
+            if resource not in self.resources:
+                self.resources = sorted([*self.resources, resource])
+
+    def on_state(self, change: StateChange) -> None:
+        if change.state in FINAL and (row := self._rows.get(change.trial_id)) is not None:
+            self.pending.pop(row, None)
+
+    def at(self, resource: int) -> tuple[Rows, Floats]:
+        """The trials that have reported `resource`, on a rung or on the way, by row; and their scores."""
+        found = [(row, scores[resource]) for row, scores in enumerate(self._reported) if resource in scores]
+        rows, scores = zip(*found, strict=True) if found else ((), ())
+        return np.array(rows, dtype=np.intp), np.array(scores, dtype=float)
+
+    def order(self) -> tuple[Rows, int]:
+        """The trials that are in the log, best first, and how many of them, at the end, are bad.
+
+        They are sorted by their score at the lowest resource that is in the log. Then, resource by resource, those that
+        have reported the next one are sorted by that among themselves, on the positions that they had together: so a
+        comparison at a higher resource outweighs those at lower ones, and no score is compared with one of another
+        resource. Bad are those that failed, or whose last score isn't finite. Ties are in the order of rows.
+        """
+        order = np.array(sorted(self._evaluated), dtype=np.intp)
+        if not len(order):
+            return order, 0
+        last = np.full(len(order), math.nan)
+        scores = np.full((len(self.resources), self.n_trials), math.nan)
+        for k, resource in enumerate(self.resources):
+            rows, values = self.at(resource)
+            scores[k, rows] = values
+        for k in range(len(self.resources)):
+            there = np.flatnonzero(~np.isnan(scores[k, order]))
+            order[there] = order[there[np.argsort(scores[k, order[there]], kind="stable")]]
+        last = np.array([next(reversed(self._reported[row].values())) for row in order])
+        bad = ~np.isfinite(last) | self.failed[order]
+        return np.concatenate([order[~bad], order[bad]]), int(bad.sum())
