@@ -53,7 +53,7 @@ def run_study(composed: Composed) -> int:
     for note in [*composed.notes, *parts.trials.notes]:
         print(note)
     if composed.config["dry_run"]:
-        print(parts.scheduler.describe())
+        print(_plan(parts))
         return 0
     with said_of(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -205,8 +205,13 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
     return (
         f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
         f"{what}, "
-        f"{plural(jobs, 'job')} at a time, in {folder}\n{parts.scheduler.describe()}"
+        f"{plural(jobs, 'job')} at a time, in {folder}\n{_plan(parts)}"
     )
+
+
+def _plan(parts: Components) -> str:
+    """What scheduler and searcher have to say of themselves."""
+    return "\n".join(filter(None, (parts.scheduler.describe(), parts.trials.searcher.describe())))
 
 
 def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Components) -> list[str]:

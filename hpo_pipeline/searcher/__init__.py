@@ -76,6 +76,10 @@ class Searcher(Protocol):
         `first_rung`: the rung that the trial begins on, counted from the lowest one of the longest bracket, which is 0.
         """
 
+    def describe(self) -> str:
+        """One line for people: how it proposes in this study. Shown before the study starts; empty: nothing to say."""
+        return ""
+
     def on_submitted(self, job: Job) -> None:
         """A job is handed out: a new trial's first one, whatever its configuration comes from, or one further up."""
 

@@ -56,6 +56,9 @@ class AskedSearcher:
     def exhausted(self) -> bool:
         return bool(self._searcher.exhausted)
 
+    def describe(self) -> str:
+        return self._searcher.describe()
+
     def suggest(self, trial_id: int, first_rung: int) -> Suggestion | NoTrial:
         """The searcher's answer; NOT_READY as long as it is being computed."""
         if self._wake is None:
