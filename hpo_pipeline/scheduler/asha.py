@@ -8,42 +8,33 @@ there before it (the first one always goes on).
 With `brackets` above 1 it is asynchronous Hyperband: bracket b leaves out the lowest b rungs, and each new trial is
 drawn into one of them, as often as gives every bracket the share of the budget that Hyperband gives it.
 
+Options beyond the paper, for promotions: `fill_rungs` says what becomes of the waiting trials when there are no new
+ones; `early_eta` and `leaders` bring the first good trials to the top sooner; `probes` watch over the first rung
+(probes.py).
+
     r = min_resource    R = max_resource    eta = eta    rung k = resources[k]
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
-from hpo_pipeline.checks import integer_problems, option_problems
+from hpo_pipeline.checks import boolean_problems, integer_problems, is_integer, option_problems, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.hyperband import bracket_size
-from hpo_pipeline.scheduler.rungs import Rung, check_geometry, rung_resources
-from hpo_pipeline.searcher import NoTrial
+from hpo_pipeline.scheduler.probes import Probes
+from hpo_pipeline.scheduler.rungs import Bracket, Rung, check_geometry, rung_resources
+from hpo_pipeline.searcher import EXHAUSTED, NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.trial import Decision, Job, State, StateChange, Trial
 
 TYPES = ("promotion", "stopping")
-
-
-class Bracket:
-    """One bracket: its rungs, from the bottom up."""
-
-    def __init__(self, resources: tuple[int, ...], rungs: Sequence[Rung]) -> None:
-        self.resources = resources
-        self.rungs = rungs
-        self.top = len(resources) - 1
-
-    def pop_promotable(self, limit: int) -> tuple[Trial, int] | None:
-        """(trial, rung to go to) of the highest rung below `limit` that has one to promote."""
-        for rung in range(min(limit, self.top) - 1, -1, -1):
-            if (trial := self.rungs[rung].pop_promotable()) is not None:
-                return trial, rung + 1
-        return None
 
 
 class ASHA(Scheduler):
@@ -56,6 +47,13 @@ class ASHA(Scheduler):
         eta, min_resource, max_resource: of the rungs.
         type: "promotion" or "stopping".
         brackets: how many brackets; 1 is ASHA, more is asynchronous Hyperband.
+        fill_rungs: with no new trial left, promote the best waiting ones until rung k has floor(n / eta^k) of the n
+            trials, one at least. (False is what studies go on with that began without this key.)
+        early_eta: reduction factors of the first rung, the second, …, the last one for all above, while the first rung
+            has fewer than `early_trials` trials; None for `eta` from the start.
+        leaders: of the first rung, the second, …, the last one for all above: a rung of so many trials promotes its
+            best one at once, whatever its reduction factor says; None for never.
+        probes: one trial in so many begins on the second rung, and more where those show that the first one misleads.
         seed: of the study; trial i's bracket follows from (seed, i).
         ranking: how trials are compared.
     """
@@ -70,25 +68,51 @@ class ASHA(Scheduler):
         max_resource: int,
         type: str = "promotion",
         brackets: int = 1,
+        fill_rungs: bool = False,
+        early_eta: Sequence[int] | None = None,
+        early_trials: int = 80,
+        leaders: Sequence[int] | None = None,
+        probes: int | None = None,
         seed: int = 0,
         ranking: MakeRanking = ByScore,
     ) -> None:
         problems = check_geometry(min_resource, max_resource, eta)
         resources = () if problems else rung_resources(min_resource, max_resource, eta)
-        problems += option_problems(TYPES, type=type)
+        problems += option_problems(TYPES, type=type) + boolean_problems(fill_rungs=fill_rungs)
         if wrong := integer_problems(brackets=brackets):
             problems += wrong
         elif resources and brackets > len(resources):
             problems.append(Problem("brackets", f"must be at most {len(resources)}, the number of rungs", brackets))
+        problems += _by_rung_problems(2, early_eta=early_eta) + _by_rung_problems(1, leaders=leaders)
+        problems += integer_problems(early_trials=early_trials)
+        problems += [] if probes is None else integer_problems(least=2, probes=probes)
+        beyond = {"early_eta": early_eta, "leaders": leaders, "probes": probes}
+        if type == "stopping":
+            needed = "needs `type: promotion`; leave it out, or set it to null"
+            problems += [Problem(key, needed, value) for key, value in beyond.items() if value is not None]
+        elif probes is not None and brackets != 1:
+            problems.append(
+                Problem("probes", "needs `brackets: 1`: more of them begin trials further up anyway", probes)
+            )
         if problems:
             raise ConfigError(problems)
         self._trials = trials
         self._eta = eta
         self._seed = seed
         self._stopping = type == "stopping"
-        ladders = [resources[b:] for b in range(brackets)]
-        self._brackets = [Bracket(above, [self.rung(eta, ranking) for _ in above]) for above in ladders]
+        self._fill_rungs = fill_rungs
+        self._early_eta = early_eta
+        self._early_trials = early_trials
+        self._leaders = leaders
+        self._probes = None if probes is None else Probes(probes)
         top = len(resources) - 1
+        etas = [eta if early_eta is None else _of_rung(early_eta, k) for k in range(top + 1)]
+        self._least_eta = [min(eta, early) for early in etas]
+        waits = [None if leaders is None else _of_rung(leaders, k) for k in range(top + 1)]
+        self._brackets = [
+            Bracket(resources[b:], [self.rung(etas[k], ranking, waits[k]) for k in range(top + 1 - b)])
+            for b in range(brackets)
+        ]
         sizes = [bracket_size(top - b, top, eta) for b in range(brackets)]
         self._shares = [size / sum(sizes) for size in sizes]
         self._limit = len(resources)
@@ -99,25 +123,44 @@ class ASHA(Scheduler):
                 if (promoted := bracket.pop_promotable(self._limit)) is not None:
                     return self._job(promoted[0], index, promoted[1])
         index = self._drawn_bracket(self._trials.next_id)
-        trial = self._trials.new(first_rung=index)
+        rung = self._first_rung(self._trials.next_id)
+        trial = self._trials.new(first_rung=index + rung)
         if isinstance(trial, NoTrial):
-            return trial
-        return self._job(trial, index, self._brackets[index].top if self._stopping else 0)
+            return self._filling_job() or trial if trial is EXHAUSTED else trial
+        self._brackets[index].n_trials += 1
+        if self._probes is not None and rung > 0:
+            self._probes.begins(trial.id)
+        return self._job(trial, index, self._brackets[index].top if self._stopping else rung)
 
     def _drawn_bracket(self, trial_id: int) -> int:
         if len(self._brackets) == 1:
             return 0
         return int(generator(self._seed, "bracket", trial_id).choice(len(self._shares), p=self._shares))
 
+    def _first_rung(self, trial_id: int) -> int:
+        return 0 if self._probes is None else min(self._probes.first_rung(trial_id), self._brackets[0].top)
+
+    def _filling_job(self) -> Job | None:
+        if self._fill_rungs and not self._stopping:
+            for index, bracket in enumerate(self._brackets):
+                if (promoted := bracket.pop_filling(self._eta)) is not None:
+                    return self._job(promoted[0], index, promoted[1])
+        return None
+
     def _job(self, trial: Trial, bracket: int, rung: int) -> Job:
         resources = self._brackets[bracket].resources
+        self._brackets[bracket].in_flight[rung] += 1
         return Job(trial, resources[rung], rung, bracket, milestones=resources[:-1] if self._stopping else ())
 
     def on_report(self, job: Job, evaluation: Evaluation) -> Decision:
-        if evaluation.resource not in job.milestones:
-            return super().on_report(job, evaluation)
         bracket = self._brackets[job.bracket]
+        if evaluation.resource not in bracket.resources[: job.rung]:
+            return super().on_report(job, evaluation)
         rung = bracket.resources.index(evaluation.resource)
+        if not self._stopping:  # a probe, or its trial would have come to that rung by a job of its own
+            bracket.rungs[rung].add_passing(evaluation)
+            self._on_member(bracket, rung, evaluation)
+            return Decision(rung=rung)
         rank = bracket.rungs[rung].add(evaluation)
         n = len(bracket.rungs[rung])
         kept = max(1, n // self._eta)
@@ -131,9 +174,21 @@ class ASHA(Scheduler):
         own = StateChange(job.trial.id, State.FAILED if failed else State.COMPLETED if at_top else State.PAUSED)
         if self._stopping:
             return [own]
+        bracket.in_flight[job.rung] -= 1
         bracket.rungs[job.rung].add(evaluation)
+        self._on_member(bracket, job.rung, evaluation)
         stopped = [] if failed or at_top else self._stopped(job, evaluation)
         return stopped if any(change.trial_id == job.trial.id for change in stopped) else [own, *stopped]
+
+    def _on_member(self, bracket: Bracket, rung: int, evaluation: Evaluation) -> None:
+        """What a rung's new member changes in the rules for the others."""
+        if rung == 0 and len(bracket.rungs[0]) == self._early_trials:
+            for above in bracket.rungs:
+                above.eta = self._eta
+        if self._probes is not None and evaluation.status is not Status.FAILED:
+            self._probes.reached(evaluation.trial.id, rung, evaluation.score)
+            for above in bracket.rungs:
+                above.passed_count = not self._probes.in_doubt
 
     def _stopped(self, job: Job, evaluation: Evaluation) -> list[StateChange]:
         """The trials that can't be promoted any more, however the rest turns out, now that this one came in."""
@@ -141,10 +196,7 @@ class ASHA(Scheduler):
             return [StateChange(job.trial.id, State.STOPPED, f"rung {job.rung}: the metric is not finite")]
         if self._trials.n_trials is None:
             return []
-        rung = self._brackets[job.bracket].rungs[job.rung]
-        # A rung never holds more than n_trials / eta^k trials, so ranks beyond a fixed one are never promoted. (A
-        # session may allow fewer trials than there are already, or more than before: what was stopped then stays so.)
-        most = max(self._trials.n_trials, self._trials.next_id) // self._eta ** (job.rung + 1)
+        rung, most = self._brackets[job.bracket].rungs[job.rung], self._most_promoted(job.rung, self._trials.n_trials)
         return [
             StateChange(
                 trial_id,
@@ -154,6 +206,17 @@ class ASHA(Scheduler):
             for trial_id, rank in rung.pop_beyond(most)
         ]
 
+    def _most_promoted(self, rung: int, n_trials: int) -> int:
+        """A trial of this rank (from 0) on the rung, or a worse one, is never promoted.
+
+        Of n trials a rung never holds more than n / eta^k, so that ranks beyond a fixed one have no hope. Leaders and
+        probes may fill it further, but of its members eta lets no greater share go on, and the leader's rank is 0.
+        """
+        n = max(n_trials, self._trials.next_id)  # a session may allow fewer trials than there are already
+        is_open = self._leaders is not None or self._probes is not None
+        members = n if is_open else n // math.prod(self._least_eta[:rung])
+        return max(members // self._least_eta[rung], int(self._fill_rungs or self._leaders is not None))
+
     def describe(self) -> str:
         what = "stopped unless" if self._stopping else "promoted if"
         lines = [f"rungs at {', '.join(map(str, bracket.resources))}" for bracket in self._brackets]
@@ -161,4 +224,27 @@ class ASHA(Scheduler):
             shares = zip(lines, self._shares, strict=True)
             lines = [f"bracket {b}: {line}; {share:.0%} of the trials" for b, (line, share) in enumerate(shares)]
         lines[-1] += f"; {what} within the top 1/{self._eta}"
+        if self._early_eta is not None:
+            early = ", ".join(f"1/{eta}" for eta in self._early_eta)
+            lines[-1] += f" ({early} from the first rung up, until that has {self._early_trials})"
+        if self._leaders is not None:
+            lines[-1] += f", or best of at least {', '.join(map(str, self._leaders))} from the first rung up"
+        if self._probes is not None:
+            lines.append(self._probes.describe())
         return "\n".join(lines)
+
+
+def _of_rung(values: Sequence[int], rung: int) -> int:
+    """The value of a rung where the last one is that of all above."""
+    return values[min(rung, len(values) - 1)]
+
+
+def _by_rung_problems(least: int, **values: Sequence[int] | None) -> list[Problem]:
+    """One for each that is neither None nor a list of integers."""
+    wanted = f"null or a list of integers of at least {least}, one of each rung from the first one up"
+    return value_problems(wanted, lambda value: value is None or _are_integers(value, least), **values)
+
+
+def _are_integers(values: Any, least: int) -> bool:
+    is_list = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+    return is_list and all(is_integer(value, least) for value in values)

@@ -1,9 +1,11 @@
-"""The geometry of rungs, and one rung's ranking. Integer arithmetic: math.log(243, 3) is 4.999…
+"""The geometry of rungs, one rung's ranking, and a bracket of rungs. Integer arithmetic: math.log(243, 3) is 4.999…
 
 Symbols: r = min_resource, R = max_resource, eta = reduction factor (Jamieson & Talwalkar 2016; Li et al. 2018, 2020).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from hpo_pipeline.checks import integer_problems
 from hpo_pipeline.errors import ConfigError, Problem
@@ -45,16 +47,30 @@ class Rung:
     """The trials that reached one rung, ranked; O(log n) a call where the ranking is.
 
     A trial whose evaluation isn't OK (not finite, failed) counts as a member but is never among the best.
+
+    Attributes:
+        eta: at most 1/eta of the members are promoted; may change.
+        leader_from: with so many members the best one is promoted whatever eta says; None for never.
+        n_promoted: the members that were sent on.
+        n_passed: the members that were on their way to a rung above when they came.
+        passed_count: whether those use up what eta allows.
     """
 
-    def __init__(self, eta: int, ranking: MakeRanking = ByScore) -> None:
-        self._eta = eta
+    def __init__(self, eta: int, ranking: MakeRanking = ByScore, leader_from: int | None = None) -> None:
+        self.eta = eta
+        self.leader_from = leader_from
+        self.n_promoted = 0
+        self.n_passed = 0
+        self.passed_count = True
         self._members = ranking()
         self._waiting = ranking()
-        self._promoted = 0
 
     def __len__(self) -> int:
         return len(self._members)
+
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
 
     def add(self, evaluation: Evaluation) -> int:
         """Takes in a trial; returns its rank, from 0."""
@@ -62,6 +78,11 @@ class Rung:
         if evaluation.status is Status.OK:
             self._waiting.add(evaluation)
         return self._members.rank(evaluation.trial.id)
+
+    def add_passing(self, evaluation: Evaluation) -> None:
+        """Takes in a trial that goes on to a rung above without waiting here."""
+        self._members.add(evaluation)
+        self.n_passed += 1
 
     def pop_beyond(self, limit: int) -> list[tuple[int, int]]:
         """(trial id, rank) of those waiting behind the first `limit` ranks: from now on they are never promoted.
@@ -78,17 +99,62 @@ class Rung:
         return popped
 
     def pop_promotable(self) -> Trial | None:
-        """The best trial not yet promoted, if it is within the top 1/eta; it counts as promoted from now on.
+        """The best trial not yet promoted, if it is within the top 1/eta, or leads; it counts as promoted from now on.
 
-        No more than 1/eta of the members are ever promoted, even where later ones were better than those promoted
-        before them (Li et al. 2022, "Hyper-Tune", call this delayed promotion).
+        No more than 1/eta of the members are ever promoted, leaders apart, even where later ones were better than those
+        promoted before them (Li et al. 2022, "Hyper-Tune", call this delayed promotion).
         """
-        allowed = len(self._members) // self._eta
-        if self._promoted >= allowed or not self._waiting:
+        n = len(self._members)
+        allowed = n // self.eta
+        is_free = self.n_promoted + (self.n_passed if self.passed_count else 0) < allowed
+        has_leader = self.leader_from is not None and n >= self.leader_from
+        if not (is_free or has_leader) or not self._waiting:
             return None
+        rank = self._members.rank(self._waiting[0].trial.id)
+        return self.pop_best() if (is_free and rank < allowed) or (has_leader and rank == 0) else None
+
+    def pop_best(self) -> Trial:
+        """The best of those waiting, of which there is one; it counts as promoted from now on."""
         trial = self._waiting[0].trial
-        if self._members.rank(trial.id) >= allowed:
-            return None
-        self._promoted += 1
         self._waiting.remove(trial.id)
+        self.n_promoted += 1
         return trial
+
+
+class Bracket:
+    """One bracket: its rungs, from the bottom up.
+
+    Attributes:
+        n_trials: how many have begun in it.
+        in_flight: of each rung, how many jobs are on their way to it.
+    """
+
+    def __init__(self, resources: tuple[int, ...], rungs: Sequence[Rung]) -> None:
+        self.resources = resources
+        self.rungs = rungs
+        self.top = len(resources) - 1
+        self.n_trials = 0
+        self.in_flight = [0] * len(rungs)
+
+    def pop_promotable(self, limit: int) -> tuple[Trial, int] | None:
+        """(trial, rung to go to) of the highest rung below `limit` that has one to promote."""
+        for rung in range(min(limit, self.top) - 1, -1, -1):
+            if (trial := self.rungs[rung].pop_promotable()) is not None:
+                return trial, rung + 1
+        return None
+
+    def pop_filling(self, eta: int) -> tuple[Trial, int] | None:
+        """(trial, rung to go to) where a rung would hold fewer trials in the end than in successive halving.
+
+        For when no trial begins any more. A trial is sent on once there are places for it and for all that are still
+        on their way to its rung, however good those turn out.
+        """
+        sizes = halving_sizes(self.n_trials, len(self.rungs), eta)
+        arriving = 0  # at the rung, now or after promotions from below
+        for k, rung in enumerate(self.rungs[:-1]):
+            arriving += self.in_flight[k]
+            places = sizes[k + 1] - rung.n_promoted - rung.n_passed
+            if rung.n_waiting and places > arriving:
+                return rung.pop_best(), k + 1
+            arriving = max(0, min(places, rung.n_waiting + arriving))
+        return None
