@@ -48,6 +48,9 @@ MAKERS: dict[str, Make] = {
     "successive_halving": halving,
     "hyperband": lambda trials: Hyperband(trials, eta=2, min_resource=1, max_resource=4),
     "asha promotion": promotion,
+    "asha beyond the paper": lambda trials: ASHA(
+        trials, 2, 1, 4, fill_rungs=True, early_eta=[4, 2], early_trials=6, leaders=[3, 2], probes=3
+    ),
     "asha stopping": stopping,
     "median_stopping": lambda trials: MedianStopping(trials, max_resource=4),
     "pasha": lambda trials: PASHA(trials, eta=2, min_resource=1, max_resource=4),

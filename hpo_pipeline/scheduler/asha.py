@@ -127,6 +127,8 @@ class ASHA(Scheduler):
         trial = self._trials.new(first_rung=index + rung)
         if isinstance(trial, NoTrial):
             return self._filling_job() or trial if trial is EXHAUSTED else trial
+        if trial.first_rung is not None and len(self._brackets) > 1:  # the searcher knows better than chance
+            index = min(trial.first_rung, len(self._brackets) - 1)
         self._brackets[index].n_trials += 1
         if self._probes is not None and rung > 0:
             self._probes.begins(trial.id)
