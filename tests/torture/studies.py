@@ -20,6 +20,10 @@ SCHEDULERS = {
     "successive_halving": ("scheduler=successive_halving",),
     "hyperband": ("scheduler=hyperband",),
     "asha": ("scheduler=asha",),
+    "asha_beyond_the_paper": (
+        *("scheduler=asha", "scheduler.early_eta=[4,2]", "scheduler.early_trials=6"),
+        *("scheduler.leaders=[3,2]", "scheduler.probes=3"),
+    ),
     "asha_stopping": ("scheduler=asha", "scheduler.type=stopping"),
     "async_hyperband": ("scheduler=asha", "scheduler.brackets=2"),
     "pasha": ("scheduler=pasha",),
