@@ -18,7 +18,8 @@ ones; `early_eta` and `leaders` bring the first good trials to the top sooner; `
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hpo_pipeline.checks import boolean_problems, integer_problems, is_integer, option_problems, value_problems
@@ -83,17 +84,14 @@ class ASHA(Scheduler):
             problems += wrong
         elif resources and brackets > len(resources):
             problems.append(Problem("brackets", f"must be at most {len(resources)}, the number of rungs", brackets))
-        problems += _by_rung_problems(2, early_eta=early_eta) + _by_rung_problems(1, leaders=leaders)
-        problems += integer_problems(early_trials=early_trials)
-        problems += [] if probes is None else integer_problems(least=2, probes=probes)
+        problems += _problems_beyond_the_paper(early_eta, early_trials, leaders, probes)
         beyond = {"early_eta": early_eta, "leaders": leaders, "probes": probes}
         if type == "stopping":
             needed = "needs `type: promotion`; leave it out, or set it to null"
             problems += [Problem(key, needed, value) for key, value in beyond.items() if value is not None]
         elif probes is not None and brackets != 1:
-            problems.append(
-                Problem("probes", "needs `brackets: 1`: more of them begin trials further up anyway", probes)
-            )
+            needed = "needs `brackets: 1`: more of them begin trials further up anyway"
+            problems.append(Problem("probes", needed, probes))
         if problems:
             raise ConfigError(problems)
         self._trials = trials
@@ -118,15 +116,15 @@ class ASHA(Scheduler):
         self._limit = len(resources)
 
     def next_job(self) -> Job | NoTrial:
-        if not self._stopping:
-            for index, bracket in enumerate(self._brackets):
-                if (promoted := bracket.pop_promotable(self._limit)) is not None:
-                    return self._job(promoted[0], index, promoted[1])
+        if (promotion := self._promotion(lambda bracket: bracket.pop_promotable(self._limit))) is not None:
+            return promotion
         index = self._drawn_bracket(self._trials.next_id)
         rung = self._first_rung(self._trials.next_id)
         trial = self._trials.new(first_rung=index + rung)
         if isinstance(trial, NoTrial):
-            return self._filling_job() or trial if trial is EXHAUSTED else trial
+            is_last = trial is EXHAUSTED and self._fill_rungs
+            filling = self._promotion(lambda bracket: bracket.pop_filling(self._eta)) if is_last else None
+            return filling or trial
         if trial.first_rung is not None and len(self._brackets) > 1:  # the searcher knows better than chance
             index = min(trial.first_rung, len(self._brackets) - 1)
         self._brackets[index].n_trials += 1
@@ -142,11 +140,11 @@ class ASHA(Scheduler):
     def _first_rung(self, trial_id: int) -> int:
         return 0 if self._probes is None else min(self._probes.first_rung(trial_id), self._brackets[0].top)
 
-    def _filling_job(self) -> Job | None:
-        if self._fill_rungs and not self._stopping:
-            for index, bracket in enumerate(self._brackets):
-                if (promoted := bracket.pop_filling(self._eta)) is not None:
-                    return self._job(promoted[0], index, promoted[1])
+    def _promotion(self, pop: Callable[[Bracket], tuple[Trial, int] | None]) -> Job | None:
+        """The job of what the first bracket that has something promotes."""
+        for index, bracket in enumerate([] if self._stopping else self._brackets):
+            if (promoted := pop(bracket)) is not None:
+                return self._job(promoted[0], index, promoted[1])
         return None
 
     def _job(self, trial: Trial, bracket: int, rung: int) -> Job:
@@ -241,12 +239,20 @@ def _of_rung(values: Sequence[int], rung: int) -> int:
     return values[min(rung, len(values) - 1)]
 
 
-def _by_rung_problems(least: int, **values: Sequence[int] | None) -> list[Problem]:
-    """One for each that is neither None nor a list of integers."""
-    wanted = f"null or a list of integers of at least {least}, one of each rung from the first one up"
-    return value_problems(wanted, lambda value: value is None or _are_integers(value, least), **values)
+def _problems_beyond_the_paper(
+    early_eta: Sequence[int] | None, early_trials: int, leaders: Sequence[int] | None, probes: int | None
+) -> list[Problem]:
+    """What is wrong with these by themselves."""
+    problems = integer_problems(early_trials=early_trials)
+    problems += [] if probes is None else integer_problems(least=2, probes=probes)
+    for least, given in ((2, {"early_eta": early_eta}), (1, {"leaders": leaders})):
+        wanted = f"null or a list of integers of at least {least}, one of each rung from the first one up"
+        problems += value_problems(wanted, partial(_is_by_rung, least=least), **given)
+    return problems
 
 
-def _are_integers(values: Any, least: int) -> bool:
+def _is_by_rung(values: Any, least: int) -> bool:
+    if values is None:
+        return True
     is_list = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
     return is_list and all(is_integer(value, least) for value in values)
