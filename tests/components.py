@@ -25,9 +25,6 @@ SCHEDULERS = {
         trials, 2, 1, 8, fill_rungs=True, early_eta=[4, 3], early_trials=12, leaders=[4, 2], probes=3
     ),
     "async hyperband": lambda trials, space=SPACE: ASHA(trials, 3, 1, 9, brackets=3),
-    "async hyperband beyond the paper": lambda trials, space=SPACE: ASHA(
-        trials, 3, 1, 9, brackets=2, fill_rungs=True, early_eta=[8, 2], leaders=[4, 2]
-    ),
     "async hyperband stopping": lambda trials, space=SPACE: ASHA(trials, 3, 1, 9, type="stopping", brackets=2),
     "hyperband": lambda trials, space=SPACE: Hyperband(trials, eta=3, min_resource=1, max_resource=9),
     "median_stopping": lambda trials, space=SPACE: MedianStopping(trials, max_resource=5, grace_period=2),

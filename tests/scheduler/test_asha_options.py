@@ -12,6 +12,7 @@ from hpo_pipeline.scheduler.rungs import Bracket, Rung
 from hpo_pipeline.searcher import Suggestion
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.simulation import simulate
+from hpo_pipeline.testing import check_scheduler
 from hpo_pipeline.trial import Job, State, Trial
 
 
@@ -131,6 +132,11 @@ def test_each_bracket_is_filled_by_itself():
         best.setdefault(job.bracket, job.trial.id)
     assert set(best) == {0, 1, 2}
     assert all(outcome.view.trials[trial_id].resource == 9 for trial_id in best.values())
+
+
+@pytest.mark.parametrize("n_workers", [1, 3, 16])
+def test_brackets_that_are_filled_keep_the_contract(n_workers):
+    check_scheduler(asha(brackets=2, fill_rungs=True, early_eta=[8, 2], leaders=[4, 2]), n_workers, seed=n_workers)
 
 
 # -- early_eta and leaders -------------------------------------------------------------------------------------------
