@@ -38,6 +38,7 @@ class Observations:
         pending: row -> the resource that its job goes to, of the trials at work.
         resources: those of the log, ascending.
         n_evaluated: how many trials are in the log.
+        first_heard: row -> how long the log was with the trial's first entry, of those trials, in that order.
     """
 
     def __init__(self, cube: UnitCube) -> None:
@@ -53,7 +54,7 @@ class Observations:
         self._changed: set[int] = set()
         self._reported: list[dict[int, float]] = []  # by row: resource -> score
         self._failed: set[int] = set()
-        self._evaluated: set[int] = set()
+        self.first_heard: dict[int, int] = {}
 
     @property
     def n_trials(self) -> int:
@@ -103,8 +104,8 @@ class Observations:
         self._reported[row][resource] = score
         if is_end or evaluation.rung is not None or (job is not None and resource in job.milestones):
             self.log.append(Observed(row, resource, score, evaluation.status))
-            self._evaluated.add(row)
-            self.n_evaluated = len(self._evaluated)
+            self.first_heard.setdefault(row, len(self.log))
+            self.n_evaluated = len(self.first_heard)
             if resource not in self.resources:
                 self.resources = sorted([*self.resources, resource])
 
@@ -126,7 +127,7 @@ class Observations:
         comparison at a higher resource outweighs those at lower ones, and no score is compared with one of another
         resource. Bad are those that failed, or whose last score isn't finite. Ties are in the order of rows.
         """
-        order = np.array(sorted(self._evaluated), dtype=np.intp)
+        order = np.array(sorted(self.first_heard), dtype=np.intp)
         if not len(order):
             return order, 0
         last = np.full(len(order), math.nan)
