@@ -80,7 +80,10 @@ class CMAES(LearningSearcher):
 
         results = list(self.observed.first_heard)
         if self._optimizer is None:
-            first = results[: self._n_startup]
+            n = self._n_startup
+            while n < len(results) and isinstance(self.observed.ids[results[n]], str):
+                n += 1  # trials of earlier studies, which all came at once
+            first = results[:n]
             mean = self.observed.points[first[int(np.argmin(self._ranks(first)))]].copy()
             self._optimizer = CMA(mean, self._sigma, population_size=self._population)
             self._told = len(first)

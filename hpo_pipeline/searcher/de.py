@@ -87,7 +87,7 @@ class DifferentialEvolution(LearningSearcher):
         self._mutation = mutation
         self._crossover = crossover
         self._levels: dict[int, Population] = {}  # by resource
-        self._places: dict[int, tuple[int, int]] = {}
+        self._places: dict[int | str, tuple[int, int]] = {}
         """Trial id -> the resource that it began at, and its place there."""
 
     def _level(self, resource: int) -> Population:
@@ -106,7 +106,7 @@ class DifferentialEvolution(LearningSearcher):
         super().on_evaluation(evaluation)
         for heard in self.observed.log[before:]:
             if heard.status is Status.OK:
-                began_at, place = self._places.get(self.observed.ids[heard.row], (None, None))
+                began_at, place = self._places.get(self.observed.ids[heard.row], (0, 0))
                 self._level(heard.resource).take(heard.score, heard.row, place if began_at == heard.resource else None)
 
     def _ranked(self, rng: np.random.Generator, first_rung: int) -> Ranked | None:
