@@ -41,7 +41,7 @@ SEARCHERS = {
     "priorband": lambda space, seed: PriorBand(space, seed, max_resource=1),
     # a third of the trials is never evaluated, so that models begin late
     "de": lambda space, seed: DifferentialEvolution(space, seed, population=4),
-    "cmaes": lambda space, seed: CMAES(space, seed, population=4, n_startup=3),
+    "cmaes": lambda space, seed: CMAES(space, seed, population=4),
     "evolution": lambda space, seed: RegularizedEvolution(space, seed, population=6, sample=3, n_startup=3),
 }
 """name -> (space, seed) -> searcher."""

@@ -4,8 +4,8 @@ New trials are drawn from a normal distribution in the unit cube, reflected at i
 generation has were evaluated, in the order in which that was heard, the distribution moves to the better half of them.
 So a worker never waits: while a generation is at work it gets a further draw, which counts as well.
 
-The distribution begins at the best of the first `n_startup` trials, with a standard deviation of `sigma` times each
-scale. A trial's result is its first rung evaluation, by its rank among all at that resource up to then, as brackets
+The distribution begins in the middle of the cube, or at the best of an earlier study, with a standard deviation of
+`sigma`. A trial's result is its first rung evaluation, by its rank among all at that resource up to then, as brackets
 begin at different ones. What has no finite score is worst.
 
 Values in steps, categories (in the order in which they are listed) and conditions: what the distribution is told of a
@@ -43,12 +43,9 @@ class CMAES(LearningSearcher):
     Args:
         population: λ, trials of a generation; None: 4 + floor(3 ln d) for d dimensions.
         sigma: standard deviation at the beginning, where a scale has length 1.
-        n_startup: so many trials are uniform first.
     """
 
-    def __init__(
-        self, space: SearchSpace, seed: int, population: int | None = None, sigma: float = 0.15, n_startup: int = 10
-    ) -> None:
+    def __init__(self, space: SearchSpace, seed: int, population: int | None = None, sigma: float = 0.15) -> None:
         problems = [] if population is None else integer_problems(least=4, population=population)
         problems += value_problems(
             "a number above 0 and at most 1", lambda x: is_number(x, 0, 1) and x > 0, sigma=sigma
@@ -58,7 +55,7 @@ class CMAES(LearningSearcher):
             problems.append(Problem("_target_", what))
         if problems:
             raise ConfigError(problems)
-        super().__init__(space, seed, n_startup=n_startup, uniform=0.0)
+        super().__init__(space, seed, n_startup=1, uniform=0.0)
         self._population: int = population or 4 + int(3 * np.log(max(self.cube.dim, 1)))
         self._sigma = sigma
         self._optimizer: CMA | None = None
@@ -79,14 +76,11 @@ class CMAES(LearningSearcher):
         from cmaes import CMA
 
         results = list(self.observed.first_heard)
-        if self._optimizer is None:
-            n = self._n_startup
-            while n < len(results) and isinstance(self.observed.ids[results[n]], str):
-                n += 1  # trials of earlier studies, which all came at once
-            first = results[:n]
-            mean = self.observed.points[first[int(np.argmin(self._ranks(first)))]].copy()
-            self._optimizer = CMA(mean, self._sigma, population_size=self._population)
-            self._told = len(first)
+        earlier = [i for i, row in enumerate(results) if isinstance(self.observed.ids[row], str)]
+        if self._optimizer is None or (earlier and self._told <= earlier[-1]):
+            best = self.observed.points[results[earlier[-1]]] if earlier else np.full(self.cube.dim, 0.5)
+            self._optimizer = CMA(best.copy(), self._sigma, population_size=self._population)
+            self._told = earlier[-1] + 1 if earlier else 0
         while len(results) >= self._told + self._population:
             generation = results[self._told : self._told + self._population]
             points = [self._as_drawn(self._optimizer, row) for row in generation]
