@@ -38,6 +38,7 @@ from hpo_pipeline.space.domain import text
 from hpo_pipeline.space.extremes import extreme_samples
 from hpo_pipeline.tracker import Tracker, tracker_nodes
 from hpo_pipeline.trial import Config, Value
+from hpo_pipeline.warm_start import WarmStart, component, warm_start
 
 _MOST_THREADS = 1024
 """Of one training: where a process can't have as many, the threads' library ends it without a word."""
@@ -56,6 +57,7 @@ class Components:
     executor: Executor
     trackers: list[Tracker]
     budget: Budget
+    earlier: WarmStart | None
 
 
 @dataclass
@@ -68,9 +70,10 @@ class Preflight:
 
     def build(self, group: str, **offered: Any) -> Any:
         """The component of a group, or None after noting what is wrong with it."""
-        return self._built(group, self.config.get(group), group, offered)
+        return self.built(group, self.config.get(group), **offered)
 
-    def _built(self, path: str, node: Any, group: str, offered: Mapping[str, Any]) -> Any:
+    def built(self, group: str, node: Any, path: str | None = None, **offered: Any) -> Any:
+        """The same, of a node that stands at `path`, if not at the group's own."""
         try:
             return build(node, group, **offered)
         except ConfigError as error:
@@ -78,7 +81,9 @@ class Preflight:
         except Exception as error:  # whatever somebody's own code may raise
             reason = " ".join(str(error).split())
             found = [Problem("", f"{node['_target_']} can't be made ({type(error).__name__}: {reason})")]
-        self.problems += [problem.under(path) for problem in found if not self._is_a_root_keys(problem.path, node)]
+        self.problems += [
+            problem.under(path or group) for problem in found if not self._is_a_root_keys(problem.path, node)
+        ]
         return None
 
     def _is_a_root_keys(self, key: str, node: Any) -> bool:
@@ -90,7 +95,7 @@ class Preflight:
         """The tracker, or several, each at its key; once it was made sure (`look`) that they can be written to."""
         made = []
         for path, node in tracker_nodes(self.config).items():
-            tracker = self._built(path, node, "tracker", {})
+            tracker = self.built("tracker", node, path)
             made += [] if tracker is None else [tracker]
             if tracker is not None and look:
                 self.problems += ConfigError(tracker.problems()).under(path).problems
@@ -142,7 +147,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     flight.numbers(least=0, keys=("max_failures",))
     budget = Budget(**{limit.name: config[limit.name] for limit in fields(Budget)})
     space = _space(flight, composed, objective)
-    searcher = flight.build("searcher", space=space or _NO_SPACE, seed=config["seed"])
+    searcher = flight.built("searcher", component(config["searcher"]), space=space or _NO_SPACE, seed=config["seed"])
     points = config["points_to_evaluate"]
     trials: TrialGenerator | None = None
     if space and searcher:
@@ -155,13 +160,18 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     devices: list[str] = objective.devices() if isinstance(objective, SupportsDevices) else []
     executor = flight.build("executor", setup=_setup(composed), devices=devices)
     trackers = flight.trackers(look=data)
+    earlier: WarmStart | None = None
+    if data and space and searcher:
+        earlier = flight.attempt(lambda: warm_start(searcher, config, space, composed.metrics[0], trackers))
     flight.raise_problems()
     assert space is not None
     assert trials is not None
     assert objective is not None
     if data and isinstance(objective, SupportsData):  # before several workers ask for it at the same time
         objective.available(composed.training)
-    return Components(space, trials, scheduler, objective, executor, trackers, budget)
+    if earlier:
+        trials.notes += earlier.notes
+    return Components(space, trials, scheduler, objective, executor, trackers, budget, earlier)
 
 
 def _training_part(flight: Preflight, composed: Composed) -> Objective | None:

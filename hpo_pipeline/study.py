@@ -64,6 +64,8 @@ def run_study(composed: Composed) -> int:
         _refuse_another(composed, folder, records)
         with said_of(folder):
             write_configs(composed, folder)
+            if parts.earlier:
+                parts.earlier.keep(folder)
         view = StudyView()
         if new := _new_header(composed, parts, journal, records):
             journal.append(new)

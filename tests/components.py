@@ -9,6 +9,9 @@ from hpo_pipeline.scheduler.median_stopping import MedianStopping
 from hpo_pipeline.scheduler.pasha import PASHA
 from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
+from hpo_pipeline.searcher.cmaes import CMAES
+from hpo_pipeline.searcher.de import DifferentialEvolution
+from hpo_pipeline.searcher.evolution import RegularizedEvolution
 from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.priorband import PriorBand
 from hpo_pipeline.searcher.random import RandomSearch
@@ -39,6 +42,10 @@ SEARCHERS = {
     "sobol": SobolSearch,
     # the incumbent comes into play after the third evaluation
     "priorband": lambda space, seed: PriorBand(space, seed, max_resource=1),
+    # a third of the trials is never evaluated, so that models begin late
+    "de": lambda space, seed: DifferentialEvolution(space, seed, population=4),
+    "cmaes": lambda space, seed: CMAES(space, seed, population=4),
+    "evolution": lambda space, seed: RegularizedEvolution(space, seed, population=6, sample=3, n_startup=3),
 }
 """name -> (space, seed) -> searcher."""
 

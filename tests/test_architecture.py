@@ -32,6 +32,7 @@ LAYERS = (
     {"config.containment", "config.composed", "config.public", "config.search_space"},
     {"executor"},
     {"tuner", "history"},
+    {"warm_start"},
     {"testing", "simulation", "preflight"},
     {"study"},
     {"training_run"},

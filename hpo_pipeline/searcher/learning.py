@@ -12,6 +12,7 @@ from hpo_pipeline.checks import integer_problems, is_number, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation
 from hpo_pipeline.searcher import Searcher, Suggestion
+from hpo_pipeline.searcher.earlier import ENOUGH, EarlierStudy, Standings, portfolio
 from hpo_pipeline.searcher.observations import Observations
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import generator
@@ -39,6 +40,7 @@ class LearningSearcher(Searcher):
 
     The first of them that the constraints allow, and that no trial has had, is suggested. A trial is uniform where
     fewer than `n_startup` trials have an evaluation, with probability `uniform`, and where there is nothing better.
+    Where there are earlier studies (`begin_with`), the configurations that were best in them come first.
 
     Args:
         n_startup: so many trials have an evaluation before the model is used.
@@ -55,6 +57,13 @@ class LearningSearcher(Searcher):
         self._seen = Seen(space)
         self._n_startup = n_startup
         self._uniform = uniform
+        self._earlier: list[Standings] = []
+        self._portfolio: list[Suggestion] = []
+
+    def begin_with(self, studies: Sequence[EarlierStudy]) -> None:
+        """Learns from earlier studies (earlier.py); they are told before all else."""
+        self._earlier = [Standings.of(study, self.cube) for study in studies]
+        self._portfolio = [Suggestion(config, origin) for config, origin in portfolio(self._earlier)]
 
     @abstractmethod
     def _ranked(self, rng: np.random.Generator, first_rung: int) -> Ranked | None:
@@ -65,6 +74,9 @@ class LearningSearcher(Searcher):
         """
 
     def suggest(self, trial_id: int, first_rung: int = 0) -> Suggestion:
+        for first in self._portfolio:
+            if first.config not in self._seen:
+                return first
         rng = generator(self._seed, "suggest", trial_id)
         learned = self._space.dim > 0 and not self._seen.exhausted and self.observed.n_evaluated >= self._n_startup
         ranked = self._ranked(rng, first_rung) if learned and rng.random() >= self._uniform else None
@@ -88,6 +100,23 @@ class LearningSearcher(Searcher):
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
         self.observed.on_evaluation(evaluation)
+        if self._earlier and self.observed.n_evaluated >= ENOUGH and evaluation.resource in self.observed.resources:
+            self._take_in_earlier(evaluation.resource)
+
+    def _take_in_earlier(self, resource: int) -> None:
+        """Makes the earlier studies' trials data like others, the best ones last, once enough is known of this one."""
+        rows, scores = self.observed.at(resource)
+        known = np.isfinite(scores)
+        if known.sum() < ENOUGH:
+            return
+        for earlier in self._earlier:
+            mapped = earlier.scores(self.observed.points[rows[known]], scores[known])
+            if mapped is None:
+                continue
+            for i in reversed(range(len(mapped))):
+                name = f"{earlier.study.trials[i].id} of {earlier.study.name}"
+                self.observed.add_earlier(name, earlier.points[i], resource, float(mapped[i]))
+        self._earlier = []
 
     def on_state(self, change: StateChange) -> None:
         self.observed.on_state(change)

@@ -33,16 +33,17 @@ class Observations:
 
     Attributes:
         cube: of the search space.
-        ids: (n_trials) the trials' numbers.
+        ids: (n_trials) the trials' numbers; of an earlier study's trial "12 of runs/a".
         log: every rung evaluation and every report at which the trial could have been stopped, as they were heard.
         pending: row -> the resource that its job goes to, of the trials at work.
         resources: those of the log, ascending.
         n_evaluated: how many trials are in the log.
+        first_heard: row -> how long the log was with the trial's first entry, of those trials, in that order.
     """
 
     def __init__(self, cube: UnitCube) -> None:
         self.cube = cube
-        self.ids: list[int] = []
+        self.ids: list[int | str] = []
         self.log: list[Observed] = []
         self.pending: dict[int, int] = {}
         self.resources: list[int] = []
@@ -53,7 +54,7 @@ class Observations:
         self._changed: set[int] = set()
         self._reported: list[dict[int, float]] = []  # by row: resource -> score
         self._failed: set[int] = set()
-        self._evaluated: set[int] = set()
+        self.first_heard: dict[int, int] = {}
 
     @property
     def n_trials(self) -> int:
@@ -74,20 +75,27 @@ class Observations:
     def on_submitted(self, job: Job) -> None:
         row = self._rows.get(job.trial.id)
         if row is None:
-            row = self._add(job)
+            row = self._rows[job.trial.id] = self._add(job.trial.id, self.cube.point(job.trial.config))
         elif job.source is not None:
             self._changed.add(row)
         self._jobs[row] = job
         self.pending[row] = job.resource
 
-    def _add(self, job: Job) -> int:
-        row = self._rows[job.trial.id] = self.n_trials
+    def _add(self, trial_id: int | str, point: Floats) -> int:
+        row = self.n_trials
         if row == len(self._points):
             self._points = np.concatenate([self._points, np.empty_like(self._points)])
-        self._points[row] = self.cube.point(job.trial.config)
-        self.ids.append(job.trial.id)
+        self._points[row] = point
+        self.ids.append(trial_id)
         self._reported.append({})
         return row
+
+    def add_earlier(self, name: str, point: Floats, resource: int, score: float) -> None:
+        """A trial of an earlier study, as if it had been evaluated at `resource` now; it failed if `score` is +inf."""
+        row = self._add(name, point)
+        if score == WORST:
+            self._failed.add(row)
+        self._log(row, resource, score, Status.FAILED if score == WORST else Status.OK)
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
         row, resource = self._rows[evaluation.trial.id], evaluation.resource
@@ -100,13 +108,18 @@ class Observations:
         if evaluation.status is Status.FAILED:
             self._failed.add(row)
         score = evaluation.score if evaluation.status is Status.OK else WORST
-        self._reported[row][resource] = score
         if is_end or evaluation.rung is not None or (job is not None and resource in job.milestones):
-            self.log.append(Observed(row, resource, score, evaluation.status))
-            self._evaluated.add(row)
-            self.n_evaluated = len(self._evaluated)
-            if resource not in self.resources:
-                self.resources = sorted([*self.resources, resource])
+            self._log(row, resource, score, evaluation.status)
+        else:
+            self._reported[row][resource] = score
+
+    def _log(self, row: int, resource: int, score: float, status: Status) -> None:
+        self._reported[row][resource] = score
+        self.log.append(Observed(row, resource, score, status))
+        self.first_heard.setdefault(row, len(self.log))
+        self.n_evaluated = len(self.first_heard)
+        if resource not in self.resources:
+            self.resources = sorted([*self.resources, resource])
 
     def on_state(self, change: StateChange) -> None:
         if change.state in FINAL and (row := self._rows.get(change.trial_id)) is not None:
@@ -126,7 +139,7 @@ class Observations:
         comparison at a higher resource outweighs those at lower ones, and no score is compared with one of another
         resource. Bad are those that failed, or whose last score isn't finite. Ties are in the order of rows.
         """
-        order = np.array(sorted(self._evaluated), dtype=np.intp)
+        order = np.array(sorted(self.first_heard), dtype=np.intp)
         if not len(order):
             return order, 0
         last = np.full(len(order), math.nan)

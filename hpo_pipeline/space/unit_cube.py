@@ -144,6 +144,21 @@ class UnitCube:
         allowed = [point for point in drawn if self.allows(point)][:m]
         return np.array(allowed or [self.point(self.space.sample(rng))])
 
+    def drawn_where_inactive(self, points: Floats, rng: np.random.Generator) -> Floats:
+        """The points (m, dim) with a uniform value of what doesn't exist there, for the case that it comes to exist."""
+        return np.where(self.active(points), points, rng.random(points.shape))
+
+    def cell(self, point: Floats) -> tuple[Floats, Floats]:
+        """Bounds (dim,), (dim,) of the coordinates that mean the same as those of a canonical `point` (dim,)."""
+        low, high = point.copy(), point.copy()
+        for column, cells in enumerate(self.cells):
+            if cells is not None:
+                i = int(cells.index(point[column]))
+                low[column], high[column] = cells.edges[i], np.nextafter(cells.edges[i + 1], 0.0)
+        absent = ~self.active(point[None, :])[0]
+        low[absent], high[absent] = 0.0, 1.0
+        return low, high
+
     def allows(self, point: Floats) -> bool:
         """Whether the constraints do."""
         return not self.space.constraints or self.space.allows(self.config(point))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hpo_pipeline.errors import Problem
+from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.records import Record
+from hpo_pipeline.searcher.earlier import EarlierStudy
 
 
 class StoreDownError(Exception):
@@ -93,6 +95,18 @@ class Tracker(Protocol):
             config: the composed config as it may be shown: nested, plain, resolved but for secrets.
             commands: "resume" -> the command line that goes on with this study; "train" -> the beginning of the
                 one that re-runs a trial, to which the trial's own overrides are added.
+        """
+
+
+@runtime_checkable
+class HoldsStudies(Protocol):
+    """A tracker that studies can be read from again."""
+
+    def studies(self, name: str, metric: Metric) -> Sequence[EarlierStudy]:
+        """The studies of an experiment, by the best of `metric` in each trial; none if there is no such experiment.
+
+        Raises:
+            ConfigError: it can't be read.
         """
 
 

@@ -16,6 +16,8 @@ import pytest
 from studies import COMMANDS, CONFIG, Faulty, Killed, Study, carry, following
 
 from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.evaluation import Metric
+from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.tracker import StoreDownError
 from hpo_pipeline.tracker import mlflow as tracker_module
 from hpo_pipeline.tracker.follower import Closed
@@ -285,3 +287,61 @@ def test_all_that_is_wrong_is_said_at_once():
     assert "did you mean 'sqlite'?" in first
     assert second.startswith("experiment: ")
     assert third.startswith("window: ")
+
+
+@slow
+def test_the_studies_of_an_experiment_are_read_again_and_the_runs_of_others(uri: str):
+    from mlflow import MlflowClient
+
+    tracker = MLflowTracker(uri, "earlier")
+    first, second = Study(Path("first"), "study-1"), Study(Path("second"), "study-2")
+    first.begin()
+    for trial, values in enumerate([(0.5, 0.3, 0.4), (0.2, 0.6, 0.7)]):
+        first.suggest(trial, lr=10.0**-trial, n_units=32)
+        first.submit(trial, 3)
+        for resource, value in enumerate(values, start=1):
+            first.report(trial, resource, error=value)
+        first.result(trial)
+        first.decide(trial, "COMPLETED")
+    first.suggest(2)
+    first.submit(2, 3)
+    first.result(2, "failed", "ValueError: no")
+    first.decide(2, "FAILED")
+    first.end()
+    second.eventful()
+    track(first, tracker)
+    track(second, tracker)
+    client = MlflowClient(tracker.uri)
+    experiment = client.get_experiment_by_name("earlier").experiment_id
+    for lr, error in ((0.01, 0.9), (0.02, 0.8)):
+        run = client.create_run(experiment).info.run_id
+        client.log_param(run, "optimizer.lr", lr)
+        client.log_metric(run, "error", error)
+    client.create_run(experiment)  # tells nothing
+
+    space = SearchSpace.parse(CONFIG["search_space"])
+    found = tracker.studies("earlier", Metric("error"))
+    assert sorted((study.name, len(study.trials)) for study in found) == [("earlier", 2), ("s", 3), ("s", 3)]
+    one = next(study for study in found if any(trial.score == 0.2 for trial in study.trials))
+    assert sorted((trial.id, trial.score) for trial in one.trials) == [(0, 0.3), (1, 0.2), (2, math.inf)]
+    fitting, _ = one.within(space)
+    assert [trial.config for trial in fitting.trials][:2] == [
+        {"optimizer.lr": 0.1, "model.n_units": 32},
+        {"optimizer.lr": 1.0, "model.n_units": 32},
+    ]
+    others, note = next(study for study in found if study.name == "earlier").within(space)
+    assert [(trial.config["optimizer.lr"], trial.score) for trial in others.trials] == [(0.02, 0.8), (0.01, 0.9)]
+    assert note == "learning from earlier: 2 of 2 trials; model.n_units of 2 completed with its mid-point"
+    assert [study.trials[0].score for study in tracker.studies("earlier", Metric("error", "max"))] != []
+    assert tracker.studies("gone", Metric("error")) == []
+
+
+def test_a_store_that_is_not_there_is_not_made():
+    assert MLflowTracker("sqlite:///gone/mlflow.db").studies("earlier", Metric("error")) == []
+    assert not Path("gone").exists()
+
+
+def test_a_store_that_can_not_be_read_is_named():
+    Path("mlflow.db").write_bytes(b"no database, but more than nothing")
+    with pytest.raises(ConfigError, match=r"mlflow.db: the experiment 'earlier' can't be read"):
+        MLflowTracker("sqlite:///mlflow.db").studies("earlier", Metric("error"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.checks import is_positive, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
-from hpo_pipeline.tracker.mlflow import preflight
+from hpo_pipeline.evaluation import Metric
+from hpo_pipeline.searcher.earlier import EarlierStudy
+from hpo_pipeline.tracker.mlflow import earlier, preflight
 from hpo_pipeline.tracker.mlflow import uri as uris
 from hpo_pipeline.tracker.mlflow.store import MLflowStore
 from hpo_pipeline.tracker.mlflow.writer import MLflowWriter
@@ -52,6 +54,10 @@ class MLflowTracker:
     def writer(self, folder: Path, config: Mapping[str, Any], commands: Mapping[str, str]) -> MLflowWriter:
         """What writes the study in `folder`."""
         return MLflowWriter(self, folder, config, commands)
+
+    def studies(self, name: str, metric: Metric) -> Sequence[EarlierStudy]:
+        """The studies of the experiment of this name, and its other runs as one more; none if there is no such one."""
+        return earlier.studies(self.uri, name, metric)
 
     def open(self) -> MLflowStore:
         """Opens the store, which takes seconds."""

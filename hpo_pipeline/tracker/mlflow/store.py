@@ -144,6 +144,19 @@ class MLflowStore:
             if not token:
                 return found
 
+    def runs(self, experiment: str) -> list[Any]:
+        """All runs of the experiment of this name, newest first; none if there is no such one."""
+        found = self._ask(self._client.get_experiment_by_name, experiment)
+        runs: list[Any] = []
+        token: str | None = None
+        while found is not None:
+            page = self._ask(self._client.search_runs, [found.experiment_id], max_results=_PAGE, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                break
+        return runs
+
     def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str:
         run = self._ask(self._client.create_run, experiment_id, start_time=time, tags=tags, run_name=name)
         return str(run.info.run_id)

@@ -1,0 +1,54 @@
+"""Studies as MLflow knows them: what an earlier experiment tells a new study (warm start)."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.evaluation import Metric
+from hpo_pipeline.searcher.earlier import EarlierStudy, EarlierTrial
+from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
+from hpo_pipeline.tracker.mlflow import sqlite
+from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.store import MLflowStore, RefusedError
+
+_FAILED = "FAILED"
+
+
+def studies(uri: str, experiment: str, metric: Metric) -> Sequence[EarlierStudy]:
+    """The studies of an experiment, newest first, and what other runs it has as one more; none if it isn't there.
+
+    A trial's score is its best value of the metric where its study was about that (`best.<metric>`), else its last one.
+
+    Raises:
+        ConfigError: the store can't be read.
+    """
+    path = uris.database_path(uri)
+    try:
+        if path is not None and sqlite.is_empty(path):  # MLflow would make one
+            return []
+        runs = MLflowStore(uri).runs(experiment)
+    except (StoreDownError, LostError, UnusableStoreError, RefusedError, OSError, sqlite3.Error) as error:
+        raise ConfigError(f"{uris.shown(uri)}: the experiment {experiment!r} can't be read ({error})") from None
+    names = {run.info.run_id: run.info.run_name for run in runs if run.data.tags.get("hpo.role") == "study"}
+    found: dict[str, list[EarlierTrial]] = {}
+    for number, run in enumerate(runs):
+        if run.info.run_id not in names and (run.info.status == _FAILED or _value(run, metric) is not None):
+            parent = run.data.tags.get("mlflow.parentRunId")
+            found.setdefault(parent if parent in names else "", []).append(_trial(run, number, metric))
+    return [EarlierStudy(names.get(parent, experiment), trials) for parent, trials in found.items()]
+
+
+def _trial(run: Any, number: int, metric: Metric) -> EarlierTrial:
+    own = run.data.tags.get("hpo.trial", "")
+    value = None if run.info.status == _FAILED else _value(run, metric)
+    score = math.inf if value is None else metric.score(value)
+    return EarlierTrial(int(own) if own.isdecimal() else number, dict(run.data.params), score)
+
+
+def _value(run: Any, metric: Metric) -> float | None:
+    metrics: Mapping[str, float] = run.data.metrics
+    return metrics.get(f"best.{metric.name}", metrics.get(metric.name))
