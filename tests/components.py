@@ -13,6 +13,7 @@ from hpo_pipeline.searcher.grid import GridSearch
 from hpo_pipeline.searcher.priorband import PriorBand
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
+from hpo_pipeline.searcher.tpe import TPE
 from hpo_pipeline.simulation import SPACE
 from hpo_pipeline.space import SearchSpace
 
@@ -36,6 +37,7 @@ SEARCHERS = {
     "sobol": SobolSearch,
     # the incumbent comes into play after the third evaluation
     "priorband": lambda space, seed: PriorBand(space, seed, max_resource=1),
+    "tpe": lambda space, seed: TPE(space, seed, n_startup=3),
 }
 """name -> (space, seed) -> searcher."""
 
