@@ -47,6 +47,7 @@ DOORS = {
     "torch": ("objective/", "model/", "dataset/"),
     "torchvision": ("dataset/", "model/"),
     "sklearn": ("dataset/",),
+    "optuna": ("searcher/optuna.py",),
     "matplotlib": ("report/",),
     "pandas": ("report/",),
     "rich": ("report/",),
