@@ -27,12 +27,12 @@ from pathlib import Path
 from benchmarks.search import picture, table
 from benchmarks.search.results import Results, Run, recorded_units
 from benchmarks.search.runs import Order, make
-from benchmarks.search.suites import SUITES, Suite
+from benchmarks.search.suites import SUITES, TOGETHER, Suite
 
 
 def main() -> None:
     options = _options()
-    failed = False
+    failed, runs = False, {}
     for name in options.suites:
         suite = _with_budget(SUITES[name], options.budget)
         results = Results(options.out / f"{name}.csv", recorded_units(suite.budgets))
@@ -43,6 +43,11 @@ def main() -> None:
             (options.out / f"{name}.md").write_text(table.markdown(suite, results.runs))
             picture.draw(suite, results.runs, options.out / f"{name}.png")
             print((options.out / f"{name}.md").read_text())
+            runs[name] = results.runs
+    if len(together := {name: runs[name] for name in TOGETHER if name in runs}) > 1:
+        suites = {name: _with_budget(SUITES[name], options.budget) for name in together}
+        (options.out / "all.md").write_text(table.overall(together, suites))
+        print((options.out / "all.md").read_text())
     sys.exit(failed)
 
 

@@ -35,22 +35,24 @@ def draw(suite: Suite, runs: Sequence[Run], path: Path) -> None:
     for axis in axes.flat[len(groups) :]:
         axis.remove()
     for axis, group in zip(axes.flat, groups, strict=False):
-        lowest = math.inf
+        first = max(1, suite.budgets[0] // 10)
+        shown: list[float] = []
         for method in methods:
             own = [run for run in runs if (run.group, run.method) == (group, method)]
             if own:
                 units = list(own[0].scores)
                 low, center, high = band([list(run.scores.values()) for run in own], suite.center)
-                lowest = min(lowest, float(np.nanmin(center)))
+                shown += [value for unit, value in zip(units, center, strict=True) if unit >= first]
                 axis.plot(units, center, label=method, lw=2 if method == "auto" else 1.2, **styles[method])
                 axis.fill_between(units, low, high, color=styles[method]["color"], alpha=0.12, lw=0)
         axis.set(title=group, xscale="log", xlabel="evaluations" if suite.name == "single" else "epochs")
+        lowest, highest = np.nanmin(shown), np.nanmax(shown)
         if lowest > 0:
-            axis.set(yscale="log", ylim=(0.7 * lowest, None))
+            axis.set(yscale="log", ylim=(0.7 * lowest, 1.2 * highest))
             axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.yaxis.set_minor_formatter(NullFormatter())
             axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.set_xlim(left=suite.budgets[0] / 10)
+        axis.set_xlim(first, suite.budgets[-1])
         axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.grid(alpha=0.2)
     what = f"{suite.center} of the runs, band: 95 % confidence"

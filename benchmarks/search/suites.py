@@ -21,6 +21,7 @@ class Suite:
         n_seeds: runs of a method on a task.
         center: "mean" with its standard error, or "median" with its quartiles.
         paired: whether each method is compared with random under the same scheduler.
+        representative: the groups that count where suites are put together; empty for all.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Suite:
     usual: Sequence[str] | None = None
     center: str = "mean"
     paired: bool = False
+    representative: Sequence[str] = ()
 
     def tasks(self, out: Path, taskset_folder: Path | None = None) -> list[Task]:
         """The suite's tasks; none where their data are absent. `out`: what may be written to."""
@@ -50,7 +52,14 @@ class Suite:
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("taskset", "Regret on TaskSet's curves, by epochs", MULTI_FIDELITY, (100, 200, 500, 1000), 8),
+        Suite(
+            "taskset",
+            "Regret on TaskSet's curves, by epochs",
+            MULTI_FIDELITY,
+            (100, 200, 500, 1000),
+            8,
+            representative=("unique",),  # the other protocol has the same tables
+        ),
         Suite("synthetic", "Regret on made-up trainings, by epochs", MULTI_FIDELITY, (100, 200, 500, 1000), 2),
         Suite(
             "real",
@@ -64,3 +73,6 @@ SUITES = {
         Suite("single", "Lowest value, by evaluations", SINGLE_FIDELITY, (50, 100), 20, center="median"),
     )
 }
+
+TOGETHER = ("taskset", "synthetic", "real")
+"""The suites whose tasks are ranked together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import mean
 
 import numpy as np
@@ -19,13 +20,34 @@ def markdown(suite: Suite, runs: Sequence[Run]) -> str:
     """The section of a suite."""
     methods = in_order((run.method for run in runs), suite.methods)
     lines = [f"## {suite.name}", "", f"{suite.title}. {_legend(suite)}", ""]
-    for group in dict.fromkeys(run.group for run in runs):
-        lines += [f"**{group}**", "", *_scores(suite, methods, [run for run in runs if run.group == group]), ""]
+    groups = list(dict.fromkeys(run.group for run in runs))
+    for group in groups:
+        own = [run for run in runs if run.group == group]
+        lines += [f"**{group}**", "", *_scores(suite, methods, own), ""]
+        if len({run.task for run in own}) > 1:
+            lines += ["Average ranks over its tasks:", "", *_ranks(suite, methods, own), ""]
     if suite.paired:
         lines += _against_random(suite, methods, runs)
-    if len({(run.group, run.task) for run in runs}) > 1:
-        lines += ["**Average ranks over tasks**", "", *_ranks(suite, methods, runs), ""]
+    elif len(groups) == len({(run.group, run.task) for run in runs}) > 1:
+        lines += ["**Average ranks over the tasks**", "", *_ranks(suite, methods, runs), ""]
     return "\n".join(lines)
+
+
+def overall(runs: Mapping[str, Sequence[Run]], suites: Mapping[str, Suite]) -> str:
+    """Average ranks over the tasks of several suites, at the end of their budgets, a protocol counting once.
+
+    Args:
+        runs: of each suite that is to count.
+    """
+    lines = ["## All tasks", "", f"At the ends of the budgets of {', '.join(runs)}.", ""]
+    at_end: list[Run] = []
+    for name, own in runs.items():
+        groups = suites[name].representative or {run.group for run in own}
+        end = suites[name].budgets[-1]
+        at_end += [replace(run, scores={0: run.scores[end]}) for run in own if run.group in groups]
+    first = suites[next(iter(runs))]
+    methods = in_order((run.method for run in at_end), first.methods)
+    return "\n".join([*lines, *_ranks(replace(first, budgets=[0]), methods, at_end), ""])
 
 
 def _legend(suite: Suite) -> str:
@@ -57,10 +79,10 @@ def _short(value: float) -> str:
 
 def _ranks(suite: Suite, methods: Sequence[str], runs: Sequence[Run]) -> Iterator[str]:
     """A task counts once: by the center of its runs. Methods that lack a task are left out."""
-    tasks = list(dict.fromkeys((run.group, run.task) for run in runs))
-    values: dict[tuple[str, str, str], list[Run]] = {}
+    tasks = list(dict.fromkeys((run.suite, run.group, run.task) for run in runs))
+    values: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        values.setdefault((run.method, run.group, run.task), []).append(run)
+        values.setdefault((run.method, run.suite, run.group, run.task), []).append(run)
     methods = [method for method in methods if all((method, *task) in values for task in tasks)]
     if len(methods) < 2:
         yield "Fewer than two methods have run on all tasks."
@@ -70,13 +92,14 @@ def _ranks(suite: Suite, methods: Sequence[str], runs: Sequence[Run]) -> Iterato
     for unit in suite.budgets:
         by_task = [[center([run.scores[unit] for run in values[m, *task]]) for m in methods] for task in tasks]
         ranks.append(average_ranks(by_task))
-    yield from _head(["method", *map(str, suite.budgets)])
+    yield from _head(["method", *(f"rank at {unit or 'the end'}" for unit in suite.budgets)])
     for index in np.argsort(ranks[-1].average, kind="stable"):
         yield _row([methods[index], *(f"{found.average[index]:.2f}" for found in ranks)])
     yield ""
-    told = ", ".join("–" if found.p is None else f"{found.p:.2g}" for found in ranks)
+    ps = [found.p for found in ranks if found.p is not None]
+    told = f"; Friedman's p: {', '.join(f'{p:.2g}' for p in ps)}" if ps else ""
     n, difference = ranks[0].n_tasks, ranks[0].critical_difference
-    yield f"{n} tasks; ranks {difference:.2f} apart differ (Nemenyi, p < {LEVEL}); Friedman's p: {told}."
+    yield f"{n} tasks; ranks {difference:.2f} apart differ (Nemenyi, p < {LEVEL}){told}."
 
 
 def _against_random(suite: Suite, methods: Sequence[str], runs: Sequence[Run]) -> Iterator[str]:

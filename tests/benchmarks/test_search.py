@@ -12,13 +12,14 @@ from components import SPACES
 from scipy.stats import spearmanr
 
 from benchmarks.search import __main__ as command
-from benchmarks.search import odd, single, synthetic, taskset
+from benchmarks.search import odd, single, synthetic, table, taskset
 from benchmarks.search.landscape import TREACHEROUS, Landscape
 from benchmarks.search.methods import MULTI_FIDELITY, baseline
 from benchmarks.search.peers import Optuna, suggested
 from benchmarks.search.product import Study
 from benchmarks.search.results import Results, Run
 from benchmarks.search.statistics import average_ranks, band, critical_difference, holm
+from benchmarks.search.suites import SUITES
 from benchmarks.search.task import Task, Trace, Value
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.scheduler.asha import ASHA
@@ -102,8 +103,8 @@ def test_a_method_is_compared_with_random_under_the_same_scheduler():
 
 
 @pytest.fixture
-def table(tmp_path):
-    """Two configurations at the ends of the learning rate's range; the second one diverges."""
+def tables(tmp_path):
+    """Three configurations by their learning rates; the last one diverges at first."""
     config = np.tile([1e-8, 0.5, 0.5, 1.0, 1.0, 1.0, 1e-5, 1e-5], (3, 1))
     config[1:, 0] = 1e-2, 10.0
     valid = np.full((3, 51), 4.0, np.float32)
@@ -112,8 +113,8 @@ def table(tmp_path):
     return tmp_path
 
 
-def test_a_taskset_configuration_has_the_curve_of_the_nearest_row(table):
-    plain = next(task for task in taskset.tasks(table) if task.group == "plain")
+def test_a_taskset_configuration_has_the_curve_of_the_nearest_row(tables):
+    plain = next(task for task in taskset.tasks(tables) if task.group == "plain")
     assert (plain.best, plain.scale) == (1.0, 1.0)  # the rows' bests are 1, 2, 4
     config = taskset.SPACE.midpoint()
     losses = [plain.curve(0)(0, {**config, "learning_rate": lr}, 50).true for lr in (1e-8, 3e-7, 1e-4, 1.0)]
@@ -121,8 +122,8 @@ def test_a_taskset_configuration_has_the_curve_of_the_nearest_row(table):
     assert [plain.curve(0)(0, {**config, "learning_rate": 10.0}, r).true for r in (1, 2, 3)] == [5.0, 5.0, 4.0]
 
 
-def test_unique_gives_each_new_trial_a_row_of_its_own(table):
-    unique = next(task for task in taskset.tasks(table) if task.group == "unique")
+def test_unique_gives_each_new_trial_a_row_of_its_own(tables):
+    unique = next(task for task in taskset.tasks(tables) if task.group == "unique")
     curve, config = unique.curve(0), {**taskset.SPACE.midpoint(), "learning_rate": 1e-8}
     assert [curve(trial, config, 50).true for trial in (0, 1, 0, 2)] == [1.0, 2.0, 1.0, 4.0]
 
@@ -249,3 +250,22 @@ def test_the_interval_of_a_median_of_20_is_from_the_6th_to_the_15th():
 def test_a_task_can_be_run_with_another_budget():
     task = dataclasses.replace(next(iter(single.tasks())), n_units=7)
     assert len(Study("random", "fifo").run(task, 0).regrets) == 7
+
+
+def test_the_table_holds_means_with_their_errors_and_marks_what_differs_from_random():
+    suite = SUITES["odd"]
+    scores = {
+        "asha": [0.5] * 10,
+        "asha+tpe": [0.5 - 0.01 * (seed + 1) for seed in range(10)],
+        "MOBSTER": [0.4, 0.6] * 5,
+    }
+    runs = [
+        Run("odd", "20 trials", "20 trials", method, seed, 1.0, dict.fromkeys(suite.budgets, score))
+        for method, own in scores.items()
+        for seed, score in enumerate(own)
+    ]
+    lines = table.markdown(suite, runs).splitlines()
+    assert f"| asha | 10 {'| .500 ± .000 ' * 3}| 1.00 |" in lines
+    assert f"| MOBSTER | 10 {'| .500 ± .033 ' * 3}| 1.00 |" in lines  # sqrt(10 / 9 * 0.01 / 10)
+    assert "| asha+tpe | asha | -0.055 ↓↓ |" in lines  # all ten differ to one side: p = 2 / 2^10
+    assert any(line.startswith("| MOBSTER | asha | ") and "↓" not in line and "↑" not in line for line in lines)
