@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.search import picture, table
-from benchmarks.search.results import Results, Run, recorded_units
+from benchmarks.search.results import Results, Run, in_order, recorded_units
 from benchmarks.search.runs import Order, make
 from benchmarks.search.suites import SUITES, TOGETHER, Suite
 
@@ -86,12 +86,11 @@ def _orders(suite: Suite, options: argparse.Namespace) -> Iterator[Order]:
     if not tasks:
         print(f"{suite.name}: left out, its data are not there (see --taskset)", file=sys.stderr)
     methods = []
-    for name in options.methods or suite.usual or suite.methods:
-        why = suite.methods[name].missing() if name in suite.methods else f"is no method of {suite.name}"
-        if why is None:
-            methods.append(name)
-        else:
+    for name in in_order(suite.methods, options.methods or suite.usual or suite.methods):
+        if why := suite.methods[name].missing():
             print(f"{suite.name}: {name} is left out: {why}", file=sys.stderr)
+        else:
+            methods.append(name)
     n_seeds = suite.n_seeds if options.seeds is None else options.seeds
     for seed in range(n_seeds):
         for task in tasks:

@@ -50,6 +50,7 @@ class Study:
         nodes = {"searcher": _node("searcher", self.searcher), "scheduler": _node("scheduler", self.scheduler)}
         config: Any = OmegaConf.create({"max_resource": task.max_resource, "seed": seed, **nodes})
         config = OmegaConf.to_container(config, resolve=True)
+        config["searcher"].pop("warm_start", None)  # earlier studies, of which there are none; no argument
         searcher = build(config["searcher"], "searcher", space=task.space, seed=seed)
         trials = TrialGenerator(searcher, task.space, task.n_trials)
         scheduler = build(config["scheduler"], "scheduler", trials=trials, space=task.space, seed=seed)
