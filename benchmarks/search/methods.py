@@ -1,0 +1,47 @@
+"""The methods: a line each. A `Study` names options of conf/, with the keys that differ from what is written there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.search.peers import Optuna
+from benchmarks.search.product import Study
+
+Method = Study | Optuna
+
+MULTI_FIDELITY: Mapping[str, Method] = {
+    "random": Study("random", "fifo"),  # every trial to the end
+    "asha": Study("random", "asha"),
+    "asha, brackets": Study("random", {"asha": {"brackets": 4}}),
+    "hyperband": Study("random", "hyperband"),
+    "asha+tpe": Study("tpe", "asha"),
+    "BOHB": Study("tpe", "hyperband"),
+    "MOBSTER": Study("gp", "asha"),
+    "Hyper-Tune": Study("hypertune", {"asha": {"brackets": 4}}),
+    "DEHB": Study("de", "hyperband"),
+    "trees": Study("trees", "asha"),
+    "auto": Study("auto", "asha"),
+    "Optuna TPE + SHA": Optuna("TPESampler", "SuccessiveHalvingPruner"),
+    "Optuna TPE + Hyperband": Optuna("TPESampler", "HyperbandPruner"),
+}
+
+SINGLE_FIDELITY: Mapping[str, Method] = {
+    "random": Study("random", "fifo"),
+    "sobol": Study("sobol", "fifo"),
+    "tpe": Study("tpe", "fifo"),
+    "gp": Study("gp", "fifo"),
+    "trees": Study("trees", "fifo"),
+    "cmaes": Study("cmaes", "fifo"),
+    "evolution": Study("evolution", "fifo"),
+    "auto": Study("auto", "fifo"),
+    "Optuna TPE": Optuna("TPESampler"),
+    "Optuna GP": Optuna("GPSampler", n_seeds=5),  # minutes a run
+}
+
+
+def baseline(name: str, methods: Mapping[str, Method]) -> str | None:
+    """The method that is random under the same scheduler; None of random itself, and of peers."""
+    own = methods[name]
+    if not isinstance(own, Study) or own.searcher == "random":
+        return None
+    return next((other for other, method in methods.items() if method == Study("random", own.scheduler)), None)
