@@ -195,7 +195,7 @@ def test_the_best_comes_first_and_its_study_is_data_once_enough_is_known():
     assert searcher.observed.n_evaluated == ENOUGH + 10
     assert searcher.observed.ids[:ENOUGH] == list(range(ENOUGH))
     assert searcher.observed.ids[-1] == "3 of runs/a"  # the best one last: the youngest
-    assert searcher.suggest(ENOUGH).origin.startswith("child, of trial ")
+    assert searcher.suggest(ENOUGH).origin.startswith("evolution, child of trial ")
     # On the new study's scale, nearer to 0.3 is better still.
     order, n_bad = searcher.observed.order()
     best = [float(searcher.observed.points[row, 0]) for row in order[:3]]
