@@ -69,7 +69,7 @@ class CMAES(LearningSearcher):
         for i, column in zip(*np.nonzero(leaps), strict=True):
             if self.cube.cells[column] is not None:
                 points[i, column] = moved(self.cube, column, points[i, column], rng)
-        return Ranked(self.cube.canonical(points), f"CMA-ES, generation {optimizer.generation}")
+        return Ranked(self.cube.canonical(points), f"cmaes, generation {optimizer.generation}")
 
     def _up_to_date(self) -> CMA:
         """The distribution after all generations that are complete; it follows from the results in their order."""

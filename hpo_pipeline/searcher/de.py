@@ -122,7 +122,7 @@ class DifferentialEvolution(LearningSearcher):
         mates = self.observed.points[[row for row in parents if row != target]]
         points = self.cube.drawn_where_inactive(np.vstack([self.observed.points[target], mates]), rng)
         children = trial_vectors(rng, points[0], points[1:], _CHILDREN, self._mutation, self._crossover)
-        return Ranked(self.cube.canonical(children), f"child, of trial {self.observed.ids[target]}")
+        return Ranked(self.cube.canonical(children), f"de, child of trial {self.observed.ids[target]}")
 
 
 def trial_vectors(

@@ -8,8 +8,8 @@ First come the configurations that cover the studies best (a zero-shot portfolio
 that lowers the mean over the studies of the best standing most, up to ten; of one study that is its best.
 
 Once `ENOUGH` trials of the new study have a score, an earlier study's standings are stretched and shifted to the mean
-and deviation of these scores, and its trials are data like others from there on. But if scores and standings don't go
-together at all (no positive correlation), the study is about something else, and is left out.
+and deviation of these scores, and its trials are data like others from there on. But where scores and standings don't
+go together (a correlation below `LEAST_CORRELATION`), the study is about something else, and is left out.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from hpo_pipeline.trial import Config, Value
 
 ENOUGH = 5
 """Scores of the new study's own trials before models learn from the earlier ones."""
+LEAST_CORRELATION = 0.5
+"""Between them and the standings there: above .8 for nine of ten pairs of like functions, below .5 for six of seven of
+unlike ones."""
 MOST_TRIALS = 200
 """Of one earlier study, evenly over its ranks: a model's time grows with its data."""
 MOST_FIRST = 10
@@ -148,10 +151,13 @@ class Standings:
         +inf of those that have no finite score.
         """
         expected = self.at(points)
-        together = float(((scores - scores.mean()) * (expected - expected.mean())).sum())
-        if together <= 0:
+        deviations = scores.std(), expected.std()
+        if min(deviations) == 0:
             return None
-        stretched: Floats = scores.mean() + scores.std() / expected.std() * (self.values - expected.mean())
+        correlation = ((scores - scores.mean()) * (expected - expected.mean())).mean() / math.prod(deviations)
+        if correlation < LEAST_CORRELATION:
+            return None
+        stretched: Floats = scores.mean() + deviations[0] / deviations[1] * (self.values - expected.mean())
         stretched[len(stretched) - self.n_bad :] = math.inf
         return stretched
 

@@ -52,7 +52,7 @@ class RegularizedEvolution(LearningSearcher):
         if rank[parent] >= len(order) - n_bad:  # they have all failed
             return None
         children = mutated(self.cube, self.observed.points[parent], rng, _CHILDREN)
-        return Ranked(children, f"child, of trial {self.observed.ids[parent]}")
+        return Ranked(children, f"evolution, child of trial {self.observed.ids[parent]}")
 
 
 def _problems(population: Any, sample: Any) -> list[Problem]:

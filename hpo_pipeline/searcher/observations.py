@@ -26,7 +26,7 @@ class Observed:
 
 
 class Observations:
-    """A row for each trial, in the order in which they were submitted.
+    """A row for each trial, in the order in which they were submitted, or were added as those of an earlier study.
 
     A trial that goes on as another configuration with other weights (population-based training) keeps what was heard
     of it until then: what it reaches afterwards says little about either.

@@ -34,7 +34,7 @@ def test_the_distribution_is_that_of_the_package_told_the_same():
     expected = CMA(np.array([0.5, 0.5]), 0.2, population_size=6)
     expected.tell(list(zip(points[:6], scores[:6], strict=True)))
     expected.tell(list(zip(points[6:], scores[6:], strict=True)))
-    assert origin == "CMA-ES, generation 2"
+    assert origin == "cmaes, generation 2"
     np.testing.assert_allclose(searcher._optimizer.mean, expected.mean)
     expected.reseed_rng(5)
     searcher._optimizer.reseed_rng(5)
@@ -50,7 +50,7 @@ def test_a_generation_is_complete_when_enough_were_evaluated_whoever_they_are():
         searcher.on_submitted(Job(Trial(trial_id, suggestion.config), 1))
         for done in [trial_id] if trial_id != 3 else []:  # trial 3 stays at work
             searcher.on_evaluation(reached(Job(Trial(done, suggestion.config), 1), 1, 0.1 * done))
-    assert generations == ["uniform", *["CMA-ES, generation 0"] * 4, *["CMA-ES, generation 1"] * 4]
+    assert generations == ["uniform", *["cmaes, generation 0"] * 4, *["cmaes, generation 1"] * 4]
 
 
 def test_failed_trials_are_the_worst_and_scores_of_different_resources_are_ranked_apart():

@@ -89,7 +89,7 @@ def test_children_have_the_places_in_turn():
         job = submitted(searcher, trial_id, suggestion.config.values())
         if trial_id == 4:
             searcher.on_evaluation(reached(job, 1, 0.0))  # takes the place of trial 0
-    assert origins == [f"child, of trial {target}" for target in (0, 1, 2, 3, 4)]
+    assert origins == [f"de, child of trial {target}" for target in (0, 1, 2, 3, 4)]
 
 
 def test_a_failed_trial_and_one_that_diverged_have_no_place():
@@ -101,7 +101,7 @@ def test_a_failed_trial_and_one_that_diverged_have_no_place():
         searcher.on_evaluation(reached(job, 1, 0.5))
     assert searcher.suggest(6).origin == "uniform"  # three members only
     searcher.on_evaluation(reached(jobs[5], 1, 0.4))
-    assert searcher.suggest(6).origin.startswith("child, of trial")
+    assert searcher.suggest(6).origin.startswith("de, child of trial")
 
 
 def test_where_a_resource_has_too_few_its_parents_come_from_the_one_below():
@@ -113,7 +113,7 @@ def test_where_a_resource_has_too_few_its_parents_come_from_the_one_below():
     job = submitted(searcher, 0, (0.4,), resource=3)
     searcher.on_evaluation(reached(job, 3, 0.1))
     suggestion = searcher.suggest(9, first_rung=1)
-    assert suggestion.origin == "child, of trial 0"
+    assert suggestion.origin == "de, child of trial 0"
     # The best of below are 0.40 to 0.43: a + (b - c) / 2 lies within 0.015 of them.
     assert 0.385 <= suggestion.config["x"] <= 0.445
 
@@ -125,7 +125,7 @@ def test_a_trial_that_came_up_is_compared_at_each_resource_with_those_there():
         searcher.on_evaluation(reached(evaluated_at, 1, 0.5))
     up = submitted(searcher, 0, (0.0, 0.1), resource=3)
     searcher.on_evaluation(reached(up, 3, 0.3))
-    assert searcher.suggest(4, first_rung=1).origin == "child, of trial 0"
+    assert searcher.suggest(4, first_rung=1).origin == "de, child of trial 0"
 
 
 def test_stopped_on_its_way_a_trial_counts_where_it_began():
@@ -134,7 +134,7 @@ def test_stopped_on_its_way_a_trial_counts_where_it_began():
         job = Job(Trial(trial_id, {"x": 0.1 * trial_id, "y": 0.5}), 9, milestones=(1, 3))
         searcher.on_submitted(job)
         searcher.on_evaluation(reached(job, 1, 0.5))
-    assert searcher.suggest(4).origin == "child, of trial 0"
+    assert searcher.suggest(4).origin == "de, child of trial 0"
 
 
 def test_after_as_many_as_the_population_the_first_child_comes():

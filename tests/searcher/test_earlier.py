@@ -65,11 +65,14 @@ def test_standings_are_stretched_to_the_mean_and_deviation_of_the_new_scores():
     np.testing.assert_allclose(new, [10.0, 20.0, 30.0], rtol=1e-6)
 
 
-def test_a_study_that_says_the_opposite_is_left_out():
+def test_a_study_that_says_something_else_is_left_out():
     found = standings((0.1, 1.0), (0.5, 2.0), (0.9, 3.0))
     points = np.array([[0.1], [0.5], [0.9]])
     assert found.scores(points, np.array([30.0, 20.0, 10.0])) is None
     assert found.scores(points, np.array([5.0, 5.0, 5.0])) is None
+    # (10, 30, 20) and (-z, 0, z) have the correlation 10 z / (sqrt(200) sqrt(2) z) = 0.5.
+    assert found.scores(points, np.array([10.0, 31.0, 20.0])) is None
+    assert found.scores(points, np.array([10.0, 29.0, 20.0])) is not None
     assert standings((0.1, 1.0), (0.5, 1.0)).scores(points, np.array([1.0, 2.0, 3.0])) is None
 
 
@@ -192,7 +195,7 @@ def test_the_best_comes_first_and_its_study_is_data_once_enough_is_known():
     assert searcher.observed.n_evaluated == ENOUGH + 10
     assert searcher.observed.ids[:ENOUGH] == list(range(ENOUGH))
     assert searcher.observed.ids[-1] == "3 of runs/a"  # the best one last: the youngest
-    assert searcher.suggest(ENOUGH).origin.startswith("child, of trial ")
+    assert searcher.suggest(ENOUGH).origin.startswith("evolution, child of trial ")
     # On the new study's scale, nearer to 0.3 is better still.
     order, n_bad = searcher.observed.order()
     best = [float(searcher.observed.points[row, 0]) for row in order[:3]]

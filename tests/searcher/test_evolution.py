@@ -36,22 +36,25 @@ def evolved(scores, **keys):
 def test_the_oldest_die_however_good_they_are():
     scores = [0.1, 0.2, 0.9, 0.8, 0.7]
     whole = {"sample": 3, "population": 3, "n_startup": 1}
-    assert evolved(scores, **whole).suggest(5).origin == "child, of trial 4"
-    assert evolved(scores[:3], **whole).suggest(3).origin == "child, of trial 0"
-    assert evolved(scores[:4], **whole).suggest(4).origin == "child, of trial 1"
+    assert evolved(scores, **whole).suggest(5).origin == "evolution, child of trial 4"
+    assert evolved(scores[:3], **whole).suggest(3).origin == "evolution, child of trial 0"
+    assert evolved(scores[:4], **whole).suggest(4).origin == "evolution, child of trial 1"
 
 
 def test_the_best_of_a_sample_has_the_child():
     """Of 4 alive, 2 are drawn: the worst never wins, the best in half of the pairs (3 of 6), the others in 2 and 1."""
     searcher = evolved([0.1, 0.2, 0.3, 0.4], sample=2, population=4, n_startup=1)
     origins = [searcher.suggest(trial_id).origin for trial_id in range(4, 1204)]
-    counts = [origins.count(f"child, of trial {parent}") for parent in range(4)]
+    counts = [origins.count(f"evolution, child of trial {parent}") for parent in range(4)]
     assert counts[3] == 0
     np.testing.assert_allclose(counts[:3], [600, 400, 200], atol=5 * np.sqrt(1200) / 2)
 
 
 def test_failed_trials_are_alive_and_never_win():
-    assert evolved([None, 0.5, None], sample=3, population=3, n_startup=1).suggest(3).origin == "child, of trial 1"
+    assert (
+        evolved([None, 0.5, None], sample=3, population=3, n_startup=1).suggest(3).origin
+        == "evolution, child of trial 1"
+    )
     assert evolved([None] * 3, sample=3, population=3, n_startup=1).suggest(3).origin == "uniform"
 
 

@@ -109,3 +109,21 @@ def test_more_trials_than_there_was_room_for():
     for trial_id in range(200):
         heard.on_submitted(job(trial_id, 1))
     assert np.allclose(heard.points[:, 0], np.arange(200) / 200)
+
+
+def test_trials_of_an_earlier_study_are_rows_and_entries_like_others():
+    heard = new()
+    for trial_id, score in enumerate((0.3, 0.1)):
+        heard.on_submitted(job(trial_id, 3))
+        heard.on_evaluation(reached(job(trial_id, 3), 3, score))
+    heard.add_earlier("7 of runs/a", np.array([0.9]), 3, math.inf)
+    heard.add_earlier("4 of runs/a", np.array([0.8]), 3, 0.2)
+    heard.on_submitted(job(2, 3))
+    assert heard.ids == [0, 1, "7 of runs/a", "4 of runs/a", 2]
+    assert heard.points[:, 0].tolist() == [0.0, 0.005, 0.9, 0.8, 0.01]
+    rows, n_bad = heard.order()
+    assert (rows.tolist(), n_bad) == ([1, 3, 0, 2], 1)
+    assert [(entry.row, entry.status) for entry in heard.log[2:]] == [(2, Status.FAILED), (3, Status.OK)]
+    assert heard.failed.tolist() == [False, False, True, False, False]
+    assert list(heard.first_heard.items()) == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    assert (heard.n_evaluated, list(heard.pending)) == (4, [4])

@@ -81,3 +81,34 @@ def test_uniform_points_meet_the_constraints_and_there_is_always_one():
         }
     )
     assert 1 <= len(UnitCube(rare).uniform(np.random.default_rng(0), 5)) <= 5
+
+
+@pytest.mark.parametrize("space", [*SPACES.values(), MIXED], ids=[*SPACES, "mixed"])
+def test_a_cell_is_all_that_means_the_same(space):
+    cube, rng = UnitCube(space), np.random.default_rng(2)
+    for point in cube.canonical(rng.random((50, cube.dim))):
+        low, high = cube.cell(point)
+        others = low + (high - low) * rng.uniform(1e-9, 1 - 1e-9, (8, cube.dim))
+        assert all(cube.config(other) == pytest.approx(cube.config(point)) for other in others)
+
+
+def test_a_cell_by_hand():
+    space = {"n": {"type": "int", "low": 1, "high": 4}, "x": {"type": "float", "low": 0.0, "high": 1.0}}
+    conditional = {"y": {"type": "float", "low": 0.0, "high": 1.0, "when": {"n": 1}}}
+    cube = UnitCube(SearchSpace.parse({**space, **conditional}))
+    low, high = cube.cell(cube.point({"n": 2, "x": 0.3}))
+    np.testing.assert_allclose([low, high], [[0.25, 0.3, 0.0], [0.5, 0.3, 1.0]])
+    low, high = cube.cell(cube.point({"n": 1, "x": 0.3, "y": 0.7}))
+    np.testing.assert_allclose([low, high], [[0.0, 0.3, 0.7], [0.25, 0.3, 0.7]])
+
+
+def test_only_what_does_not_exist_is_drawn():
+    cube = UnitCube(SPACES["conditional"])
+    points = cube.canonical(np.random.default_rng(0).random((200, cube.dim)))
+    drawn = cube.drawn_where_inactive(points, np.random.default_rng(1))
+    exists = cube.active(points)
+    assert np.array_equal(drawn[exists], points[exists])
+    assert np.array_equal(cube.canonical(drawn), points)
+    filled = drawn[~exists]
+    assert len(np.unique(filled)) == len(filled) > 100
+    assert 0.4 < filled.mean() < 0.6
