@@ -26,7 +26,7 @@ from pathlib import Path
 
 from benchmarks.search import picture, table
 from benchmarks.search.results import Results, Run, in_order, recorded_units
-from benchmarks.search.runs import Order, make
+from benchmarks.search.runs import Order, end_with_parent, make
 from benchmarks.search.suites import SUITES, TOGETHER, Suite
 
 
@@ -106,7 +106,8 @@ def _run_all(orders: Sequence[Order], results: Results, n_jobs: int) -> bool:
     if not orders:
         return True
     failed, began = 0, time.monotonic()
-    with ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn"), end_with_parent)
+    try:
         for i, ended in enumerate(as_completed([pool.submit(make, order) for order in orders]), 1):
             made = ended.result()
             if isinstance(made, Run):
@@ -118,9 +119,14 @@ def _run_all(orders: Sequence[Order], results: Results, n_jobs: int) -> bool:
                 minutes = (time.monotonic() - began) / 60
                 left = minutes / i * (len(orders) - i)
                 print(f"{i} of {len(orders)} runs in {minutes:.1f} min, {left:.1f} min left", file=sys.stderr)
+    finally:
+        pool.shutdown(cancel_futures=True)
     print(f"{failed} runs failed" if failed else "no run failed", file=sys.stderr)
     return not failed
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("broken off; the same command goes on from here")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
+import os
+import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -53,6 +56,18 @@ def make(order: Order) -> Run | str:
         return Run(order.suite, order.group, order.task, order.method, order.seed, seconds, scores)
     except Exception:
         return f"\n{' / '.join(order.key)} failed:\n{traceback.format_exc()}"
+
+
+def end_with_parent() -> None:
+    """Has this process end when the one that has started it does, however that ends."""
+
+    def wait() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None  # it was started by one
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @functools.cache
