@@ -3,9 +3,12 @@
 import math
 
 import pytest
+import yaml
+from commands import ROOT
 from heard import reached
 
 from hpo_pipeline.budget import Budget
+from hpo_pipeline.build import build
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.rungs import Bracket, Rung
@@ -59,6 +62,12 @@ def test_of_the_smallest_studies_the_best_trial_goes_all_the_way(n):
     assert jobs(FILL, better_and_better, n) == [*at_1(*range(n)), (best, 3), (best, 9)]
     higher_is_better = simulate(FILL, worse_and_worse, budget=Budget(n_trials=n), mode="max")
     assert told(higher_is_better) == [*at_1(*range(n)), (best, 3), (best, 9)]
+
+
+@pytest.mark.parametrize("curve", [worse_and_worse, better_and_better])
+def test_the_file_that_people_choose_is_the_rule_of_the_paper_with_its_rungs_filled(curve):
+    node = yaml.safe_load((ROOT / "conf/scheduler/asha.yaml").read_text()) | {"max_resource": 9}
+    assert jobs(lambda trials: build(node, "scheduler", trials=trials), curve, 14) == jobs(FILL, curve, 14)
 
 
 def test_nothing_is_filled_beyond_the_sizes_of_successive_halving():
