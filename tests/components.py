@@ -12,7 +12,9 @@ from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.cmaes import CMAES
 from hpo_pipeline.searcher.de import DifferentialEvolution
 from hpo_pipeline.searcher.evolution import RegularizedEvolution
+from hpo_pipeline.searcher.gp import GPSearch
 from hpo_pipeline.searcher.grid import GridSearch
+from hpo_pipeline.searcher.hypertune import HyperTune
 from hpo_pipeline.searcher.priorband import PriorBand
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
@@ -48,6 +50,8 @@ SEARCHERS = {
     "cmaes": lambda space, seed: CMAES(space, seed, population=4),
     "evolution": lambda space, seed: RegularizedEvolution(space, seed, population=6, sample=3, n_startup=3),
     "tpe": lambda space, seed: TPE(space, seed, n_startup=3),
+    "gp": lambda space, seed: GPSearch(space, seed, n_startup=4, uniform=0.8),  # quick; test_gp.py has 0
+    "hypertune": lambda space, seed: HyperTune(space, seed, brackets=2, n_startup=4, uniform=0.8),
 }
 """name -> (space, seed) -> searcher."""
 
