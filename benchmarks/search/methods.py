@@ -9,17 +9,22 @@ from benchmarks.search.product import Study
 
 Method = Study | Optuna
 
+LADDER = {"asha": {"early_eta": [8, 2], "leaders": [4, 2]}}
+"""ASHA with narrow rungs for the early trials, and leaders that are promoted at once."""
+BRACKETS = {"asha": {"brackets": 4}}
+
 MULTI_FIDELITY: Mapping[str, Method] = {
     "random": Study("random", "fifo"),  # every trial to the end
     "asha": Study("random", "asha"),
-    "asha, brackets": Study("random", {"asha": {"brackets": 4}}),
+    "asha, ladder": Study("random", LADDER),
+    "asha, brackets": Study("random", BRACKETS),
     "hyperband": Study("random", "hyperband"),
     "asha+tpe": Study("tpe", "asha"),
     "BOHB": Study("tpe", "hyperband"),
     "MOBSTER": Study("gp", "asha"),
-    "Hyper-Tune": Study("hypertune", {"asha": {"brackets": 4}}),
+    "Hyper-Tune": Study("hypertune", BRACKETS),
     "DEHB": Study("de", "hyperband"),
-    "trees": Study("trees", "asha"),
+    "trees": Study("trees", LADDER),
     "auto": Study("auto", "asha"),
     "Optuna TPE + SHA": Optuna("TPESampler", "SuccessiveHalvingPruner"),
     "Optuna TPE + Hyperband": Optuna("TPESampler", "HyperbandPruner"),
@@ -35,7 +40,7 @@ SINGLE_FIDELITY: Mapping[str, Method] = {
     "evolution": Study("evolution", "fifo"),
     "auto": Study("auto", "fifo"),
     "Optuna TPE": Optuna("TPESampler"),
-    "Optuna GP": Optuna("GPSampler", n_seeds=5),  # minutes a run
+    "Optuna GP": Optuna("GPSampler", n_seeds=5),  # up to a minute a run
 }
 
 
