@@ -9,14 +9,12 @@ from benchmarks.search.product import Study
 
 Method = Study | Optuna
 
-LADDER = {"asha": {"early_eta": [8, 2], "leaders": [4, 2]}}
-"""ASHA with narrow rungs for the early trials, and leaders that are promoted at once."""
 BRACKETS = {"asha": {"brackets": 4}}
 
 MULTI_FIDELITY: Mapping[str, Method] = {
     "random": Study("random", "fifo"),  # every trial to the end
     "asha": Study("random", "asha"),
-    "asha, ladder": Study("random", LADDER),
+    "asha, eager": Study("random", "asha_eager"),
     "asha, brackets": Study("random", BRACKETS),
     "hyperband": Study("random", "hyperband"),
     "asha+tpe": Study("tpe", "asha"),
@@ -24,8 +22,8 @@ MULTI_FIDELITY: Mapping[str, Method] = {
     "MOBSTER": Study("gp", "asha"),
     "Hyper-Tune": Study("hypertune", BRACKETS),
     "DEHB": Study("de", "hyperband"),
-    "trees": Study("trees", LADDER),
-    "auto": Study("auto", "asha"),
+    "trees": Study("trees", "asha_eager"),
+    "auto": Study("auto", "asha_eager"),
     "Optuna TPE + SHA": Optuna("TPESampler", "SuccessiveHalvingPruner"),
     "Optuna TPE + Hyperband": Optuna("TPESampler", "HyperbandPruner"),
 }

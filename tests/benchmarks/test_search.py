@@ -94,7 +94,7 @@ def test_what_optuna_suggests_is_in_the_space(name):
 
 def test_a_method_is_compared_with_random_under_the_same_scheduler():
     assert baseline("BOHB", MULTI_FIDELITY) == "hyperband"
-    assert baseline("auto", MULTI_FIDELITY) == "asha"
+    assert baseline("auto", MULTI_FIDELITY) == "asha, eager"
     assert baseline("asha", MULTI_FIDELITY) is None
     assert baseline("Optuna TPE + SHA", MULTI_FIDELITY) is None
 
