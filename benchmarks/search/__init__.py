@@ -1,12 +1,13 @@
 """Search methods compared at equal budgets, beside their peers. `python -m benchmarks.search --help` says how.
 
-task.py        what a run is: a task, its budget, and the trace of regret that comes of it
-methods.py     the table of methods
+methods.py     the table of methods: a line each
+suites.py      what is run and shown together: taskset.py  synthetic.py  real.py  odd.py  single.py
+landscape.py   made-up trainings with known optima, for `synthetic` and `odd`
+task.py        something to be minimised, its budget, and the trace of regret that comes of a run
 product.py     runs hpo_pipeline's searchers and schedulers on a simulated clock, without files
 peers.py       runs Optuna's samplers and pruners on the same curves
-taskset.py  real.py  synthetic.py  odd.py  single.py     the suites, one a file
-landscape.py   made-up losses with known optima, for `synthetic` and `odd`
-results.py     the CSV, which runs go on from
-statistics.py  ranks, critical differences, paired tests
-table.py  picture.py                                     what people look at
+runs.py        one run, in a process of its own
+results.py     the CSV, from which a benchmark that was broken off goes on
+statistics.py  ranks, critical differences, paired tests, intervals
+table.py  picture.py
 """

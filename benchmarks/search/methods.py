@@ -9,18 +9,21 @@ from benchmarks.search.product import Study
 
 Method = Study | Optuna
 
+BRACKETS = {"asha": {"brackets": 4}}
+
 MULTI_FIDELITY: Mapping[str, Method] = {
     "random": Study("random", "fifo"),  # every trial to the end
     "asha": Study("random", "asha"),
-    "asha, brackets": Study("random", {"asha": {"brackets": 4}}),
+    "asha, eager": Study("random", "asha_eager"),
+    "asha, brackets": Study("random", BRACKETS),
     "hyperband": Study("random", "hyperband"),
     "asha+tpe": Study("tpe", "asha"),
     "BOHB": Study("tpe", "hyperband"),
     "MOBSTER": Study("gp", "asha"),
-    "Hyper-Tune": Study("hypertune", {"asha": {"brackets": 4}}),
+    "Hyper-Tune": Study("hypertune", BRACKETS),
     "DEHB": Study("de", "hyperband"),
-    "trees": Study("trees", "asha"),
-    "auto": Study("auto", "asha"),
+    "trees": Study("trees", "asha_eager"),
+    "auto": Study("auto", "asha_eager"),
     "Optuna TPE + SHA": Optuna("TPESampler", "SuccessiveHalvingPruner"),
     "Optuna TPE + Hyperband": Optuna("TPESampler", "HyperbandPruner"),
 }
@@ -35,7 +38,7 @@ SINGLE_FIDELITY: Mapping[str, Method] = {
     "evolution": Study("evolution", "fifo"),
     "auto": Study("auto", "fifo"),
     "Optuna TPE": Optuna("TPESampler"),
-    "Optuna GP": Optuna("GPSampler", n_seeds=5),  # minutes a run
+    "Optuna GP": Optuna("GPSampler", n_seeds=5),  # up to a minute a run
 }
 
 

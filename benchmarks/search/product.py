@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.search.task import Task, Trace, Value
 from hpo_pipeline.budget import Budget
-from hpo_pipeline.build import build
+from hpo_pipeline.build import build, check
 from hpo_pipeline.journal import VERSION, Record
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.simulation import METRIC, CurveExecutor
@@ -27,7 +27,11 @@ _HEADER: Record = {"event": "study", "version": VERSION, "name": "benchmark", "m
 
 @dataclass(frozen=True)
 class Study:
-    """A searcher and a scheduler of `conf/`, each by name or as {name: {key: value}} with keys that differ."""
+    """A searcher and a scheduler of `conf/`, each by name or as {name: {key: value}} with keys that differ.
+
+    Attributes:
+        n_seeds: the most seeds that it is run with, where it is slow.
+    """
 
     searcher: str | Mapping[str, Any]
     scheduler: str | Mapping[str, Any]
@@ -39,6 +43,8 @@ class Study:
             name, _ = _named(part)
             if not (CONF / group / f"{name}.yaml").is_file():
                 return f"there is no conf/{group}/{name}.yaml"
+            if problems := check(_node(group, part), group):
+                return f"{group}={name}: {problems[0]}"
         return None
 
     def run(self, task: Task, seed: int) -> Trace:
@@ -50,7 +56,6 @@ class Study:
         nodes = {"searcher": _node("searcher", self.searcher), "scheduler": _node("scheduler", self.scheduler)}
         config: Any = OmegaConf.create({"max_resource": task.max_resource, "seed": seed, **nodes})
         config = OmegaConf.to_container(config, resolve=True)
-        config["searcher"].pop("warm_start", None)  # earlier studies, of which there are none; no argument
         searcher = build(config["searcher"], "searcher", space=task.space, seed=seed)
         trials = TrialGenerator(searcher, task.space, task.n_trials)
         scheduler = build(config["scheduler"], "scheduler", trials=trials, space=task.space, seed=seed)
@@ -105,7 +110,9 @@ def _named(part: str | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 def _node(group: str, part: str | Mapping[str, Any]) -> dict[str, Any]:
     name, keys = _named(part)
-    return {**_read(CONF / group / f"{name}.yaml"), **keys}
+    node = {**_read(CONF / group / f"{name}.yaml"), **keys}
+    node.pop("warm_start", None)  # earlier studies, of which there are none; no argument of the searcher
+    return node
 
 
 @functools.cache

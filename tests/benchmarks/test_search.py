@@ -94,9 +94,15 @@ def test_what_optuna_suggests_is_in_the_space(name):
 
 def test_a_method_is_compared_with_random_under_the_same_scheduler():
     assert baseline("BOHB", MULTI_FIDELITY) == "hyperband"
-    assert baseline("auto", MULTI_FIDELITY) == "asha"
+    assert baseline("auto", MULTI_FIDELITY) == "asha, eager"
     assert baseline("asha", MULTI_FIDELITY) is None
     assert baseline("Optuna TPE + SHA", MULTI_FIDELITY) is None
+
+
+def test_a_method_says_why_it_cant_run_here():
+    assert Study("random", "asha").missing() is None
+    assert "conf/searcher/oracle.yaml" in Study("oracle", "asha").missing()
+    assert "scheduler=asha: etta" in Study("random", {"asha": {"etta": 3}}).missing()
 
 
 # -- the suites ----------------------------------------------------------------------------------------------------
