@@ -17,6 +17,7 @@ from hpo_pipeline.searcher.priorband import PriorBand
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
 from hpo_pipeline.searcher.tpe import TPE
+from hpo_pipeline.searcher.trees import TreeSearch
 from hpo_pipeline.simulation import SPACE
 from hpo_pipeline.space import SearchSpace
 
@@ -48,6 +49,7 @@ SEARCHERS = {
     "cmaes": lambda space, seed: CMAES(space, seed, population=4),
     "evolution": lambda space, seed: RegularizedEvolution(space, seed, population=6, sample=3, n_startup=3),
     "tpe": lambda space, seed: TPE(space, seed, n_startup=3),
+    "trees": lambda space, seed: TreeSearch(space, seed, n_startup=3),
 }
 """name -> (space, seed) -> searcher."""
 
