@@ -9,6 +9,7 @@ from hpo_pipeline.scheduler.median_stopping import MedianStopping
 from hpo_pipeline.scheduler.pasha import PASHA
 from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
+from hpo_pipeline.searcher.auto import AutoSearch
 from hpo_pipeline.searcher.cmaes import CMAES
 from hpo_pipeline.searcher.de import DifferentialEvolution
 from hpo_pipeline.searcher.evolution import RegularizedEvolution
@@ -50,6 +51,7 @@ SEARCHERS = {
     "evolution": lambda space, seed: RegularizedEvolution(space, seed, population=6, sample=3, n_startup=3),
     "tpe": lambda space, seed: TPE(space, seed, n_startup=3),
     "trees": lambda space, seed: TreeSearch(space, seed, n_startup=3),
+    "auto": lambda space, seed: AutoSearch(space, seed, max_resource=4, n_startup=3),
 }
 """name -> (space, seed) -> searcher."""
 

@@ -12,11 +12,15 @@ been a job that ends below `max_resource`, or that may be stopped on its way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hpo_pipeline.checks import integer_problems
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.evaluation import Evaluation
 from hpo_pipeline.searcher import Searcher, Suggestion
+from hpo_pipeline.searcher.earlier import EarlierStudy
 from hpo_pipeline.searcher.gp import GPSearch
+from hpo_pipeline.searcher.learning import LearningSearcher
 from hpo_pipeline.searcher.tpe import TPE
 from hpo_pipeline.searcher.trees import TreeSearch
 from hpo_pipeline.seeding import generator
@@ -46,11 +50,17 @@ class AutoSearch(Searcher):
         self._trees = TreeSearch(space, seed, n_startup=n_startup)
         self._gp = GPSearch(space, seed, n_startup=n_startup, uniform=GP_UNIFORM)
         self._tpe = TPE(space, seed, n_startup=n_startup)
+        self._all: tuple[LearningSearcher, ...] = (self._trees, self._gp, self._tpe)
+
+    def begin_with(self, studies: Sequence[EarlierStudy]) -> None:
+        """Learns from earlier studies; they are told before all else."""
+        for searcher in self._all:
+            searcher.begin_with(studies)
 
     def suggest(self, trial_id: int, first_rung: int = 0) -> Suggestion:
         return self._proposing(trial_id).suggest(trial_id, first_rung)
 
-    def _proposing(self, trial_id: int) -> TreeSearch | GPSearch | TPE:
+    def _proposing(self, trial_id: int) -> LearningSearcher:
         if self._in_steps:
             return self._trees
         return self._gp if generator(self._seed, "auto", trial_id).random() < GP_SHARE else self._tpe
@@ -63,13 +73,13 @@ class AutoSearch(Searcher):
 
     def on_submitted(self, job: Job) -> None:
         self._in_steps |= job.resource < self._max_resource or bool(job.milestones)
-        for searcher in (self._trees, self._gp, self._tpe):
+        for searcher in self._all:
             searcher.on_submitted(job)
 
     def on_evaluation(self, evaluation: Evaluation) -> None:
-        for searcher in (self._trees, self._gp, self._tpe):
+        for searcher in self._all:
             searcher.on_evaluation(evaluation)
 
     def on_state(self, change: StateChange) -> None:
-        for searcher in (self._trees, self._gp, self._tpe):
+        for searcher in self._all:
             searcher.on_state(change)

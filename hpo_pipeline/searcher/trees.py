@@ -27,6 +27,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.evaluation import Evaluation
 from hpo_pipeline.searcher.extra_tree import lowest_leaves
 from hpo_pipeline.searcher.learning import LearningSearcher, Ranked
+from hpo_pipeline.searcher.observations import Observed
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.unit_cube import Bools, Floats, UnitCube
 
@@ -84,14 +85,14 @@ class TreeSearch(LearningSearcher):
         n_before = len(self.observed.log)
         super().on_evaluation(evaluation)
         if len(self.observed.log) > n_before:
-            self._widen(self.observed.log[-1].row)
+            self._widen(self.observed.log[n_before])
 
-    def _widen(self, row: int) -> None:
+    def _widen(self, heard: Observed) -> None:
         """Minds whether a trial's first evaluation equals that of the nearest earlier one."""
-        heard = self.observed.log[-1]
+        row = heard.row
         if row in self._first:
             return
-        self._first[row] = (heard.resource, heard.score)
+        self._first[row] = heard.resource, heard.score
         if row == 0 or not math.isfinite(heard.score):
             return
         points = self.observed.points

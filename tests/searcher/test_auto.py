@@ -9,6 +9,7 @@ from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.fifo import FIFO
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
 from hpo_pipeline.searcher.auto import AutoSearch
+from hpo_pipeline.searcher.earlier import EarlierStudy, EarlierTrial
 from hpo_pipeline.simulation import simulate
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Job, Trial
@@ -65,6 +66,13 @@ def test_whichever_comes_to_propose_has_heard_of_what_was_before():
     searcher.on_submitted(Job(Trial(4, {"x0": 0.9, "x1": 0.5}), 1))  # from now on in steps
     origins = {searcher.suggest(i).origin.partition(",")[0] for i in range(5, 25)}
     assert origins == {"tree", "uniform"}
+
+
+def test_all_of_them_begin_with_what_was_best_in_an_earlier_study():
+    searcher = AutoSearch(SPACE, 0, max_resource=9, n_startup=3)
+    trials = [EarlierTrial(i, {"x0": i / 4, "x1": 0.5}, abs(i - 2.0)) for i in range(4)]
+    searcher.begin_with([EarlierStudy("runs/a", trials)])
+    assert {tuple(searcher.suggest(i).config.values()) for i in range(8)} == {(0.5, 0.5)}
 
 
 def test_the_plan_says_which_and_when():

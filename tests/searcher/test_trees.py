@@ -12,6 +12,7 @@ from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.searcher import trees
+from hpo_pipeline.searcher.earlier import ENOUGH, EarlierStudy, EarlierTrial
 from hpo_pipeline.searcher.trees import TreeSearch, margin, nearby, rank_targets
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.simulation import simulate
@@ -172,6 +173,16 @@ def test_with_nothing_but_failures_it_still_proposes():
 def test_constants_alone_are_one_configuration():
     space = SearchSpace.parse({"x": 1})
     assert new_trials(TrialGenerator(TreeSearch(space, 0, n_startup=1), space, 2), 2) == [{"x": 1}, {"x": 1}]
+
+
+def test_trials_of_an_earlier_study_are_data_like_others():
+    searcher = TreeSearch(cube(1), 0, n_startup=2, uniform=0.0)
+    earlier = [EarlierTrial(i, {"x0": i / 20}, abs(i / 20 - 0.7)) for i in range(20)]
+    searcher.begin_with([EarlierStudy("runs/a", earlier)])
+    for i in range(ENOUGH + 2):
+        hear(searcher, i, {"x0": i / (ENOUGH + 1)}, abs(i / (ENOUGH + 1) - 0.7))
+    assert searcher.observed.n_trials > ENOUGH + 2
+    assert searcher.suggest(99).config["x0"] == pytest.approx(0.7, abs=0.2)
 
 
 @pytest.mark.parametrize("distance", [-0.1, 2.5, "far", math.nan, True])
