@@ -71,7 +71,7 @@ def test_whichever_comes_to_propose_has_heard_of_what_was_before():
 def test_all_of_them_begin_with_what_was_best_in_an_earlier_study():
     searcher = AutoSearch(SPACE, 0, max_resource=9, n_startup=3)
     trials = [EarlierTrial(i, {"x0": i / 4, "x1": 0.5}, abs(i - 2.0)) for i in range(4)]
-    searcher.begin_with([EarlierStudy("runs/a", trials)])
+    searcher.begin_with([EarlierStudy("runs/a", trials).within(SPACE)[0]])
     assert {tuple(searcher.suggest(i).config.values()) for i in range(8)} == {(0.5, 0.5)}
 
 

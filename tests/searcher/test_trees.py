@@ -178,7 +178,7 @@ def test_constants_alone_are_one_configuration():
 def test_trials_of_an_earlier_study_are_data_like_others():
     searcher = TreeSearch(cube(1), 0, n_startup=2, uniform=0.0)
     earlier = [EarlierTrial(i, {"x0": i / 20}, abs(i / 20 - 0.7)) for i in range(20)]
-    searcher.begin_with([EarlierStudy("runs/a", earlier)])
+    searcher.begin_with([EarlierStudy("runs/a", earlier).within(cube(1))[0]])
     for i in range(ENOUGH + 2):
         hear(searcher, i, {"x0": i / (ENOUGH + 1)}, abs(i / (ENOUGH + 1) - 0.7))
     assert searcher.observed.n_trials > ENOUGH + 2
