@@ -9,6 +9,7 @@ from hpo_pipeline.scheduler.median_stopping import MedianStopping
 from hpo_pipeline.scheduler.pasha import PASHA
 from hpo_pipeline.scheduler.pbt import PBT
 from hpo_pipeline.scheduler.successive_halving import SuccessiveHalving
+from hpo_pipeline.searcher.auto import AutoSearch
 from hpo_pipeline.searcher.cmaes import CMAES
 from hpo_pipeline.searcher.de import DifferentialEvolution
 from hpo_pipeline.searcher.evolution import RegularizedEvolution
@@ -19,6 +20,7 @@ from hpo_pipeline.searcher.priorband import PriorBand
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.sobol import SobolSearch
 from hpo_pipeline.searcher.tpe import TPE
+from hpo_pipeline.searcher.trees import TreeSearch
 from hpo_pipeline.simulation import SPACE
 from hpo_pipeline.space import SearchSpace
 
@@ -52,6 +54,8 @@ SEARCHERS = {
     "tpe": lambda space, seed: TPE(space, seed, n_startup=3),
     "gp": lambda space, seed: GPSearch(space, seed, n_startup=4, uniform=0.8),  # quick; test_gp.py has 0
     "hypertune": lambda space, seed: HyperTune(space, seed, brackets=2, n_startup=4, uniform=0.8),
+    "trees": lambda space, seed: TreeSearch(space, seed, n_startup=3),
+    "auto": lambda space, seed: AutoSearch(space, seed, max_resource=4, n_startup=3),
 }
 """name -> (space, seed) -> searcher."""
 
