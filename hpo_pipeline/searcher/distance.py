@@ -1,6 +1,7 @@
 """A least distance between trials, which learns from neighbours that come out equal.
 
-    r = f · √(d / 6) · n^(-1/d)    n = trials so far, pending ones included    d = dimensions
+    r = f · √(k / 6) · m^(-1/k)    k = dimensions of the point that are ranges
+                                   m = trials with its categories and dimensions, pending ones included; r is from these
 
 Where many trials are cheap and rough, one more beside the best of them teaches little. Where neighbours come out equal
 to the last digit the space is flat, and repeats teach nothing: after a trial whose first evaluation equals that of the
@@ -14,9 +15,11 @@ import math
 import numpy as np
 
 from hpo_pipeline.searcher.observations import Observations, Observed
-from hpo_pipeline.space.unit_cube import Bools, Floats
+from hpo_pipeline.space.unit_cube import Bools, Floats, UnitCube
 
 LARGEST_FACTOR = 1.2
+_SAME = 1e-6
+"""Points nearer than this are one configuration, to the rounding of distances."""
 
 
 class Distance:
@@ -32,15 +35,17 @@ class Distance:
         self._n_heard = 0
         self._first: dict[int, tuple[int, float]] = {}  # row -> resource and score of its first evaluation
 
-    def is_kept(self, points: Floats) -> Bools:
-        """Which of the canonical points `(m, dim)` are at least r from every trial."""
+    def margins(self, points: Floats) -> Floats:
+        """How much farther than r canonical points (m, dim) are from the trials with their categories.
+
+        At least 0 is far enough; -inf is what was tried itself.
+        """
         self._catch_up()
-        cube, n = self._observed.cube, self._observed.n_trials
-        if not n:
-            return np.ones(len(points), dtype=bool)
-        least = self.factor * math.sqrt(cube.dim / 6) * n ** (-1 / cube.dim)
-        kept: Bools = cube.distances(points, self._observed.points).min(axis=1) >= least
-        return kept
+        cube, tried = self._observed.cube, self._observed.points
+        alike, k = _alike(cube, points, tried)
+        least = self.factor * np.sqrt(k / 6) * np.maximum(alike.sum(axis=1), 1) ** (-1 / np.maximum(k, 1))
+        nearest = np.where(alike, cube.distances(points, tried), np.inf).min(axis=1, initial=np.inf)
+        return np.where(nearest < _SAME, -np.inf, nearest - least)
 
     def _catch_up(self) -> None:
         for heard in self._observed.log[self._n_heard :]:
@@ -54,7 +59,18 @@ class Distance:
         if row == 0 or not math.isfinite(heard.score):
             return
         nearest = int(np.argmin(self._observed.cube.distances(points[row : row + 1], points[:row])[0]))
-        if self._first.get(nearest) == self._first[row]:
-            self.factor = max(self._least, min(1.3 * self.factor, LARGEST_FACTOR))
-        else:
-            self.factor = max(self._least, 0.97 * self.factor)
+        is_equal = self._first.get(nearest) == self._first[row]
+        changed = 1.3 * self.factor if is_equal else max(self._least, 0.97 * self.factor)
+        self.factor = min(changed, max(self._least, LARGEST_FACTOR))
+
+
+def _alike(cube: UnitCube, a: Floats, b: Floats) -> tuple[Bools, Floats]:
+    """Which of `b` have the same categories and dimensions as those of `a`; how many of a's are ranges."""
+    active_a, active_b = cube.active(a), cube.active(b)
+    alike = np.ones((len(a), len(b)), dtype=bool)
+    for column in range(cube.dim):
+        if cube.categorical[column]:
+            alike &= a[:, column, None] == b[None, :, column]
+        if not (active_a[:, column].all() and active_b[:, column].all()):
+            alike &= active_a[:, column, None] == active_b[None, :, column]
+    return alike, (active_a & ~cube.categorical).sum(axis=1).astype(float)

@@ -102,7 +102,7 @@ class GPSearch(LearningSearcher):
 
         def utility(points: Array) -> Array:
             values = log_expected_improvement(*believing.predict(self.cube.features(points)), lowest)
-            return np.where(self._distance.is_kept(points), values, -np.inf) if is_rough else values
+            return np.where(self._distance.margins(points) >= 0, values, -np.inf) if is_rough else values
 
         n_candidates = int(np.clip(WORK / believing.size, *CANDIDATES))
         points = highest(self.cube, utility, self.observed.points[best[:N_NEAR]], n_candidates, rng)

@@ -17,6 +17,16 @@ def normal_scores(scores: Array) -> Array:
     return answer
 
 
+def of_places(n: int, n_bad: int) -> Array:
+    """`(n,)` normal quantiles of the places 0 to n - 1, best first; the `n_bad` last ones share their mean."""
+    from scipy.special import ndtri
+
+    targets: Array = ndtri((np.arange(n) + 0.5) / n)
+    if n_bad:
+        targets[-n_bad:] = targets[-n_bad:].mean()
+    return targets
+
+
 def half_warped(scores: Array) -> Array:
     """Normal scores above the median; below it, distances from it in units of their root mean square.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from hpo_pipeline.searcher.targets import by_resource, half_warped, normal_scores
+from hpo_pipeline.searcher.targets import by_resource, half_warped, normal_scores, of_places
 
 INF = math.inf
 
@@ -17,6 +17,12 @@ def places_of(evaluations):
     """`by_resource` of (row, resource, score), as places among all trials: probabilities."""
     rows, resources, scores = map(np.array, zip(*evaluations, strict=True))
     return norm.cdf(by_resource(rows, resources, scores.astype(float)))
+
+
+def test_targets_are_the_normal_quantiles_of_places_and_bad_ones_share_their_mean():
+    expected = norm.ppf([0.125, 0.375, 0.625, 0.875])
+    assert of_places(4, 0) == pytest.approx(expected)
+    assert of_places(4, 2) == pytest.approx([*expected[:2], *[expected[2:].mean()] * 2])
 
 
 def test_normal_scores_are_quantiles_of_ranks_and_equal_scores_share_theirs():

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 from components import SPACES
 from heard import failed, new_trials, reached
-from scipy.stats import norm
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.searcher import trees
 from hpo_pipeline.searcher.earlier import ENOUGH, EarlierStudy, EarlierTrial
-from hpo_pipeline.searcher.trees import TreeSearch, margin, nearby, rank_targets
+from hpo_pipeline.searcher.trees import TreeSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.simulation import simulate
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.space.unit_cube import UnitCube
 from hpo_pipeline.trial import Job, Trial
 
 
@@ -31,65 +29,11 @@ def hear(searcher, trial_id, config, score, resource=1):
     searcher.on_evaluation(failed(job) if score is None else reached(job, resource, score))
 
 
-def test_targets_are_the_normal_quantiles_of_places_and_bad_ones_share_their_mean():
-    expected = norm.ppf([0.125, 0.375, 0.625, 0.875])
-    assert rank_targets(4, 0) == pytest.approx(expected)
-    assert rank_targets(4, 2) == pytest.approx([*expected[:2], *[expected[2:].mean()] * 2])
-
-
-def test_the_least_distance_is_that_of_the_formula():
-    # 2 dimensions, 4 trials: r = 0.25 sqrt(2 / 6) 4^(-1/2) = 0.0722
-    tried = np.array([[0.5, 0.5], [0.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    r = 0.25 * math.sqrt(1 / 3) / 2
-    near, far = [0.5 + r - 0.001, 0.5], [0.5, 0.5 + r + 0.001]
-    margins = margin(UnitCube(cube(2)), np.array([near, far, [0.5, 0.5]]), tried, 0.25)
-    assert margins == pytest.approx([-0.001, 0.001, -math.inf])
-
-
-def test_only_trials_of_the_same_categories_and_dimensions_keep_others_away():
-    unit = UnitCube(SPACES["conditional"])
-    sgd = [{"optimizer": "sgd", "optimizer.lr": lr, "optimizer.momentum": 0.5, "epsilon": 1e-8} for lr in (1e-3, 0.1)]
-    adam = [{"optimizer": "adam", "optimizer.lr": lr, "epsilon": 1e-8} for lr in (1e-5, 1e-2)]
-    points, before = np.array([unit.point(c) for c in sgd]), np.array([unit.point(c) for c in (adam[0], sgd[0])])
-    margins = margin(unit, points, before, 0.25)
-    # sgd has two ranges and one trial; lr 0.1 is 2/3 of the way up from 0.001 to 1
-    assert margins == pytest.approx([-math.inf, 2 / 3 - 0.25 * math.sqrt(2 / 6)])
-    assert margin(unit, unit.point(adam[1])[None, :], before[1:], 0.25) == [math.inf]
-
-
-def test_the_factor_grows_where_neighbours_are_equal_and_shrinks_elsewhere():
-    searcher = TreeSearch(cube(1), 0)
-    for i, (x, score) in enumerate([(0.0, 0.5), (1.0, 0.7), (0.1, 0.5), (0.2, 0.5), (0.9, 0.8), (0.3, None)]):
-        hear(searcher, i, {"x0": x}, score)
-    # 1: not equal, stays at the least; 2 and 3: equal to 0 and to 2; 4: not equal; 5: failed, says nothing
-    assert searcher._factor == pytest.approx(0.25 * 1.3 * 1.3 * 0.97)
-    hear(searcher, 3, {"x0": 0.2}, 0.5, resource=3)  # no first evaluation
-    assert searcher._factor == pytest.approx(0.25 * 1.3 * 1.3 * 0.97)
-    for i in range(6, 30):
-        hear(searcher, i, {"x0": 0.2 + i / 1e4}, 0.5)
-    assert searcher._factor == 1.2
-
-
-def test_changes_keep_most_coordinates_and_stay_in_the_space():
-    unit, rng = UnitCube(cube(10)), np.random.default_rng(0)
-    parent = np.full((1, 10), 0.02)
-    points = nearby(unit, parent, 2000, rng)
-    assert points.min() >= 0
-    assert points.max() <= 1
-    share = (points != parent).mean()
-    assert abs(share - 0.3) < 4 * math.sqrt(0.21 / 20_000)
-    middle = nearby(unit, np.full((1, 10), 0.5), 2000, rng)
-    sizes = np.abs(middle[middle != 0.5] - 0.5)
-    # the middle of 0.1 exp(0.7 N) |N'|, by sampling
-    drawn = 0.1 * np.exp(0.7 * rng.standard_normal(10**6)) * np.abs(rng.standard_normal(10**6))
-    assert np.median(sizes) == pytest.approx(np.median(drawn), rel=0.05)
-
-
 def test_changes_of_a_choice_reach_every_option_with_its_own_hyperparameters():
     space = SPACES["conditional"]
-    unit, rng = UnitCube(space), np.random.default_rng(0)
-    parent = unit.point(space.midpoint({"optimizer": "sgd"}))
-    configs = [unit.config(point) for point in nearby(unit, parent[None, :], 200, rng)]
+    searcher, rng = TreeSearch(space, 0), np.random.default_rng(0)
+    parent = searcher.cube.point(space.midpoint({"optimizer": "sgd"}))
+    configs = [searcher.cube.config(point) for point in searcher._changed(parent[None, :], rng)]
     assert all(space.contains(config) == [] for config in configs)
     assert len({tuple(config) for config in configs}) == 2
     adam = [config for config in configs if len(config) == min(map(len, configs))]
