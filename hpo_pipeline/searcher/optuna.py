@@ -260,7 +260,7 @@ def _maker(sampler: Any, options: Any) -> Callable[[int], BaseSampler]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # else it tells of every study in memory
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     known = {name: cls for name, cls in vars(optuna.samplers).items() if _is_sampler(cls, optuna.samplers.BaseSampler)}
-    if sampler not in known:
+    if not isinstance(sampler, str) or sampler not in known:
         raise ConfigError(option_problems(sorted(known), sampler=sampler))
     takes = [name for name in inspect.signature(known[sampler]).parameters if name != "seed"]
     problems = [] if isinstance(options, Mapping) else [Problem("", "must be a mapping of arguments", options)]
