@@ -8,8 +8,10 @@ First come the configurations that cover the studies best (a zero-shot portfolio
 that lowers the mean over the studies of the best standing most, up to ten; of one study that is its best.
 
 Once `ENOUGH` trials of the new study have a score, an earlier study's standings are stretched and shifted to the mean
-and deviation of these scores, and its trials are data like others from there on. But where scores and standings don't
-go together (a correlation below `LEAST_CORRELATION`), the study is about something else, and is left out.
+and deviation of these scores, and its trials are data like others from there on. A score that is far above the median
+counts as `TAIL` times as far above it as the best is below, so that one that diverged doesn't stretch all the others.
+But where scores and standings don't go together (a correlation below `LEAST_CORRELATION`), the study is about
+something else, and is left out.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ ENOUGH = 5
 LEAST_CORRELATION = 0.5
 """Between them and the standings there: above .8 for nine of ten pairs of like functions, below .5 for six of seven of
 unlike ones."""
+TAIL = 3.0
+"""How far above the median a score counts, in units of how far below it the best one is."""
 MOST_TRIALS = 200
 """Of one earlier study, evenly over its ranks: a model's time grows with its data."""
 MOST_FIRST = 10
@@ -151,15 +155,23 @@ class Standings:
         +inf of those that have no finite score.
         """
         expected = self.at(points)
-        deviations = scores.std(), expected.std()
-        if min(deviations) == 0:
-            return None
-        correlation = ((scores - scores.mean()) * (expected - expected.mean())).mean() / math.prod(deviations)
-        if correlation < LEAST_CORRELATION:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = _without_tail(scores)
+            deviations = scores.std(), expected.std()
+            if not 0 < min(deviations) <= max(deviations) < math.inf:
+                return None
+            correlation = ((scores - scores.mean()) * (expected - expected.mean())).mean() / math.prod(deviations)
+        if not correlation >= LEAST_CORRELATION:
             return None
         stretched: Floats = scores.mean() + deviations[0] / deviations[1] * (self.values - expected.mean())
         stretched[len(stretched) - self.n_bad :] = math.inf
         return stretched
+
+
+def _without_tail(scores: Floats) -> Floats:
+    median = np.median(scores)
+    spread = median - scores.min()
+    return np.minimum(scores, median + TAIL * spread) if spread > 0 else scores
 
 
 def portfolio(studies: Sequence[Standings]) -> Iterator[tuple[Config, str]]:

@@ -65,6 +65,22 @@ def test_standings_are_stretched_to_the_mean_and_deviation_of_the_new_scores():
     np.testing.assert_allclose(new, [10.0, 20.0, 30.0], rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("diverged", [51.0, 1e6, 1e300])
+def test_a_score_far_above_the_median_does_not_stretch_the_others(diverged):
+    found = standings((0.1, 1.0), (0.5, 2.0), (0.9, 3.0))
+    points = np.array([[0.1], [0.5], [0.9]])
+    # The best one is 10 below the median, so what is above 20 + 3 * 10 counts as 50.
+    capped = found.scores(points, np.array([10.0, 20.0, 50.0]))
+    np.testing.assert_allclose(found.scores(points, np.array([10.0, 20.0, diverged])), capped)
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_whose_deviation_is_beyond_floats_teach_nothing():
+    found = standings((0.1, 1.0), (0.5, 2.0), (0.9, 3.0))
+    assert found.scores(np.array([[0.1], [0.5], [0.9]]), np.array([-1e200, 0.0, 1e200])) is None
+
+
 def test_a_study_that_says_something_else_is_left_out():
     found = standings((0.1, 1.0), (0.5, 2.0), (0.9, 3.0))
     points = np.array([[0.1], [0.5], [0.9]])
