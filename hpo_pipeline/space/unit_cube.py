@@ -7,6 +7,7 @@ which are taken for continuous ones.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,7 +142,7 @@ class UnitCube:
         if not self.space.constraints:
             return self.canonical(rng.random((m, self.dim)))
         drawn = self.canonical(rng.random((min(_MOST_DRAWS, 4 * m), self.dim)))
-        allowed = [point for point in drawn if self.allows(point)][:m]
+        allowed = list(itertools.islice(filter(self.allows, drawn), m))
         return np.array(allowed or [self.point(self.space.sample(rng))])
 
     def drawn_where_inactive(self, points: Floats, rng: np.random.Generator) -> Floats:
