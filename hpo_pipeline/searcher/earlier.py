@@ -26,7 +26,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, one_line
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.unit_cube import Floats, UnitCube
 from hpo_pipeline.trial import Config, Value
@@ -40,6 +40,8 @@ TAIL = 3.0
 """How far above the median a score counts, in units of how far below it the best one is."""
 MOST_TRIALS = 200
 """Of one earlier study, evenly over its ranks: a model's time grows with its data."""
+MOST_IN_ALL = 1000
+"""Of all earlier studies together: an experiment may hold hundreds of them."""
 MOST_FIRST = 10
 """Configurations of earlier studies that are tried first."""
 _NEAREST = 3
@@ -75,6 +77,7 @@ class EarlierStudy:
         Raises:
             ConfigError: it has no trial, or none that fits.
         """
+        name = one_line(self.name)  # a run in MLflow may be called anything
         fitting: list[EarlierTrial] = []
         completed: dict[str, int] = {}
         why = "it has no trial"
@@ -88,10 +91,10 @@ class EarlierStudy:
             for path in config.keys() - given.keys():
                 completed[path] = completed.get(path, 0) + 1
         if not any(trial.score < math.inf for trial in fitting):
-            raise ConfigError(f"{self.name}: {why if not fitting else 'no trial has a finite score'}; leave it out")
+            raise ConfigError(f"{name}: {why if not fitting else 'no trial has a finite score'}; leave it out")
         told = [f"{len(fitting)} of {len(self.trials)} trials"]
         told += [f"{path} of {n} completed with its mid-point" for path, n in completed.items()]
-        return replace(self, trials=fitting), f"learning from {self.name}: {'; '.join(told)}"
+        return EarlierStudy(name, fitting), f"learning from {name}: {'; '.join(told)}"
 
 
 @runtime_checkable
@@ -129,14 +132,14 @@ class Standings:
     n_bad: int
 
     @staticmethod
-    def of(study: EarlierStudy, cube: UnitCube) -> Standings:
-        """Trials with the same score share the mean of their standings."""
+    def of(study: EarlierStudy, cube: UnitCube, most: int = MOST_TRIALS) -> Standings:
+        """Those of `most` of its trials; trials with the same score share the mean of their standings."""
         n = len(study.trials)
         scores = np.array([trial.score for trial in study.trials])
         normal = np.array([NormalDist().inv_cdf((rank + 0.5) / n) for rank in range(n)])
         _, group = np.unique(scores, return_inverse=True)
         values = (np.bincount(group, normal) / np.bincount(group))[group]
-        kept = np.unique(np.linspace(0, n - 1, min(n, MOST_TRIALS)).round().astype(int))
+        kept = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
         study = replace(study, trials=[study.trials[i] for i in kept])
         points = np.array([cube.point(trial.config) for trial in study.trials])
         return Standings(study, cube, points, values[kept], int(np.isinf(scores[kept]).sum()))

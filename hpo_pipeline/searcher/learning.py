@@ -12,7 +12,7 @@ from hpo_pipeline.checks import integer_problems, is_number, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation
 from hpo_pipeline.searcher import Searcher, Suggestion
-from hpo_pipeline.searcher.earlier import ENOUGH, EarlierStudy, Standings, portfolio
+from hpo_pipeline.searcher.earlier import ENOUGH, MOST_IN_ALL, MOST_TRIALS, EarlierStudy, Standings, portfolio
 from hpo_pipeline.searcher.observations import Observations
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import generator
@@ -62,7 +62,8 @@ class LearningSearcher(Searcher):
 
     def begin_with(self, studies: Sequence[EarlierStudy]) -> None:
         """Learns from earlier studies (earlier.py); they are told before all else."""
-        self._earlier = [Standings.of(study, self.cube) for study in studies]
+        most = min(MOST_TRIALS, max(1, MOST_IN_ALL // max(1, len(studies))))
+        self._earlier = [Standings.of(study, self.cube, most) for study in studies]
         self._portfolio = [Suggestion(config, origin) for config, origin in portfolio(self._earlier)]
 
     @abstractmethod

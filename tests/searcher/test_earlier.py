@@ -99,6 +99,14 @@ def test_a_long_study_is_thinned_evenly_over_its_ranks():
     np.testing.assert_allclose(np.diff(found.points[:, 0]), 1 / 200, atol=1.1e-3)
 
 
+def test_many_studies_are_thinned_together():
+    many = [study(*((i / 100, float(i)) for i in range(100)), name=str(k)) for k in range(50)]
+    searcher = RegularizedEvolution(LINE, 0)
+    searcher.begin_with([each.within(LINE)[0] for each in many])
+    assert sum(len(each.values) for each in searcher._earlier) == 1000
+    np.testing.assert_allclose(searcher._earlier[7].points[[0, -1], 0], [0.0, 0.99])
+
+
 def test_the_portfolio_of_one_study_is_its_best():
     assert list(portfolio([standings((0.1, 3.0), (0.2, 1.0), (0.3, 2.0))])) == [({"x": 0.2}, "trial 1 of runs/a")]
 
@@ -146,6 +154,13 @@ def test_what_lies_outside_is_left_out_and_what_is_missing_is_completed():
         (2, {"lr": 1e-4, "layers": 5, "activation": "relu"}),
     ]
     assert note == "learning from a: 2 of 3 trials; layers of 1 completed with its mid-point"
+
+
+def test_a_name_that_a_terminal_would_act_on_is_escaped():
+    named = EarlierStudy("a\x1b[2J\nb\ud800", [EarlierTrial(0, {"lr": 1e-3, "layers": 3, "activation": "relu"}, 0.5)])
+    found, note = named.within(SPACE)
+    assert found.name == r"a\x1b[2J\nb\ud800"
+    assert note == rf"learning from {found.name}: 1 of 1 trials"
 
 
 def test_text_is_read_as_the_space_means_it():
