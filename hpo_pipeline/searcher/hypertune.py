@@ -32,7 +32,7 @@ Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
 MOST_EVALUATIONS = 300
-"""In one resource's model after a refit."""
+"""In one resource's model after a refit, and of the top's that models are judged by: the newest ones."""
 LEAST_AT_TOP = 5
 """Evaluations that a resource needs for models to be judged by it."""
 LEAST_OWN = 10
@@ -90,7 +90,7 @@ class HyperTune(GPSearch):
             model = surrogate.given(inputs, targets[at], _TargetsOfFirst(heard, at))
             if model is not None:
                 models[resource] = model
-        at = heard.resources == top
+        at = np.flatnonzero(heard.resources == top)[-MOST_EVALUATIONS:]  # the number of their pairs is its square
         return Ensemble(models, weights(models, top, features[heard.rows[at]], targets[at])) if models else None
 
 
