@@ -125,7 +125,9 @@ class UnitCube:
         columns: list[Floats] = []
         for column, (flat, cells) in enumerate(zip(self.categorical, self.cells, strict=True)):
             if flat and cells is not None:
-                columns.append(np.eye(len(cells.centres))[cells.index(points[:, column])] / np.sqrt(2.0))
+                block = np.zeros((len(points), len(cells.centres)))
+                block[np.arange(len(points)), cells.index(points[:, column])] = 1.0 / np.sqrt(2.0)
+                columns.append(block)
             else:
                 columns.append(points[:, [column]])
         return np.hstack(columns)
