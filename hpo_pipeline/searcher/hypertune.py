@@ -24,6 +24,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.searcher import Suggestion
 from hpo_pipeline.searcher.gaussian_process import Posterior
 from hpo_pipeline.searcher.gp import GPSearch, Heard, with_resource
+from hpo_pipeline.searcher.one_core import one_core
 from hpo_pipeline.searcher.surrogate import Surrogate
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
@@ -72,7 +73,8 @@ class HyperTune(GPSearch):
         if len(self._first_resources) == 1 or self.observed.n_evaluated < self._n_startup:
             return suggestion
         rng = generator(self._seed, "first rung", trial_id)
-        ensemble = self._model(Heard.of(self.observed), self.cube.features(self.observed.points))
+        with one_core():
+            ensemble = self._model(Heard.of(self.observed), self.cube.features(self.observed.points))
         return suggestion if ensemble is None else replace(suggestion, first_rung=self._drawn_rung(ensemble, rng))
 
     def _drawn_rung(self, ensemble: Ensemble, rng: np.random.Generator) -> int | None:
