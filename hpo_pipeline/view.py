@@ -203,6 +203,8 @@ class StudyView:
     def _on_rung(self, record: Record, time: float) -> None:
         self.evaluations += 1
         trial = self._trial(record)
+        if not trial.curve:
+            raise StudyError(f"trial {trial.id} is on a rung without a report")
         trial.rung = max(trial.rung, record["rung"])
         _, metrics, _ = trial.curve[-1]
         trial.rungs.append(RungEvaluation(record["rung"], record["bracket"], record["resource"], metrics, time))

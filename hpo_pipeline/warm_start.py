@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from hpo_pipeline.atomic import write_text
 from hpo_pipeline.checks import is_integer, is_number
-from hpo_pipeline.errors import ConfigError, Problem, StudyError
+from hpo_pipeline.errors import ConfigError, Problem, StudyError, describe
 from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.journal import read
 from hpo_pipeline.searcher import Searcher
@@ -115,10 +116,15 @@ def _fitting(studies: Sequence[EarlierStudy], space: SearchSpace) -> list[tuple[
 
 def _read(name: str, metric: Metric, trackers: Sequence[Any]) -> Sequence[EarlierStudy]:
     journal = Path(name, "journal.jsonl")
-    if journal.is_file():
-        return [_from_journal(name, journal, metric)]
-    if Path(name).is_dir():
-        raise ConfigError(f"{name}: is no study's folder, as there is no journal.jsonl in it")
+    try:
+        if journal.is_file():
+            return [_from_journal(name, journal, metric)]
+        if Path(name).is_dir():
+            raise ConfigError(f"{name}: is no study's folder, as there is no journal.jsonl in it")
+    except PermissionError as error:
+        raise ConfigError(f"{name}: can't be read ({describe(error)})") from None
+    except OSError:  # no name of a folder, such as one that is too long
+        pass
     for tracker in trackers:
         if isinstance(tracker, HoldsStudies) and (found := tracker.studies(name, metric)):
             return found
@@ -158,9 +164,8 @@ def _kept(path: Path) -> list[EarlierStudy]:
 def _from_json(study: Mapping[str, Any]) -> EarlierStudy:
     trials = []
     for trial_id, config, score in study["trials"]:
-        if not (
-            is_integer(trial_id, 0) and all(map(is_value, config.values())) and (score is None or is_number(score))
-        ):
+        has_score = score is None or is_number(score, -sys.float_info.max, sys.float_info.max)
+        if not (is_integer(trial_id, 0, 2**63 - 1) and all(map(is_value, config.values())) and has_score):
             raise ValueError(f"{config!r} is no trial")
-        trials.append(EarlierTrial(trial_id, config, math.inf if score is None else score))
+        trials.append(EarlierTrial(trial_id, config, math.inf if score is None else float(score)))
     return EarlierStudy(str(study["name"]), trials)

@@ -109,6 +109,8 @@ def test_no_names_are_no_warm_start():
         (["runs/empty"], "[0]: runs/empty: it has no trial"),
         (["runs/failed"], "[0]: runs/failed: no trial has a finite score"),
         ("runs/a", ": must be a list of folders of studies, or of experiments, got 'runs/a'"),
+        (["a" * 5000], f"[0]: '{'a' * 5000}' is neither the folder of a study nor an experiment of the tracker"),
+        (["runs/rung"], "[0]: runs/rung: trial 0 is on a rung without a report"),
         ([3], ": must be a list of folders of studies, or of experiments, got [3]"),
     ],
 )
@@ -117,6 +119,9 @@ def test_every_study_that_can_not_be_learned_from_is_named(names, told):
     write_study("runs/outside", ({"x": 2}, [0.5]))
     write_study("runs/empty")
     write_study("runs/failed", ({"x": 0.5}, None))
+    write_study("runs/rung", ({"x": 0.5}, None))
+    with Journal(Path("runs/rung/journal.jsonl")) as file:
+        file.append({"event": "rung", "trial": 0, "rung": 0, "bracket": 0, "resource": 9, "time": 0.0})
     Path("runs/broken").mkdir()
     Path("runs/broken/journal.jsonl").write_text("no journal\n")
     with pytest.raises(ConfigError) as caught:
@@ -152,6 +157,8 @@ def test_what_was_kept_is_read_again_whatever_became_of_the_earlier_study():
         json.dumps([{"name": "a", "trials": [[-1, {"x": 0.5}, 0.5]]}]),
         json.dumps([{"name": "a", "trials": [[0, {"x": 0.5}, "0.5"]]}]),
         '[{"name": "a", "trials": [[0, {"x": 0.5}, NaN]]}]',
+        json.dumps([{"name": "a", "trials": [[0, {"x": 0.5}, 10**400]]}]),
+        json.dumps([{"name": "a", "trials": [[10**400, {"x": 0.5}, 0.5]]}]),
         "[" * 100_000,
     ],
 )

@@ -17,10 +17,10 @@ the margin of Hamano et al. 2022 ("CMA-ES with Margin"), so that none is given u
 from __future__ import annotations
 
 import importlib.util
-from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sortedcontainers import SortedList
 
 from hpo_pipeline.checks import integer_problems, is_number, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
@@ -60,6 +60,8 @@ class CMAES(LearningSearcher):
         self._sigma = sigma
         self._optimizer: CMA | None = None
         self._told = 0
+        self._scores: dict[int, SortedList[float]] = {}  # by resource, of the log up to the last generation
+        self._n_ranked = 0  # of the log
 
     def _ranked(self, rng: np.random.Generator, first_rung: int) -> Ranked:
         optimizer = self._up_to_date()
@@ -89,14 +91,17 @@ class CMAES(LearningSearcher):
         return self._optimizer
 
     def _ranks(self, rows: list[int]) -> list[float]:
-        """Of each trial, the share of better scores among those that were heard at its resource with them or before."""
+        """Of each trial, the share of better scores among those that were heard at its resource with them or before.
+
+        Asked of a generation after those before it.
+        """
         ends = [self.observed.first_heard[row] for row in rows]
-        log = self.observed.log[: ends[-1]]
-        scores: dict[int, list[float]] = {}
-        for heard in sorted(log, key=lambda heard: heard.score):
-            scores.setdefault(heard.resource, []).append(heard.score)
+        log = self.observed.log
+        for heard in log[self._n_ranked : ends[-1]]:
+            self._scores.setdefault(heard.resource, SortedList()).add(heard.score)
+        self._n_ranked = ends[-1]
         own = [log[end - 1] for end in ends]
-        return [bisect_left(at := scores[first.resource], first.score) / len(at) for first in own]
+        return [(at := self._scores[first.resource]).bisect_left(first.score) / len(at) for first in own]
 
     def _as_drawn(self, optimizer: CMA, row: int) -> Floats:
         """A point (dim,) that means the configuration in `row`, as near to a draw of the distribution as it allows."""

@@ -34,6 +34,7 @@ class Distance:
         self._least = self.factor = factor
         self._n_heard = 0
         self._first: dict[int, tuple[int, float]] = {}  # row -> resource and score of its first evaluation
+        self._known: set[tuple[int, float]] = set()  # those of all
 
     def margins(self, points: Floats) -> Floats:
         """How much farther than r canonical points (m, dim) are from the trials with their categories.
@@ -54,14 +55,17 @@ class Distance:
         self._n_heard = len(self._observed.log)
 
     def _take_in(self, heard: Observed) -> None:
-        row, points = heard.row, self._observed.points
-        self._first[row] = heard.resource, heard.score
-        if row == 0 or not math.isfinite(heard.score):
-            return
-        nearest = int(np.argmin(self._observed.cube.distances(points[row : row + 1], points[:row])[0]))
-        is_equal = self._first.get(nearest) == self._first[row]
-        changed = 1.3 * self.factor if is_equal else max(self._least, 0.97 * self.factor)
-        self.factor = min(changed, max(self._least, LARGEST_FACTOR))
+        row, first = heard.row, (heard.resource, heard.score)
+        if row > 0 and math.isfinite(heard.score):
+            is_equal = first in self._known and self._first.get(self._nearest_earlier(row)) == first
+            changed = 1.3 * self.factor if is_equal else max(self._least, 0.97 * self.factor)
+            self.factor = min(changed, max(self._least, LARGEST_FACTOR))
+        self._first[row] = first
+        self._known.add(first)
+
+    def _nearest_earlier(self, row: int) -> int:
+        points = self._observed.points
+        return int(np.argmin(self._observed.cube.distances(points[row : row + 1], points[:row])[0]))
 
 
 def _alike(cube: UnitCube, a: Floats, b: Floats) -> tuple[Bools, Floats]:

@@ -8,8 +8,10 @@ First come the configurations that cover the studies best (a zero-shot portfolio
 that lowers the mean over the studies of the best standing most, up to ten; of one study that is its best.
 
 Once `ENOUGH` trials of the new study have a score, an earlier study's standings are stretched and shifted to the mean
-and deviation of these scores, and its trials are data like others from there on. But where scores and standings don't
-go together (a correlation below `LEAST_CORRELATION`), the study is about something else, and is left out.
+and deviation of these scores, and its trials are data like others from there on. A score that is far above the median
+counts as `TAIL` times as far above it as the best is below, so that one that diverged doesn't stretch all the others.
+But where scores and standings don't go together (a correlation below `LEAST_CORRELATION`), the study is about
+something else, and is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, one_line
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.unit_cube import Floats, UnitCube
 from hpo_pipeline.trial import Config, Value
@@ -34,8 +36,12 @@ ENOUGH = 5
 LEAST_CORRELATION = 0.5
 """Between them and the standings there: above .8 for nine of ten pairs of like functions, below .5 for six of seven of
 unlike ones."""
+TAIL = 3.0
+"""How far above the median a score counts, in units of how far below it the best one is."""
 MOST_TRIALS = 200
 """Of one earlier study, evenly over its ranks: a model's time grows with its data."""
+MOST_IN_ALL = 1000
+"""Of all earlier studies together: an experiment may hold hundreds of them."""
 MOST_FIRST = 10
 """Configurations of earlier studies that are tried first."""
 _NEAREST = 3
@@ -71,6 +77,7 @@ class EarlierStudy:
         Raises:
             ConfigError: it has no trial, or none that fits.
         """
+        name = one_line(self.name)  # a run in MLflow may be called anything
         fitting: list[EarlierTrial] = []
         completed: dict[str, int] = {}
         why = "it has no trial"
@@ -84,10 +91,10 @@ class EarlierStudy:
             for path in config.keys() - given.keys():
                 completed[path] = completed.get(path, 0) + 1
         if not any(trial.score < math.inf for trial in fitting):
-            raise ConfigError(f"{self.name}: {why if not fitting else 'no trial has a finite score'}; leave it out")
+            raise ConfigError(f"{name}: {why if not fitting else 'no trial has a finite score'}; leave it out")
         told = [f"{len(fitting)} of {len(self.trials)} trials"]
         told += [f"{path} of {n} completed with its mid-point" for path, n in completed.items()]
-        return replace(self, trials=fitting), f"learning from {self.name}: {'; '.join(told)}"
+        return EarlierStudy(name, fitting), f"learning from {name}: {'; '.join(told)}"
 
 
 @runtime_checkable
@@ -125,14 +132,14 @@ class Standings:
     n_bad: int
 
     @staticmethod
-    def of(study: EarlierStudy, cube: UnitCube) -> Standings:
-        """Trials with the same score share the mean of their standings."""
+    def of(study: EarlierStudy, cube: UnitCube, most: int = MOST_TRIALS) -> Standings:
+        """Those of `most` of its trials; trials with the same score share the mean of their standings."""
         n = len(study.trials)
         scores = np.array([trial.score for trial in study.trials])
         normal = np.array([NormalDist().inv_cdf((rank + 0.5) / n) for rank in range(n)])
         _, group = np.unique(scores, return_inverse=True)
         values = (np.bincount(group, normal) / np.bincount(group))[group]
-        kept = np.unique(np.linspace(0, n - 1, min(n, MOST_TRIALS)).round().astype(int))
+        kept = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
         study = replace(study, trials=[study.trials[i] for i in kept])
         points = np.array([cube.point(trial.config) for trial in study.trials])
         return Standings(study, cube, points, values[kept], int(np.isinf(scores[kept]).sum()))
@@ -151,15 +158,23 @@ class Standings:
         +inf of those that have no finite score.
         """
         expected = self.at(points)
-        deviations = scores.std(), expected.std()
-        if min(deviations) == 0:
-            return None
-        correlation = ((scores - scores.mean()) * (expected - expected.mean())).mean() / math.prod(deviations)
-        if correlation < LEAST_CORRELATION:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = _without_tail(scores)
+            deviations = scores.std(), expected.std()
+            if not 0 < min(deviations) <= max(deviations) < math.inf:
+                return None
+            correlation = ((scores - scores.mean()) * (expected - expected.mean())).mean() / math.prod(deviations)
+        if not correlation >= LEAST_CORRELATION:
             return None
         stretched: Floats = scores.mean() + deviations[0] / deviations[1] * (self.values - expected.mean())
         stretched[len(stretched) - self.n_bad :] = math.inf
         return stretched
+
+
+def _without_tail(scores: Floats) -> Floats:
+    median = np.median(scores)
+    spread = median - scores.min()
+    return np.minimum(scores, median + TAIL * spread) if spread > 0 else scores
 
 
 def portfolio(studies: Sequence[Standings]) -> Iterator[tuple[Config, str]]:

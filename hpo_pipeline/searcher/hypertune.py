@@ -24,6 +24,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.searcher import Suggestion
 from hpo_pipeline.searcher.gaussian_process import Posterior
 from hpo_pipeline.searcher.gp import GPSearch, Heard, with_resource
+from hpo_pipeline.searcher.one_core import one_core
 from hpo_pipeline.searcher.surrogate import Surrogate
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
@@ -32,7 +33,7 @@ Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
 MOST_EVALUATIONS = 300
-"""In one resource's model after a refit."""
+"""In one resource's model after a refit, and of the top's that models are judged by: the newest ones."""
 LEAST_AT_TOP = 5
 """Evaluations that a resource needs for models to be judged by it."""
 LEAST_OWN = 10
@@ -72,7 +73,8 @@ class HyperTune(GPSearch):
         if len(self._first_resources) == 1 or self.observed.n_evaluated < self._n_startup:
             return suggestion
         rng = generator(self._seed, "first rung", trial_id)
-        ensemble = self._model(Heard.of(self.observed), self.cube.features(self.observed.points))
+        with one_core():
+            ensemble = self._model(Heard.of(self.observed), self.cube.features(self.observed.points))
         return suggestion if ensemble is None else replace(suggestion, first_rung=self._drawn_rung(ensemble, rng))
 
     def _drawn_rung(self, ensemble: Ensemble, rng: np.random.Generator) -> int | None:
@@ -90,7 +92,7 @@ class HyperTune(GPSearch):
             model = surrogate.given(inputs, targets[at], _TargetsOfFirst(heard, at))
             if model is not None:
                 models[resource] = model
-        at = heard.resources == top
+        at = np.flatnonzero(heard.resources == top)[-MOST_EVALUATIONS:]  # the number of their pairs is its square
         return Ensemble(models, weights(models, top, features[heard.rows[at]], targets[at])) if models else None
 
 

@@ -12,8 +12,9 @@ from hpo_pipeline.checks import integer_problems, is_number, value_problems
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.evaluation import Evaluation
 from hpo_pipeline.searcher import Searcher, Suggestion
-from hpo_pipeline.searcher.earlier import ENOUGH, EarlierStudy, Standings, portfolio
+from hpo_pipeline.searcher.earlier import ENOUGH, MOST_IN_ALL, MOST_TRIALS, EarlierStudy, Standings, portfolio
 from hpo_pipeline.searcher.observations import Observations
+from hpo_pipeline.searcher.one_core import one_core
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
@@ -62,7 +63,8 @@ class LearningSearcher(Searcher):
 
     def begin_with(self, studies: Sequence[EarlierStudy]) -> None:
         """Learns from earlier studies (earlier.py); they are told before all else."""
-        self._earlier = [Standings.of(study, self.cube) for study in studies]
+        most = min(MOST_TRIALS, max(1, MOST_IN_ALL // max(1, len(studies))))
+        self._earlier = [Standings.of(study, self.cube, most) for study in studies]
         self._portfolio = [Suggestion(config, origin) for config, origin in portfolio(self._earlier)]
 
     @abstractmethod
@@ -79,7 +81,10 @@ class LearningSearcher(Searcher):
                 return first
         rng = generator(self._seed, "suggest", trial_id)
         learned = self._space.dim > 0 and not self._seen.exhausted and self.observed.n_evaluated >= self._n_startup
-        ranked = self._ranked(rng, first_rung) if learned and rng.random() >= self._uniform else None
+        ranked = None
+        if learned and rng.random() >= self._uniform:
+            with one_core():
+                ranked = self._ranked(rng, first_rung)
         if ranked is not None:
             for i, point in enumerate(ranked.points):
                 config = self.cube.config(point)

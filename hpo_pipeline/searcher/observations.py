@@ -52,7 +52,8 @@ class Observations:
         self._rows: dict[int, int] = {}
         self._jobs: dict[int, Job] = {}  # by row, those at work
         self._changed: set[int] = set()
-        self._reported: list[dict[int, float]] = []  # by row: resource -> score
+        self._reported: dict[int, dict[int, float]] = {}  # resource -> row -> score
+        self._last: list[float] = []  # by row: the score that was reported last
         self._failed: set[int] = set()
         self.first_heard: dict[int, int] = {}
 
@@ -87,7 +88,7 @@ class Observations:
             self._points = np.concatenate([self._points, np.empty_like(self._points)])
         self._points[row] = point
         self.ids.append(trial_id)
-        self._reported.append({})
+        self._last.append(math.nan)
         return row
 
     def add_earlier(self, name: str, point: Floats, resource: int, score: float) -> None:
@@ -111,10 +112,14 @@ class Observations:
         if is_end or evaluation.rung is not None or (job is not None and resource in job.milestones):
             self._log(row, resource, score, evaluation.status)
         else:
-            self._reported[row][resource] = score
+            self._report(row, resource, score)
+
+    def _report(self, row: int, resource: int, score: float) -> None:
+        self._reported.setdefault(resource, {})[row] = score
+        self._last[row] = score
 
     def _log(self, row: int, resource: int, score: float, status: Status) -> None:
-        self._reported[row][resource] = score
+        self._report(row, resource, score)
         self.log.append(Observed(row, resource, score, status))
         self.first_heard.setdefault(row, len(self.log))
         self.n_evaluated = len(self.first_heard)
@@ -127,9 +132,10 @@ class Observations:
 
     def at(self, resource: int) -> tuple[Rows, Floats]:
         """The trials that have reported `resource`, on a rung or on the way, by row; and their scores."""
-        found = [(row, scores[resource]) for row, scores in enumerate(self._reported) if resource in scores]
-        rows, scores = zip(*found, strict=True) if found else ((), ())
-        return np.array(rows, dtype=np.intp), np.array(scores, dtype=float)
+        reported = self._reported.get(resource, {})
+        rows = np.fromiter(reported.keys(), dtype=np.intp, count=len(reported))
+        by_row = np.argsort(rows)
+        return rows[by_row], np.fromiter(reported.values(), dtype=float, count=len(reported))[by_row]
 
     def order(self) -> tuple[Rows, int]:
         """The trials that are in the log, best first, and how many of them, at the end, are bad.
@@ -139,10 +145,7 @@ class Observations:
         comparison at a higher resource outweighs those at lower ones, and no score is compared with one of another
         resource. Bad are those that failed, or whose last score isn't finite. Ties are in the order of rows.
         """
-        order = np.array(sorted(self.first_heard), dtype=np.intp)
-        if not len(order):
-            return order, 0
-        last = np.full(len(order), math.nan)
+        order = np.sort(np.fromiter(self.first_heard, dtype=np.intp, count=self.n_evaluated))
         scores = np.full((len(self.resources), self.n_trials), math.nan)
         for k, resource in enumerate(self.resources):
             rows, values = self.at(resource)
@@ -150,6 +153,5 @@ class Observations:
         for k in range(len(self.resources)):
             there = np.flatnonzero(~np.isnan(scores[k, order]))
             order[there] = order[there[np.argsort(scores[k, order[there]], kind="stable")]]
-        last = np.array([next(reversed(self._reported[row].values())) for row in order])
-        bad = ~np.isfinite(last) | self.failed[order]
+        bad = ~np.isfinite(np.array(self._last)[order]) | self.failed[order]
         return np.concatenate([order[~bad], order[bad]]), int(bad.sum())

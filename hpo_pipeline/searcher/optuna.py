@@ -30,6 +30,7 @@ from hpo_pipeline.checks import option_problems
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.evaluation import Evaluation, Status
 from hpo_pipeline.searcher import Searcher, Suggestion
+from hpo_pipeline.searcher.one_core import one_core
 from hpo_pipeline.searcher.seen import Seen
 from hpo_pipeline.seeding import derived_seed, generator
 from hpo_pipeline.space import Choice, Constant, Float, Int, Parameter, SearchSpace
@@ -94,7 +95,8 @@ class OptunaSearch(Searcher):
     def suggest(self, trial_id: int, first_rung: int = 0) -> Suggestion:
         self._hear()
         if self._draft is None or self._draft[0] != trial_id:
-            self._draft = trial_id, self._asked(trial_id)
+            with one_core():
+                self._draft = trial_id, self._asked(trial_id)
         config = self._draft[1].config
         if self._is_wanted(config):
             return Suggestion(config, f"optuna, {self._sampler}")
@@ -260,7 +262,7 @@ def _maker(sampler: Any, options: Any) -> Callable[[int], BaseSampler]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # else it tells of every study in memory
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     known = {name: cls for name, cls in vars(optuna.samplers).items() if _is_sampler(cls, optuna.samplers.BaseSampler)}
-    if sampler not in known:
+    if not isinstance(sampler, str) or sampler not in known:
         raise ConfigError(option_problems(sorted(known), sampler=sampler))
     takes = [name for name in inspect.signature(known[sampler]).parameters if name != "seed"]
     problems = [] if isinstance(options, Mapping) else [Problem("", "must be a mapping of arguments", options)]

@@ -34,10 +34,12 @@ def half_warped(scores: Array) -> Array:
     Bandit Algorithm".
     """
     answer = normal_scores(scores)
-    median = np.median(scores)
+    with np.errstate(over="ignore", invalid="ignore"):
+        median = np.median(scores)
+        spread = median - scores.min()
     below = scores < median
-    if below.any() and np.isfinite(median):
-        drops = (scores[below] - median) / (median - scores.min())  # of any size, and its square neither 0 nor inf
+    if below.any() and np.isfinite(spread):
+        drops = (scores[below] - median) / spread  # of any size, and its square neither 0 nor inf
         answer[below] = drops / np.sqrt(np.mean(drops**2))
     return answer
 

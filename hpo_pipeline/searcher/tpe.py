@@ -99,7 +99,10 @@ class TPE(LearningSearcher):
         return Ranked(candidates[best], origin)
 
     def _modelled(self) -> tuple[Rows, Floats]:
-        """The trials, by row, and their scores at the highest resource that has enough of them; else none."""
+        """The trials, by row, and their scores at the highest resource that has enough of them; else none.
+
+        One at least is finite there; and +inf are those of trials that have failed since.
+        """
         for observed in self.observed.log[self._n_read :]:
             rows, scores = self._levels.setdefault(observed.resource, ([], []))
             rows.append(observed.row)
@@ -107,8 +110,9 @@ class TPE(LearningSearcher):
         self._n_read = len(self.observed.log)
         for resource in reversed(self.observed.resources):
             rows, scores = self._levels[resource]
-            if len(rows) > self.cube.dim:
-                return np.array(rows, dtype=np.intp), np.array(scores)
+            if len(rows) > self.cube.dim and math.isfinite(min(scores)):
+                found = np.array(rows, dtype=np.intp)
+                return found, np.where(self.observed.failed[found], np.inf, scores)
         return np.empty(0, dtype=np.intp), np.empty(0)
 
     def _good_bandwidths(self, good: Rows) -> Floats:

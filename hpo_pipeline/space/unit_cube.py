@@ -7,6 +7,7 @@ which are taken for continuous ones.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +125,9 @@ class UnitCube:
         columns: list[Floats] = []
         for column, (flat, cells) in enumerate(zip(self.categorical, self.cells, strict=True)):
             if flat and cells is not None:
-                columns.append(np.eye(len(cells.centres))[cells.index(points[:, column])] / np.sqrt(2.0))
+                block = np.zeros((len(points), len(cells.centres)))
+                block[np.arange(len(points)), cells.index(points[:, column])] = 1.0 / np.sqrt(2.0)
+                columns.append(block)
             else:
                 columns.append(points[:, [column]])
         return np.hstack(columns)
@@ -141,7 +144,7 @@ class UnitCube:
         if not self.space.constraints:
             return self.canonical(rng.random((m, self.dim)))
         drawn = self.canonical(rng.random((min(_MOST_DRAWS, 4 * m), self.dim)))
-        allowed = [point for point in drawn if self.allows(point)][:m]
+        allowed = list(itertools.islice(filter(self.allows, drawn), m))
         return np.array(allowed or [self.point(self.space.sample(rng))])
 
     def drawn_where_inactive(self, points: Floats, rng: np.random.Generator) -> Floats:

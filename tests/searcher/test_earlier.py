@@ -65,6 +65,22 @@ def test_standings_are_stretched_to_the_mean_and_deviation_of_the_new_scores():
     np.testing.assert_allclose(new, [10.0, 20.0, 30.0], rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("diverged", [51.0, 1e6, 1e300])
+def test_a_score_far_above_the_median_does_not_stretch_the_others(diverged):
+    found = standings((0.1, 1.0), (0.5, 2.0), (0.9, 3.0))
+    points = np.array([[0.1], [0.5], [0.9]])
+    # The best one is 10 below the median, so what is above 20 + 3 * 10 counts as 50.
+    capped = found.scores(points, np.array([10.0, 20.0, 50.0]))
+    np.testing.assert_allclose(found.scores(points, np.array([10.0, 20.0, diverged])), capped)
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_whose_deviation_is_beyond_floats_teach_nothing():
+    found = standings((0.1, 1.0), (0.5, 2.0), (0.9, 3.0))
+    assert found.scores(np.array([[0.1], [0.5], [0.9]]), np.array([-1e200, 0.0, 1e200])) is None
+
+
 def test_a_study_that_says_something_else_is_left_out():
     found = standings((0.1, 1.0), (0.5, 2.0), (0.9, 3.0))
     points = np.array([[0.1], [0.5], [0.9]])
@@ -81,6 +97,14 @@ def test_a_long_study_is_thinned_evenly_over_its_ranks():
     assert len(found.values) == MOST_TRIALS
     np.testing.assert_allclose(found.points[[0, -1], 0], [0.0, 0.999])
     np.testing.assert_allclose(np.diff(found.points[:, 0]), 1 / 200, atol=1.1e-3)
+
+
+def test_many_studies_are_thinned_together():
+    many = [study(*((i / 100, float(i)) for i in range(100)), name=str(k)) for k in range(50)]
+    searcher = RegularizedEvolution(LINE, 0)
+    searcher.begin_with([each.within(LINE)[0] for each in many])
+    assert sum(len(each.values) for each in searcher._earlier) == 1000
+    np.testing.assert_allclose(searcher._earlier[7].points[[0, -1], 0], [0.0, 0.99])
 
 
 def test_the_portfolio_of_one_study_is_its_best():
@@ -130,6 +154,13 @@ def test_what_lies_outside_is_left_out_and_what_is_missing_is_completed():
         (2, {"lr": 1e-4, "layers": 5, "activation": "relu"}),
     ]
     assert note == "learning from a: 2 of 3 trials; layers of 1 completed with its mid-point"
+
+
+def test_a_name_that_a_terminal_would_act_on_is_escaped():
+    named = EarlierStudy("a\x1b[2J\nb\ud800", [EarlierTrial(0, {"lr": 1e-3, "layers": 3, "activation": "relu"}, 0.5)])
+    found, note = named.within(SPACE)
+    assert found.name == r"a\x1b[2J\nb\ud800"
+    assert note == rf"learning from {found.name}: 1 of 1 trials"
 
 
 def test_text_is_read_as_the_space_means_it():

@@ -237,6 +237,18 @@ def test_trials_begin_where_evaluations_are_worth_what_they_cost(monkeypatch):
     assert 75 < sum(rungs) < 125  # four standard deviations of a fair coin are 28
 
 
+def test_models_are_judged_by_the_newest_300_of_the_top(monkeypatch):
+    searcher = HyperTune(SQUARE, 0)
+    n = hypertune.MOST_EVALUATIONS + 5
+    heard = Heard(np.arange(n), np.ones(n, dtype=int), np.arange(n, dtype=float))
+    searcher.observed.resources = [1]
+    judged = []
+    monkeypatch.setattr(hypertune.Surrogate, "given", lambda *_arguments: Straight(1))
+    monkeypatch.setattr(hypertune, "weights", lambda _models, _top, features, _targets: judged.append(features))
+    searcher._model(heard, np.arange(n, dtype=float)[:, None])
+    assert judged[0][:, 0].tolist() == list(range(5, n))
+
+
 def test_with_one_bracket_and_while_nothing_is_known_the_scheduler_says_where_a_trial_begins():
     assert all(suggestion.first_rung is None for suggestion in began(HyperTune(SQUARE, 0, 1, n_startup=4), 8))
     assert all(suggestion.first_rung is None for suggestion in began(HyperTune(SQUARE, 0, 2, n_startup=4), 4))

@@ -153,7 +153,7 @@ def test_an_answer_that_is_not_wanted_is_asked_for_again():
     assert sum(suggestion.origin == "optuna, RandomSampler" for suggestion in suggestions) > 10
 
 
-@pytest.mark.parametrize("name", ["BaseSampler", "TPESample", "os.system", "_base", "warnings", "", 3, None])
+@pytest.mark.parametrize("name", ["BaseSampler", "TPESample", "os.system", "_base", "warnings", "", 3, None, ["a"], {}])
 def test_only_samplers_can_be_named(name):
     with pytest.raises(ConfigError, match="sampler: must be one of"):
         OptunaSearch(SQUARE, 0, name)

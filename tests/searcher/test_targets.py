@@ -38,6 +38,12 @@ def test_below_the_median_scores_keep_their_distances():
     assert norm.cdf(found[2:]) == pytest.approx([0.5, 0.9, 0.7])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scores", [[-1.5e308, 1.5e308, 1.6e308], [1e308, 1.1e308, 1.2e308, -1e308]])
+def test_where_distances_are_beyond_floats_the_order_is_all_that_counts(scores):
+    assert half_warped(np.array(scores)) == pytest.approx(normal_scores(np.array(scores)))
+
+
 @pytest.mark.parametrize(
     "scores", [[INF] * 4, [1.0] * 4, [1.0, INF, INF, INF], [1e-300, 2e-300, 1e300], [-1e308, 0, 1e308]]
 )

@@ -101,6 +101,23 @@ def test_failed_trials_push_proposals_away():
     assert means[1] < means[0] / 2
 
 
+def test_trials_that_fail_later_are_no_good_ones_where_they_were_good():
+    """Those about 0.9 are best by far after one unit, and fail on their way to three, where no other one has been."""
+
+    def share_near():
+        return np.mean([searcher.suggest(i).config["x"] > 0.7 for i in range(100, 140)])
+
+    searcher = with_a_valley(uniform=0.0)
+    for trial_id, x in ((20, 0.88), (21, 0.9), (22, 0.92), (23, 0.91)):
+        heard(searcher, trial_id, {"x": x}, -5.0)
+    assert share_near() > 0.5
+    for trial_id, x in ((20, 0.88), (21, 0.9), (22, 0.92), (23, 0.91)):
+        job = Job(Trial(trial_id, {"x": x}), 3, rung=1)
+        searcher.on_submitted(job)
+        searcher.on_evaluation(failed(job))
+    assert share_near() < 0.1
+
+
 def test_the_highest_resource_with_more_evaluations_than_dimensions_is_modelled():
     searcher = TPE(SQUARE, 0, uniform=0.0)
     for i in range(20):  # the best at 1 unit: near 0

@@ -1,5 +1,7 @@
 """The space as arrays says what the space itself says, point by point."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from components import SPACES
@@ -66,6 +68,16 @@ def test_different_categories_are_one_apart_and_numbers_as_far_as_they_are():
     expected = [[0, 1, 1.25], [1, 0, 0.75], [1.25, 0.75, 0]]
     assert cube.distances(points, points) == pytest.approx(np.array(expected), abs=1e-7)
     assert cube.n_features == 4
+
+
+def test_features_of_a_choice_of_thousands_take_no_more_than_their_own_room():
+    cube = UnitCube(SearchSpace.parse({"seed": {"type": "choice", "choices": list(range(3000))}}))
+    tracemalloc.start()
+    features = cube.features(cube.uniform(np.random.default_rng(0), 3))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert features.nbytes == 3 * 3000 * 8
+    assert peak < 2e6  # a row for each of 3,000 values would take 72e6
 
 
 def test_uniform_points_meet_the_constraints_and_there_is_always_one():

@@ -317,6 +317,7 @@ def test_the_studies_of_an_experiment_are_read_again_and_the_runs_of_others(uri:
         run = client.create_run(experiment).info.run_id
         client.log_param(run, "optimizer.lr", lr)
         client.log_metric(run, "error", error)
+        client.set_tag(run, "hpo.trial", "9" * 4999)  # more digits than Python reads
     client.create_run(experiment)  # tells nothing
 
     space = SearchSpace.parse(CONFIG["search_space"])

@@ -43,7 +43,7 @@ def studies(uri: str, experiment: str, metric: Metric) -> Sequence[EarlierStudy]
 
 
 def _trial(run: Any, number: int, metric: Metric) -> EarlierTrial:
-    own = run.data.tags.get("hpo.trial", "")
+    own = run.data.tags.get("hpo.trial", "")[:19]  # as anybody has written it; more digits than a number of ours has
     value = None if run.info.status == _FAILED else _value(run, metric)
     score = math.inf if value is None else metric.score(value)
     return EarlierTrial(int(own) if own.isdecimal() else number, dict(run.data.params), score)
