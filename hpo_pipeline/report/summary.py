@@ -87,6 +87,8 @@ def _print_best(terminal: Terminal, view: StudyView, best: list[TrialView], unit
     table.add_row(Text(str(view.metrics[0])), *values)
     table.add_row(Text(f"at {unit}"), *(str(trial.best_resource) for trial in best))
     table.add_row("state", *(Text(trial.state.value.lower(), style=STATE_STYLE[trial.state]) for trial in best))
+    if any(trial.origin for trial in best):
+        table.add_row("origin", *(Text(trial.origin.partition(",")[0]) for trial in best))
     table.add_section()
     for path in dict.fromkeys(path for trial in best for path in trial.best_config):
         cells = (Text(short(trial.best_config[path], 4)) if path in trial.best_config else Text("–") for trial in best)

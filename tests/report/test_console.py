@@ -272,6 +272,15 @@ def test_the_summary_shows_the_best_five_and_where_everything_is(four_trials: St
     assert text.endswith(f"mlflow ui\n{command}\n")
 
 
+def test_the_summary_says_which_searcher_found_the_best_trials(study: StudyBuilder, tmp_path: Path) -> None:
+    for trial, origin in enumerate(["mid-point", "tree, near trial 0", "uniform"]):
+        study.job(trial, 1, origin=origin)
+        study.report(trial, 1, 0.5 - 0.1 * trial)
+    out = io.StringIO()
+    summary(study.view, tmp_path, file=out)
+    assert ["origin", "uniform", "tree", "mid-point"] in [line.split() for line in out.getvalue().splitlines()]
+
+
 def test_the_summary_of_an_empty_study_says_that_no_trial_was_started(study: StudyBuilder, tmp_path: Path) -> None:
     out = io.StringIO()
     summary(study.view, tmp_path, file=out)

@@ -27,10 +27,16 @@ class StudyBuilder:
         self.listener(record)
 
     def job(
-        self, trial: int, resource: int, rung: int = 0, bracket: int = 0, config: Mapping[str, Any] | None = None
+        self,
+        trial: int,
+        resource: int,
+        rung: int = 0,
+        bracket: int = 0,
+        config: Mapping[str, Any] | None = None,
+        origin: str = "",
     ) -> None:
         if trial not in self.view.trials:
-            self.add("suggested", trial=trial, config=dict(config or {"optimizer.lr": 0.1}))
+            self.add("suggested", trial=trial, config=dict(config or {"optimizer.lr": 0.1}), origin=origin)
         self.add("submitted", trial=trial, resource=resource, rung=rung, bracket=bracket)
 
     def report(self, trial: int, resource: int, value: float, rung: int | None = None) -> None:

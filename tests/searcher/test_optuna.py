@@ -4,6 +4,7 @@ import math
 import sys
 
 import pytest
+from commands import compose
 from components import SPACES
 from heard import LOSS, failed, reached
 
@@ -175,3 +176,10 @@ def test_without_optuna_it_is_said_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ConfigError, match=r"pip install 'hpo_pipeline\[optuna\]'"):
         OptunaSearch(SQUARE, 0)
+
+
+@pytest.mark.parametrize("sampler", ["TPESampler", "CmaEsSampler", "GPSampler", "NSGAIISampler", "QMCSampler"])
+def test_on_the_command_line_the_samplers_name_is_enough(sampler):
+    node = compose("searcher=optuna", f"searcher.sampler={sampler}").config["searcher"]
+    del node["_target_"]
+    OptunaSearch(SQUARE, 0, **node)
