@@ -8,8 +8,9 @@ The ensemble's expected improvement says which configuration, and the same weigh
 rung b with probability ∝ θ_b / r_b (Hyperband's number of trials there is about ∝ 1 / r_b), so cheap evaluations are
 relied on as far as they have been right about dear ones. Pending trials are believed to come to each model's mean.
 
-K is the highest resource with at least 5 evaluations; below 10 its own model has no weight. The third part of the
-paper, delayed promotion, is how `asha` promotes anyway.
+K is the highest resource with at least 5 evaluations; below 10 its own model has no weight. While a rung below it has
+fewer than 5, the scheduler draws where trials begin: a rung without a model has no weight, and would never get another
+trial. The third part of the paper, delayed promotion, is how `asha` promotes anyway.
 """
 
 from __future__ import annotations
@@ -78,6 +79,9 @@ class HyperTune(GPSearch):
         return suggestion if ensemble is None else replace(suggestion, first_rung=self._drawn_rung(ensemble, rng))
 
     def _drawn_rung(self, ensemble: Ensemble, rng: np.random.Generator) -> int | None:
+        top, known = max(ensemble.weights), ensemble.weights.keys()
+        if any(resource < top and resource not in known for resource in self._first_resources):
+            return None
         shares = np.array([ensemble.weights.get(resource, 0) / resource for resource in self._first_resources])
         return int(rng.choice(len(shares), p=shares / shares.sum())) if shares.any() else None
 

@@ -249,6 +249,19 @@ def test_models_are_judged_by_the_newest_300_of_the_top(monkeypatch):
     assert judged[0][:, 0].tolist() == list(range(5, n))
 
 
+def test_a_rung_that_had_few_trials_is_not_given_up():
+    """4 trials at resource 1 have no model, and so no weight: were it for those alone, no other would begin there."""
+    searcher = HyperTune(SQUARE, 0, brackets=2, n_startup=4)
+    for trial_id, resource in enumerate([1] * 4 + [3] * 12):
+        job = Job(Trial(trial_id, searcher.suggest(trial_id).config), resource)
+        searcher.on_submitted(job)
+        searcher.on_evaluation(reached(job, resource, bowl(job.trial.config)))
+    assert [searcher.suggest(trial_id).first_rung for trial_id in range(16, 26)] == [None] * 10
+    searcher.on_submitted(fifth := Job(Trial(16, {"x": 0.1, "y": 0.2}), 1))
+    searcher.on_evaluation(reached(fifth, 1, bowl(fifth.trial.config)))
+    assert 0 in [searcher.suggest(trial_id).first_rung for trial_id in range(17, 27)]
+
+
 def test_with_one_bracket_and_while_nothing_is_known_the_scheduler_says_where_a_trial_begins():
     assert all(suggestion.first_rung is None for suggestion in began(HyperTune(SQUARE, 0, 1, n_startup=4), 8))
     assert all(suggestion.first_rung is None for suggestion in began(HyperTune(SQUARE, 0, 2, n_startup=4), 4))
