@@ -51,8 +51,7 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
         ConfigError: a saved config chose an option of a --config-dir that isn't given now.
     """
     groups = {group: option for group, option in choices.items() if group in TRAINING_KEYS}
-    searchpath = [*HydraConfig.get().searchpath, f"pkg://{CONF}"]
-    base = overrides({"hydra.searchpath": searchpath, **groups, "name": config["name"]})
+    base = [*_searchpath(), *overrides({**groups, "name": config["name"]})]
     try:
         plain = hydra.compose(_PLAIN_TRAIN, overrides=base)
     except MissingConfigException as error:
@@ -75,18 +74,23 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
 def options_of(config: dict[str, Any], choices: dict[str, str]) -> dict[str, dict[str, Any]]:
     """What the options compose to of each config group that the search space chooses from: composed once, here."""
     found: dict[str, dict[str, Any]] = {}
+    searchpath = _searchpath()
     settings = overrides({"name": config["name"], **{key: config[key] for key in TRAINING_SETTINGS}})
     tree = config.get("search_space")
     for group, node in tree.items() if isinstance(tree, dict) else ():
         if group not in choices or not isinstance(node, dict) or node.get("type") != "choice":
             continue
-        there = GlobalHydra.instance().config_loader().get_group_options(group)
+        loader = GlobalHydra.instance().config_loader()
+        there = loader.get_group_options(group, config_name=_PLAIN_TRAIN, overrides=searchpath)
         fixed = [f"{other}={option}" for other, option in choices.items() if other in TRAINING_KEYS and other != group]
-        found[group] = {
-            option: resolved(without_hydra(hydra.compose("train", overrides=[*fixed, f"{group}={option}", *settings])))[
-                group
-            ]
-            for option in map(str, node.get("choices") or ())
-            if option in there
-        }
+        found[group] = {}
+        for option in map(str, node.get("choices") or ()):
+            if option in there:
+                words = [*searchpath, *fixed, f"{group}={option}", *settings]
+                found[group][option] = resolved(without_hydra(hydra.compose(_PLAIN_TRAIN, overrides=words)))[group]
     return found
+
+
+def _searchpath() -> list[str]:
+    """The override by which our own groups are found beside those of the command line."""
+    return overrides({"hydra.searchpath": [*HydraConfig.get().searchpath, f"pkg://{CONF}"]})

@@ -14,7 +14,8 @@ AGAIN = ("--config-path", "runs/first", "--config-name", "config")
 
 @pytest.fixture(autouse=True)
 def _first() -> None:
-    assert run(*FREE, "name=first", "n_trials=4", "seed=5", "scheduler.eta=2", "scheduler.brackets=2").code == 0
+    study = (*FREE, "searcher=random", "scheduler=asha", "scheduler.eta=2", "scheduler.brackets=2")
+    assert run(*study, "name=first", "n_trials=4", "seed=5").code == 0
 
 
 def again(*words: str) -> Ended:
@@ -24,6 +25,14 @@ def again(*words: str) -> Ended:
 def test_it_runs_again():
     assert again().code == 0
     assert rung_table(journal("again")) == rung_table(journal("first"))
+
+
+def test_it_runs_again_where_the_space_chooses_an_option_of_a_group():
+    study = ("dataset=digits", "executor=serial", "tracker=none", "search_space=mlp_optimizers")
+    assert run(*study, "name=chooses", "n_trials=4", "max_resource=1").code == 0
+    ended = run("--config-path", "runs/chooses", "--config-name", "config", "name=again")
+    assert ended.code == 0, ended.err
+    assert rung_table(journal("again")) == rung_table(journal("chooses"))
 
 
 @pytest.mark.parametrize(
