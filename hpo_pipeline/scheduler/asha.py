@@ -48,8 +48,8 @@ class ASHA(Scheduler):
         eta, min_resource, max_resource: of the rungs.
         type: "promotion" or "stopping".
         brackets: how many brackets; 1 is ASHA, more is asynchronous Hyperband.
-        fill_rungs: with no new trial left, promote the best waiting ones until rung k has floor(n / eta^k) of the n
-            trials, one at least. (False is what studies go on with that began without this key.)
+        fill_rungs: with no new trial left, promote the best waiting ones until rung k has had floor(n / eta^k) of the n
+            trials, one at least, and so many of the best ones. (False: what studies that began without this key do.)
         early_eta: reduction factors of the first rung, the second, …, the last one for all above, while the first rung
             has fewer than `early_trials` trials; None for `eta` from the start.
         leaders: of the first rung, the second, …, the last one for all above: a rung of so many trials promotes its

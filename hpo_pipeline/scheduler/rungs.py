@@ -72,6 +72,11 @@ class Rung:
     def n_waiting(self) -> int:
         return len(self._waiting)
 
+    @property
+    def best_waiting(self) -> int:
+        """The rank of the best of those waiting, of which there is one."""
+        return self._members.rank(self._waiting[0].trial.id)
+
     def add(self, evaluation: Evaluation) -> int:
         """Takes in a trial; returns its rank, from 0."""
         self._members.add(evaluation)
@@ -110,7 +115,7 @@ class Rung:
         has_leader = self.leader_from is not None and n >= self.leader_from
         if not (is_free or has_leader) or not self._waiting:
             return None
-        rank = self._members.rank(self._waiting[0].trial.id)
+        rank = self.best_waiting
         return self.pop_best() if (is_free and rank < allowed) or (has_leader and rank == 0) else None
 
     def pop_best(self) -> Trial:
@@ -144,17 +149,18 @@ class Bracket:
         return None
 
     def pop_filling(self, eta: int) -> tuple[Trial, int] | None:
-        """(trial, rung to go to) where a rung would hold fewer trials in the end than in successive halving.
+        """(trial, rung to go to) where successive halving would send it on, or has more places on the rung above.
 
         For when no trial begins any more. A trial is sent on once there are places for it and for all that are still
-        on their way to its rung, however good those turn out.
+        on their way to its rung, however good those turn out; or, when none is, if it is among as many of the best as
+        there are places, though worse ones have taken them.
         """
         sizes = halving_sizes(self.n_trials, len(self.rungs), eta)
         arriving = 0  # at the rung, now or after promotions from below
         for k, rung in enumerate(self.rungs[:-1]):
             arriving += self.in_flight[k]
             places = sizes[k + 1] - rung.n_promoted - rung.n_passed
-            if rung.n_waiting and places > arriving:
+            if rung.n_waiting and (places > arriving or (not arriving and rung.best_waiting < sizes[k + 1])):
                 return rung.pop_best(), k + 1
             arriving = max(0, min(places, rung.n_waiting + arriving))
         return None

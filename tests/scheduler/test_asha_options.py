@@ -70,13 +70,18 @@ def test_the_file_that_people_choose_is_the_rule_of_the_paper_with_its_rungs_fil
     assert jobs(lambda trials: build(node, "scheduler", trials=trials), curve, 14) == jobs(FILL, curve, 14)
 
 
-def test_nothing_is_filled_beyond_the_sizes_of_successive_halving():
-    # Sizes 9, 3, 1: the paper's rule has filled them (2, 5 and 8 went on when they were the best of 3, 6 and 9).
-    assert jobs(FILL, better_and_better, 9) == jobs(asha(), better_and_better, 9)
-    # Sizes 7, 2, 1: 2 and 5 went on; 6 is better than both, and stays.
+def test_nothing_is_filled_where_the_best_have_gone_on_already():
+    # Sizes 9, 3, 1: 0, 1 and 2 went on when they were the best of 3, 6 and 9, and 0 was the best of them.
+    assert jobs(FILL, worse_and_worse, 9) == jobs(asha(), worse_and_worse, 9)
+
+
+def test_in_the_end_the_best_go_on_though_worse_ones_have_taken_their_places():
+    # Sizes 9, 3, 1: 2, 5 and 8 went on when they were the best of 3, 6 and 9. The best three of all are 8, 7 and 6.
+    assert jobs(FILL, better_and_better, 9) == [*jobs(asha(), better_and_better, 9), (7, 3), (6, 3)]
+    # Sizes 7, 2, 1: 2 and 5 went on; 6 is better than both.
     outcome = simulate(FILL, better_and_better, budget=Budget(n_trials=7))
-    assert told(outcome)[-2:] == [(6, 1), (5, 9)]
-    assert outcome.view.trials[6].state is State.PAUSED
+    assert told(outcome)[-3:] == [(6, 1), (6, 3), (6, 9)]
+    assert outcome.view.trials[5].state is State.STOPPED  # rank 1 of a rung from which one goes on
 
 
 def test_a_trial_is_not_sent_on_in_the_end_while_a_better_one_may_come():
@@ -119,8 +124,9 @@ def test_a_trial_that_fails_on_its_way_up_had_its_place():
 
 def test_who_was_sent_on_in_the_end_counts_when_a_later_session_allows_more_trials():
     # 3 trials: 2 goes to 3 epochs, and to 9 as no other is left. Of 9 trials floor(3 / 3) = 1 may go to 9: that was 2.
+    # In the end the best three of the first rung go to 3, and the best one of the second to 9, though 2 has been there.
     first = [*at_1(0, 1, 2), (2, 3), (2, 9)]
-    more = [*at_1(3, 4, 5), (5, 3), *at_1(6, 7, 8), (8, 3)]
+    more = [*at_1(3, 4, 5), (5, 3), *at_1(6, 7, 8), (8, 3), (7, 3), (6, 3), (8, 9)]
     outcome = simulate(FILL, better_and_better, interrupt_after=[99], n_trials=[3, 9])
     assert told(outcome) == more
     submitted = [(r["trial"], r["resource"]) for r in outcome.records if r["event"] == "submitted"]
