@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 HALVING = (
     "scheduler=successive_halving",
+    "searcher=random",  # of several workers, a searcher that learns hears results in another order each time
     "scheduler.eta=2",
     "scheduler.min_resource=1",
     "scheduler.max_resource=16",
