@@ -32,6 +32,7 @@ from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Job, Trial
+from hpo_pipeline.warm_start import component
 
 LAST = 50
 
@@ -141,7 +142,7 @@ def line(row: Row, repeats: int) -> str:
     learns = {"uniform": 0.0} if "uniform" in config else {}
     runs = []
     for seed in range(repeats):
-        searcher = build({**config, **learns}, "searcher", space=space_of(row.dim), seed=seed)
+        searcher = build(component({**config, **learns}), "searcher", space=space_of(row.dim), seed=seed)
         runs.append(seconds_of(searcher, row, seed))
     median = statistics.median(1e3 * statistics.median(seconds[-LAST:]) for seconds in runs)
     slowest = statistics.median(1e3 * max(seconds) for seconds in runs)
