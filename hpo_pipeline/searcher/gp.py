@@ -31,7 +31,6 @@ from hpo_pipeline.searcher.observations import Observations
 from hpo_pipeline.searcher.surrogate import Surrogate
 from hpo_pipeline.searcher.targets import by_resource, half_warped
 from hpo_pipeline.space import SearchSpace
-from hpo_pipeline.space.unit_cube import UnitCube
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -80,7 +79,7 @@ class GPSearch(LearningSearcher):
 
     def __init__(self, space: SearchSpace, seed: int, *, n_startup: int = 10, uniform: float = 0.1) -> None:
         super().__init__(space, seed, n_startup=n_startup, uniform=uniform)
-        self._kernel = Kernel(feature_dimensions(self.cube))
+        self._kernel = Kernel(self.cube.feature_dimensions)
         self._surrogate = Surrogate(self._kernel, MOST_EVALUATIONS)
         self._distance = Distance(self.observed)
 
@@ -174,12 +173,3 @@ class Heard:
 def with_resource(features: Array, resources: npt.ArrayLike) -> Array:
     """A model's inputs `(n, p + 1)`: features, then the logarithm of the resource."""
     return np.column_stack([features, np.broadcast_to(np.log(resources), len(features))])
-
-
-def feature_dimensions(cube: UnitCube) -> Rows:
-    """`(p,)`, the dimension of the cube that each of its features belongs to."""
-    counts = [
-        len(cells.centres) if categorical and cells is not None else 1
-        for categorical, cells in zip(cube.categorical, cube.cells, strict=True)
-    ]
-    return np.repeat(np.arange(cube.dim), counts)

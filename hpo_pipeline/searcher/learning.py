@@ -28,12 +28,10 @@ class Ranked(NamedTuple):
     Attributes:
         points: (m, dim) of the unit cube, canonical, best first.
         origin: what they come from, for people: "tree"; or one for each point.
-        first_rung: as in `Suggestion`.
     """
 
     points: Floats
     origin: str | Sequence[str]
-    first_rung: int | None = None
 
 
 class LearningSearcher(Searcher):
@@ -90,9 +88,9 @@ class LearningSearcher(Searcher):
                 config = self.cube.config(point)
                 if config not in self._seen and self._space.allows(config):
                     origin = ranked.origin if isinstance(ranked.origin, str) else ranked.origin[i]
-                    return Suggestion(config, origin, ranked.first_rung)
+                    return Suggestion(config, origin)
         uniform = self._seen.first_unseen(iter(lambda: self._space.sample(rng), None))
-        return Suggestion(uniform, "uniform", ranked.first_rung if ranked else None)
+        return Suggestion(uniform, "uniform")
 
     def near(self, point: Floats) -> str:
         """ ", near trial 12": the trial whose configuration is nearest to `point` of the unit cube."""

@@ -37,7 +37,6 @@ class Observations:
         log: every rung evaluation and every report at which the trial could have been stopped, as they were heard.
         pending: row -> the resource that its job goes to, of the trials at work.
         resources: those of the log, ascending.
-        n_evaluated: how many trials are in the log.
         first_heard: row -> how long the log was with the trial's first entry, of those trials, in that order.
     """
 
@@ -47,7 +46,6 @@ class Observations:
         self.log: list[Observed] = []
         self.pending: dict[int, int] = {}
         self.resources: list[int] = []
-        self.n_evaluated = 0
         self._points = np.empty((64, cube.dim))
         self._rows: dict[int, int] = {}
         self._jobs: dict[int, Job] = {}  # by row, those at work
@@ -60,6 +58,11 @@ class Observations:
     @property
     def n_trials(self) -> int:
         return len(self.ids)
+
+    @property
+    def n_evaluated(self) -> int:
+        """How many trials are in the log."""
+        return len(self.first_heard)
 
     @property
     def points(self) -> Floats:
@@ -122,7 +125,6 @@ class Observations:
         self._report(row, resource, score)
         self.log.append(Observed(row, resource, score, status))
         self.first_heard.setdefault(row, len(self.log))
-        self.n_evaluated = len(self.first_heard)
         if resource not in self.resources:
             self.resources = sorted([*self.resources, resource])
 

@@ -111,8 +111,9 @@ class UnitCube:
         return fits[cells.index(points[:, column])]
 
     @property
-    def n_features(self) -> int:
-        return sum(self._sizes)
+    def feature_dimensions(self) -> npt.NDArray[np.intp]:
+        """(n_features,) the dimension that each of the features belongs to."""
+        return np.repeat(np.arange(self.dim), self._sizes)
 
     def features(self, points: Floats) -> Floats:
         """What models see of canonical points (m, dim): (m, n_features).

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.searcher import Suggestion, hypertune
 from hpo_pipeline.searcher.gaussian_process import Factor, Kernel, Posterior
-from hpo_pipeline.searcher.gp import GPSearch, Heard, feature_dimensions
+from hpo_pipeline.searcher.gp import GPSearch, Heard
 from hpo_pipeline.searcher.hypertune import Ensemble, HyperTune, share_of_pairs, weights
 from hpo_pipeline.searcher.observations import Observations
 from hpo_pipeline.seeding import generator
@@ -65,7 +65,7 @@ def test_results_in_any_order_stay_with_their_configurations(order, n_heard):
 def test_features_are_told_apart_by_their_dimension():
     cube = UnitCube(SPACES["conditional"])
     # the optimizer is one dimension of two features; lr and momentum of sgd, lr of adam
-    assert feature_dimensions(cube).tolist() == [0, 0, 1, 2, 3]
+    assert cube.feature_dimensions.tolist() == [0, 0, 1, 2, 3]
     assert cube.features(cube.uniform(generator(0), 3)).shape == (3, 5)
 
 

@@ -67,7 +67,7 @@ def test_different_categories_are_one_apart_and_numbers_as_far_as_they_are():
     points = np.array([cube.point({"kind": kind, "x": x}) for kind, x in (("a", 0.0), ("c", 0.0), ("c", 1.5))])
     expected = [[0, 1, 1.25], [1, 0, 0.75], [1.25, 0.75, 0]]
     assert cube.distances(points, points) == pytest.approx(np.array(expected), abs=1e-7)
-    assert cube.n_features == 4
+    assert len(cube.feature_dimensions) == 4
 
 
 def test_features_of_a_choice_of_thousands_take_no_more_than_their_own_room():
