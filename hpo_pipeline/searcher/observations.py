@@ -139,15 +139,25 @@ class Observations:
         by_row = np.argsort(rows)
         return rows[by_row], np.fromiter(reported.values(), dtype=float, count=len(reported))[by_row]
 
-    def order(self) -> tuple[Rows, int]:
+    def highest(self, n: int) -> int | None:
+        """The highest resource in the log that `n` trials have reported, one at least; None if there is none."""
+        enough = (resource for resource in reversed(self.resources) if len(self._reported[resource]) >= n)
+        return next(enough, None)
+
+    def order(self, resource: int | None = None) -> tuple[Rows, int]:
         """The trials that are in the log, best first, and how many of them, at the end, are bad.
 
         They are sorted by their score at the lowest resource that is in the log. Then, resource by resource, those that
         have reported the next one are sorted by that among themselves, on the positions that they had together: so a
         comparison at a higher resource outweighs those at lower ones, and no score is compared with one of another
         resource. Bad are those that failed, or whose last score isn't finite. Ties are in the order of rows.
+
+        Args:
+            resource: only the trials that have reported it; None for all.
         """
         order = np.sort(np.fromiter(self.first_heard, dtype=np.intp, count=self.n_evaluated))
+        if resource is not None:
+            order = order[np.isin(order, self.at(resource)[0])]
         scores = np.full((len(self.resources), self.n_trials), math.nan)
         for k, resource in enumerate(self.resources):
             rows, values = self.at(resource)

@@ -5,6 +5,9 @@ objective may look like, so the candidate in its lowest leaf is a Thompson sampl
 little is known, narrow ones where much is. Ranks assume little of how resources relate to each other:
 `Observations.order` has them.
 
+Half of the trees are of the trials alone that came to the highest resource with enough of them, more than the space has
+dimensions. Where a first unit misleads, those know better; where it doesn't, they agree with the others.
+
     n = trials in the order    y_j = Φ⁻¹((j + 1/2) / n) of the one on place j; bad ones share their mean
 
 New trials keep a least distance from others (distance.py); where no candidate is that far away, only those are left out
@@ -42,26 +45,38 @@ class TreeSearch(LearningSearcher):
 
     Args:
         distance: the factor f of distance.py at first, and at least; 0: only what was tried is left out.
+        high: the share of trees that are of the trials at the highest resource alone.
         n_startup, uniform: see LearningSearcher.
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int, distance: float = 0.25, n_startup: int = 10, uniform: float = 0.25
+        self,
+        space: SearchSpace,
+        seed: int,
+        distance: float = 0.25,
+        high: float = 0.5,
+        n_startup: int = 10,
+        uniform: float = 0.25,
     ) -> None:
-        if problems := _problems(distance):
+        if problems := _problems(distance, high):
             raise ConfigError(problems)
         super().__init__(space, seed, n_startup=n_startup, uniform=uniform)
         self._distance = Distance(self.observed, distance)
+        self._high = high
 
     def _ranked(self, rng: np.random.Generator, first_rung: int) -> Ranked | None:
-        rows, n_bad = self.observed.order()
+        resource = self.observed.highest(self.cube.dim + 1) if rng.random() < self._high else None
+        rows, n_bad = self.observed.order(resource)
         points = self.observed.points[rows]
         targets = of_places(len(rows), n_bad)
         parents = points[: max(1, min(N_PARENTS, len(rows) - n_bad))]
         candidates = np.vstack([self.cube.uniform(rng, N_UNIFORM), self._changed(parents, rng)])
         leaves = lowest_leaves(self.cube.features(points), targets, self.cube.features(candidates), rng)
         best = self._first_far(candidates[rng.permutation(inside)] for inside, _ in leaves)
-        return Ranked(best, [f"tree{self.near(point)}" for point in best]) if len(best) else None
+        if not len(best):
+            return None
+        these = "" if resource in (None, self.observed.resources[0]) else f", by trials at {resource}"
+        return Ranked(best, [f"tree{self.near(point)}{these}" for point in best])
 
     def _changed(self, parents: Floats, rng: np.random.Generator) -> Floats:
         """Points (m, dim) near some of `parents` (p, dim) that the constraints allow."""
@@ -83,5 +98,6 @@ class TreeSearch(LearningSearcher):
         return np.array((far or new)[:ENOUGH])
 
 
-def _problems(distance: Any) -> list[Any]:
-    return value_problems("a number from 0 to 2", lambda x: is_number(x, 0, 2), distance=distance)
+def _problems(distance: Any, high: Any) -> list[Any]:
+    problems = value_problems("a number from 0 to 2", lambda x: is_number(x, 0, 2), distance=distance)
+    return problems + value_problems("a number from 0 to 1", lambda x: is_number(x, 0, 1), high=high)

@@ -231,8 +231,12 @@ class Int(Domain):
         u = min(max(float(u), 0.0), 1.0)
         if self.log and not self._listed:
             value = math.pow(self.low, 1 - u) * math.pow(self.high + 1, u)
-            nearest = round(value)
-            below = nearest if nearest - value <= 1e-12 * value else math.floor(value)  # 1e-12: k itself is in k's bin
+            nearest = min(max(round(value), self.low), self.high)
+            # A value's own place is in its bin, though rounding may put it just beside.
+            for k in (nearest, nearest - 1, nearest + 1):
+                if self.low <= k <= self.high and self.to_unit(k) == u:
+                    return k
+            below = nearest if nearest - value <= 1e-12 * value else math.floor(value)
             return min(max(below, self.low), self.high)
         return self.values()[bin_of(u, len(self.values()))]
 

@@ -112,6 +112,8 @@ def test_integers_come_back(a, b, u):
 @example(1, 2**53, 1.0)
 @example(2**53 - 1, 2**53, 0.5)
 @example(1, 10**12, 0.999)
+@example(1, 51_325_746_643, 0.998046875)
+@example(1, 10**9, 1 - 2**-36)  # the last but one
 def test_log_integers_come_back(a, b, u):
     low, high = between(a, b)
     domain = Int(low, high, log=True)
