@@ -1,15 +1,13 @@
 """Chooses among searchers by what the study does with its trials.
 
-    trials are trained in steps    half of the proposals by one-tree Thompson sampling at a distance from earlier trials
-                                   (trees.py): breadth pays while a first unit costs little, and ranks don't mind that
-                                   resources differ; half by a Gaussian process over configuration and resource (gp.py),
-                                   which learns more from few evaluations. After 1,000 evaluations the tree alone
-    each is trained at once        a Gaussian process, every fourth proposal or so by Parzen estimators (tpe.py):
-                                   evaluations are dear and comparable, so a model of values pays; the other one goes on
-                                   where the first one's assumptions don't hold
+    trials are trained in steps    one-tree Thompson sampling at a distance from earlier trials (trees.py): breadth
+                                   pays while a first unit costs little, and ranks don't mind that resources differ
+    each is trained at once        a Gaussian process (gp.py), every fourth proposal or so by Parzen estimators
+                                   (tpe.py): evaluations are dear and comparable, so a model of values pays; the other
+                                   one goes on where the first one's assumptions don't hold
 
-Every searcher hears everything. Which of them proposes a trial follows from (seed, trial id), from the number of
-evaluations, and from whether there has been a job that ends below `max_resource`, or that may be stopped on its way.
+Every searcher hears everything. Which of them proposes a trial follows from (seed, trial id) and from whether there has
+been a job that ends below `max_resource`, or that may be stopped on its way.
 """
 
 from __future__ import annotations
@@ -31,16 +29,12 @@ from hpo_pipeline.trial import Job, StateChange
 
 GP_SHARE = 0.75
 """Of the proposals where each trial is trained at once."""
-GP_SHARE_IN_STEPS = 0.5
-"""Of those where trials are trained in steps."""
-MOST_FOR_GP = 1_000
-"""With more evaluations than these the tree, which takes a fiftieth of the time, has enough to go by."""
 GP_UNIFORM = 0.05
 """The share of uniform trials among those."""
 
 
 class AutoSearch(Searcher):
-    """A Gaussian process, and trees or TPE, as suits the study.
+    """Trees, or a Gaussian process and TPE, as suits the study.
 
     Args:
         max_resource: what a trial can be trained to.
@@ -67,16 +61,14 @@ class AutoSearch(Searcher):
         return self._proposing(trial_id).suggest(trial_id, first_rung)
 
     def _proposing(self, trial_id: int) -> LearningSearcher:
-        drawn = generator(self._seed, "auto", trial_id).random()
-        if not self._in_steps:
-            return self._gp if drawn < GP_SHARE else self._tpe
-        share = GP_SHARE_IN_STEPS if len(self._gp.observed.log) <= MOST_FOR_GP else 0.0
-        return self._gp if drawn < share else self._trees
+        if self._in_steps:
+            return self._trees
+        return self._gp if generator(self._seed, "auto", trial_id).random() < GP_SHARE else self._tpe
 
     def describe(self) -> str:
         return (
-            f"auto: {GP_SHARE_IN_STEPS:.0%} of the proposals by a Gaussian process and the others by one-tree Thompson "
-            f"sampling if trials are trained in steps; if each is trained at once, {GP_SHARE:.0%} and the others by TPE"
+            "auto: proposals by one-tree Thompson sampling if trials are trained in steps; if each is trained at once, "
+            f"{GP_SHARE:.0%} by a Gaussian process and the others by TPE"
         )
 
     def on_submitted(self, job: Job) -> None:

@@ -190,8 +190,8 @@ def test_a_training_that_ends_before_max_resource_says_so(resource, told):
 
 def test_the_options_of_a_chosen_group_follow_the_root_keys():
     space = "+search_space.lr_schedule={type: choice, choices: [none, cosine]}"
-    composed = compose(space, "max_resource=27", "lr_schedule=cosine")
-    assert composed.trial_config(0, {"lr_schedule": "cosine"})["lr_schedule"]["T_max"] == 27
+    composed = compose(space, "max_resource=30", "lr_schedule=cosine")
+    assert composed.trial_config(0, {"lr_schedule": "cosine"})["lr_schedule"]["T_max"] == 30
     assert composed.trial_config(0, {"lr_schedule": "none"})["lr_schedule"] is None
     assert list(composed.changes) == ["max_resource"]
 
