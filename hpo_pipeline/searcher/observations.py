@@ -140,11 +140,13 @@ class Observations:
         return rows[by_row], np.fromiter(reported.values(), dtype=float, count=len(reported))[by_row]
 
     def highest(self, n: int) -> int | None:
-        """The highest resource in the log that `n` trials have reported, one at least; None if there is none."""
-        enough = (resource for resource in reversed(self.resources) if len(self._reported[resource]) >= n)
-        return next(enough, None)
+        """The highest resource in the log at which `n` trials have a finite score; None if there is none."""
+        for resource in reversed(self.resources):
+            if sum(map(math.isfinite, self._reported[resource].values())) >= n:
+                return resource
+        return None
 
-    def order(self, resource: int | None = None) -> tuple[Rows, int]:
+    def order(self, at: int | None = None) -> tuple[Rows, int]:
         """The trials that are in the log, best first, and how many of them, at the end, are bad.
 
         They are sorted by their score at the lowest resource that is in the log. Then, resource by resource, those that
@@ -153,11 +155,11 @@ class Observations:
         resource. Bad are those that failed, or whose last score isn't finite. Ties are in the order of rows.
 
         Args:
-            resource: only the trials that have reported it; None for all.
+            at: only the trials that have reported this resource; None for all.
         """
         order = np.sort(np.fromiter(self.first_heard, dtype=np.intp, count=self.n_evaluated))
-        if resource is not None:
-            order = order[np.isin(order, self.at(resource)[0])]
+        if at is not None:
+            order = order[np.isin(order, self.at(at)[0])]
         scores = np.full((len(self.resources), self.n_trials), math.nan)
         for k, resource in enumerate(self.resources):
             rows, values = self.at(resource)

@@ -38,6 +38,11 @@ def test_resource_by_resource_those_that_got_there_are_sorted_among_themselves()
     rows, n_bad = heard.order()
     assert [heard.ids[row] for row in rows] == [3, 1, 2, 0, 5, 4]
     assert n_bad == 2
+    # Of those alone that came to 3: 1, 2, 0, and 5, whose score isn't finite there and doesn't count as known.
+    rows, n_bad = heard.order(at=3)
+    assert [heard.ids[row] for row in rows] == [1, 2, 0, 5]
+    assert n_bad == 1
+    assert [heard.highest(n) for n in (1, 2, 3, 4, 5, 6)] == [9, 9, 3, 1, 1, None]
     assert heard.resources == [1, 3, 9]
     assert heard.n_evaluated == 6
     assert not heard.pending

@@ -129,6 +129,24 @@ def test_trials_of_an_earlier_study_are_data_like_others():
     assert searcher.suggest(99).config["x0"] == pytest.approx(0.7, abs=0.2)
 
 
+def test_the_tree_of_the_highest_resource_goes_where_it_is_good_there():
+    # After one unit small x look good, after nine large ones: four trials, more than the dimensions, know that.
+    searcher = TreeSearch(cube(1), 0, high=1.0, n_startup=2, uniform=0.0)
+    for i in range(20):
+        hear(searcher, i, {"x0": i / 20}, i / 20)
+    for i in (1, 6, 11, 16):
+        hear(searcher, i, {"x0": i / 20}, 1 - i / 20, resource=9)
+    suggested = [searcher.suggest(i) for i in range(20, 40)]
+    assert all(suggestion.origin.endswith(", by trials at 9") for suggestion in suggested)
+    assert np.mean([suggestion.config["x0"] for suggestion in suggested]) > 0.6
+
+
+@pytest.mark.parametrize("high", [-0.1, 1.5, "half", True])
+def test_a_wrong_share_of_the_highest_resource_is_named(high):
+    with pytest.raises(ConfigError, match="high: must be a number from 0 to 1"):
+        TreeSearch(SPACES["continuous"], 0, high=high)
+
+
 @pytest.mark.parametrize("distance", [-0.1, 2.5, "far", math.nan, True])
 def test_a_wrong_distance_is_named(distance):
     with pytest.raises(ConfigError, match="distance: must be a number from 0 to 2"):
