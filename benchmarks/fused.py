@@ -84,7 +84,7 @@ class Images(Dataset):  # type: ignore[type-arg]
 
 def usual_loop(config: dict[str, Any], state: TrainingState) -> float:
     """Seconds of one pass over the state's training data, without validation."""
-    model = build(config["model"], "model", input_shape=(1, 28, 28), n_classes=10)
+    model = build(config["model"], "model", input_shape=(1, 28, 28), n_outputs=10)
     optimizer = build(config["optimizer"], "optimizer", params=list(model.parameters()))
     images = Images(state.data.x_train, state.data.y_train)
     began = time.perf_counter()

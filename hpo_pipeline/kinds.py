@@ -146,7 +146,12 @@ _SEED = Offer("seed", settable=True)
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("model", "torch.nn.Module", _MODELS, (Offer("input_shape", True), Offer("n_classes", True))),
+        Kind(
+            "model",
+            "torch.nn.Module",
+            _MODELS,
+            (Offer("input_shape", True), Offer("n_outputs", True, True), Offer("n_classes", True)),
+        ),
         Kind(
             "optimizer",
             "torch.optim.Optimizer",

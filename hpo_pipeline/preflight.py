@@ -26,6 +26,7 @@ from hpo_pipeline.objective import (
     SupportsData,
     SupportsDevices,
     SupportsModelCheck,
+    SupportsReported,
     SupportsTest,
 )
 from hpo_pipeline.ranking import ranking_of
@@ -188,7 +189,7 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     if objective is None:
         return None
     flight.problems += _unmet_wishes(config, objective)
-    known = objective.metrics
+    known = objective.reported(composed.training) if isinstance(objective, SupportsReported) else objective.metrics
     for metric in composed.metrics if known and not config.get("final", False) else ():
         if metric.name not in known:
             what = f"the objective reports no {metric.name!r}, only {', '.join(known)}{nearest(metric.name, known)}"

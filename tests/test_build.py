@@ -56,8 +56,8 @@ def test_a_node_is_called_with_its_keys():
 
 
 def test_what_is_offered_is_passed_where_the_target_takes_it_and_the_node_does_not_set_it():
-    node = {"_target_": "hpo_pipeline.model.softmax.Softmax", "n_classes": 7}
-    assert build(node, "model", input_shape=(2, 3), n_classes=9)[1].weight.shape == (7, 6)
+    node = {"_target_": "hpo_pipeline.model.softmax.Softmax", "n_outputs": 7}
+    assert build(node, "model", input_shape=(2, 3), n_outputs=9)[1].weight.shape == (7, 6)
 
 
 def test_a_model_that_takes_nothing_of_what_is_offered_is_built_without():
@@ -66,7 +66,8 @@ def test_a_model_that_takes_nothing_of_what_is_offered_is_built_without():
 
 def test_who_takes_arguments_of_any_name_gets_all_that_is_offered(lab):
     trust.trust(("my_lab",))
-    made = build({"_target_": "my_lab.Open", "width": 2}, "model", input_shape=(1,), n_classes=3)
+    offered = {"input_shape": (1,), "n_classes": 3, "n_outputs": 3}  # the last by its own name alone
+    made = build({"_target_": "my_lab.Open", "width": 2}, "model", **offered)
     assert made.got == {"width": 2, "input_shape": (1,), "n_classes": 3}
     assert takes({"_target_": "my_lab.Open"}, "model", "n_classes")
 

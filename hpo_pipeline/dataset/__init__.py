@@ -1,9 +1,13 @@
-"""Datasets hold labelled examples, split once and for all. The interface is here."""
+"""Datasets hold examples with their targets, split once and for all. The interface is here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from hpo_pipeline.checks import is_integer
+from hpo_pipeline.dataset.task import Task
+from hpo_pipeline.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,15 +19,33 @@ class Splits:
 
     Attributes:
         x_train, x_validation: examples, `(n, *input_shape)`, float32.
-        y_train, y_validation: their classes, `(n,)`, int64 in 0..n_classes-1.
-        n_classes: number of classes.
+        y_train, y_validation: their targets, as `Task` says: for a classification `(n,)`, int64 in 0..n_classes-1.
+        n_classes: number of classes; None where the task is no classification.
+        task: what a model has to tell of an example; may be left out of a classification.
+
+    Raises:
+        ConfigError: neither a number of classes nor a task is given, or they say different things.
     """
 
     x_train: Tensor
     y_train: Tensor
     x_validation: Tensor
     y_validation: Tensor
-    n_classes: int
+    n_classes: int | None = None
+    task: Task = None  # type: ignore[assignment]  # never after __post_init__
+
+    def __post_init__(self) -> None:
+        n_classes, task = self.n_classes, self.task
+        if task is None:
+            if not is_integer(n_classes, 1):
+                what = f"n_classes must be an integer of at least 1, got {n_classes!r}"
+                raise ConfigError(Problem("dataset", what if n_classes is not None else f"{what}; or give a task"))
+            task = Task("classification", n_classes)
+            object.__setattr__(self, "task", task)
+        known = task.n_outputs if task.kind == "classification" else None
+        if n_classes is not None and n_classes != known:
+            raise ConfigError(Problem("dataset", f"n_classes is {n_classes!r}, the task a {task}; give the task alone"))
+        object.__setattr__(self, "n_classes", known)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -32,12 +54,15 @@ class Splits:
 
 
 class Dataset(Protocol):
-    """Labelled examples. The constructor checks its arguments and reads nothing.
+    """Examples with their targets. The constructor checks its arguments and reads nothing.
 
         available();  load() -> Splits(...);  ... at the very end, if ever: load_test() -> (x, y)
 
     Equal arguments give equal splits, on every machine and in every process. `dataset.batch_size` in a config is not
     an argument of the dataset: trials with different batch sizes share one.
+
+    What is known before the data are loaded, attributes of the class or set by the constructor say: `input_shape`, the
+    shape of one example, and `task` (or `n_classes` of a classification). By these, models are checked beforehand.
     """
 
     def available(self) -> None:
@@ -51,4 +76,4 @@ class Dataset(Protocol):
         """The examples for training and validation, in memory."""
 
     def load_test(self) -> tuple[Tensor, Tensor]:
-        """The test examples and their classes. Only a final training asks for them."""
+        """The test examples and their targets. Only a final training asks for them."""

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hpo_pipeline.checks import is_integer
 from hpo_pipeline.dataset import Dataset, Splits
+from hpo_pipeline.dataset.task import Task, declared_task
 from hpo_pipeline.errors import ConfigError, Problem
 
 
@@ -24,8 +24,8 @@ def load(dataset: Dataset) -> Splits:
         raise _refusal([f"load() gives {_kind(splits)}; give hpo_pipeline.dataset.Splits(…)"])
     found = [
         *_class_problems(dataset, splits),
-        *_problems("train", splits.x_train, splits.y_train, splits.n_classes),
-        *_problems("validation", splits.x_validation, splits.y_validation, splits.n_classes),
+        *_problems("train", splits.x_train, splits.y_train, splits.task),
+        *_problems("validation", splits.x_validation, splits.y_validation, splits.task),
     ]
     train, validation = splits.x_train, splits.x_validation
     if not found and train.shape[1:] != validation.shape[1:]:
@@ -37,16 +37,16 @@ def load(dataset: Dataset) -> Splits:
 
 
 def load_test(dataset: Dataset, like: Splits) -> tuple[Tensor, Tensor]:
-    """The test examples and their classes, which must be like those for training.
+    """The test examples and their targets, which must be like those for training.
 
     Raises:
         ConfigError: with all that is wrong with them.
     """
     parts: Any = dataset.load_test()
     if not isinstance(parts, (tuple, list)) or len(parts) != 2:
-        raise _refusal([f"load_test() gives {_kind(parts)}; give the examples and their classes, (x, y)"])
+        raise _refusal([f"load_test() gives {_kind(parts)}; give the examples and their targets, (x, y)"])
     x, y = parts
-    found = list(_problems("test", x, y, like.n_classes))
+    found = list(_problems("test", x, y, like.task))
     if not found and tuple(x.shape[1:]) != like.input_shape:
         shapes = f"{like.input_shape} in x_train and {tuple(x.shape[1:])} in x_test"
         found.append(f"one example has the shape {shapes}")
@@ -61,39 +61,54 @@ def _refusal(messages: Iterable[str]) -> ConfigError:
 
 def _class_problems(dataset: Dataset, splits: Splits) -> Iterator[str]:
     """Where the class, by which models are checked, and the data say different things."""
-    n_classes = splits.n_classes
-    if not is_integer(n_classes, 1):
-        yield f"n_classes must be an integer of at least 1, got {n_classes!r}"
+    task = declared_task(dataset)
+    if task is not None and splits.n_classes is None and task != splits.task:
+        yield f"{type(dataset).__name__} declares a {task}, the data are a {splits.task}; make them equal"
     if not isinstance(splits.x_train, Tensor):
         return
-    for name, found in (("n_classes", n_classes), ("input_shape", splits.input_shape)):
-        said = getattr(dataset, name, None)
+    for name, found in (("n_classes", splits.n_classes), ("input_shape", splits.input_shape)):
+        said = None if found is None else getattr(dataset, name, None)
         said = tuple(said) if isinstance(said, (list, torch.Size)) else said
         if said is not None and said != found:
             yield f"{type(dataset).__name__}.{name} is {said!r}, that of the data {found!r}; make them equal"
 
 
-def _problems(part: str, x: Any, y: Any, n_classes: Any) -> Iterator[str]:
+def _problems(part: str, x: Any, y: Any, task: Task) -> Iterator[str]:
     x_name, y_name = f"x_{part}", f"y_{part}"
     x_problem = _type_problem(x_name, x, "float32", "float()")
-    y_problem = _type_problem(y_name, y, "int64", "long()")
+    of_classes = task.kind == "classification"
+    y_problem = _type_problem(y_name, y, *(("int64", "long()") if of_classes else ("float32", "float()")))
     if not x_problem and x.dim() < 2:
         shape = tuple(x.shape)
         x_problem = f"{x_name} must have the shape (n, *input_shape), got {shape}; one number an example is (n, 1)"
     elif not x_problem and len(x) == 0:
         x_problem = f"{x_name} is empty; at least one example is needed"
-    if not y_problem and y.dim() != 1:
+    if not y_problem and of_classes and y.dim() != 1:
         y_problem = f"{y_name} must have the shape (n,), one class an example, got {tuple(y.shape)}"
+    elif not y_problem and not of_classes and y.shape[1:] != (task.n_outputs,):
+        mend = "; add it: .unsqueeze(1)" if y.dim() == task.n_outputs == 1 else ""
+        y_problem = f"{y_name} must have the shape (n, {task.n_outputs}) for a {task}, got {tuple(y.shape)}{mend}"
     yield from filter(None, (x_problem, y_problem))
     if not x_problem and not y_problem and len(x) != len(y):
-        yield f"{x_name} has {len(x)} examples and {y_name} {len(y)} classes; one for each is needed"
+        what = "classes" if of_classes else "targets"
+        yield f"{x_name} has {len(x)} examples and {y_name} {len(y)} {what}; one for each is needed"
     if not x_problem and (broken := int((~x.isfinite()).flatten(1).any(dim=1).sum())):
         yield f"{x_name} has NaN or infinity in {broken} of {len(x)} examples; leave these out, or fill the gaps"
-    if not y_problem and len(y) and isinstance(n_classes, int):
-        low, high = int(y.min()), int(y.max())
+    if not y_problem and len(y):
+        yield from _target_problems(y_name, y, task)
+
+
+def _target_problems(name: str, y: Tensor, task: Task) -> Iterator[str]:
+    """What is wrong with the values of targets that have the right type and shape."""
+    if task.kind == "classification":
+        low, high, n_classes = int(y.min()), int(y.max()), task.n_outputs
         if low < 0 or high >= n_classes:
             mend = "subtract 1" if (low, high) == (1, n_classes) else "number the classes from 0, or mend n_classes"
-            yield f"{y_name} must be in 0..{n_classes - 1} for n_classes {n_classes}, got {low}..{high}; {mend}"
+            yield f"{name} must be in 0..{n_classes - 1} for n_classes {n_classes}, got {low}..{high}; {mend}"
+    elif broken := int((~y.isfinite()).any(dim=1).sum()):
+        yield f"{name} has NaN or infinity in {broken} of {len(y)} targets; leave these out"
+    elif task.kind == "multilabel" and len(other := y[(y != 0) & (y != 1)]):
+        yield f"{name} must be 0 or 1 for each label, got {float(other[0]):g}"
 
 
 def _type_problem(name: str, value: Any, wanted: str, convert: str) -> str:

@@ -21,7 +21,7 @@ class CNN(nn.Sequential):
 
     Args:
         input_shape: shape of one image, `(channels, height, width)`, e.g. `(1, 28, 28)`.
-        n_classes: number of class scores.
+        n_outputs: class scores, or what else the dataset's task asks for.
         n_blocks: convolutions; 2 to the power of it may not be more than the image's shorter side.
         channels: of the first block.
         n_units: width of the hidden layer.
@@ -34,7 +34,7 @@ class CNN(nn.Sequential):
     def __init__(
         self,
         input_shape: Sequence[int],
-        n_classes: int,
+        n_outputs: int,
         n_blocks: int = 2,
         channels: int = 16,
         n_units: int = 128,
@@ -50,12 +50,12 @@ class CNN(nn.Sequential):
             raise ConfigError(found)
         n_inputs, height, width = input_shape
         layers: list[nn.Module] = []
-        for n_outputs in (channels * 2**block for block in range(n_blocks)):
+        for n_maps in (channels * 2**block for block in range(n_blocks)):
             # A bias would be taken away again with the mean.
-            layers.append(nn.Conv2d(n_inputs, n_outputs, kernel_size=3, padding=1, bias=not batch_norm))
-            layers += [nn.BatchNorm2d(n_outputs)] if batch_norm else []
+            layers.append(nn.Conv2d(n_inputs, n_maps, kernel_size=3, padding=1, bias=not batch_norm))
+            layers += [nn.BatchNorm2d(n_maps)] if batch_norm else []
             layers += [ACTIVATIONS[activation](), nn.MaxPool2d(2)]
-            n_inputs, height, width = n_outputs, height // 2, width // 2
+            n_inputs, height, width = n_maps, height // 2, width // 2
         super().__init__(
             *layers,
             nn.Flatten(),
@@ -63,7 +63,7 @@ class CNN(nn.Sequential):
             nn.Linear(n_inputs * height * width, n_units),
             ACTIVATIONS[activation](),
             nn.Dropout(dropout),
-            nn.Linear(n_units, n_classes),
+            nn.Linear(n_units, n_outputs),
         )
         self.to(memory_format=torch.channels_last)  # an epoch on a processor core takes two thirds of the time
 

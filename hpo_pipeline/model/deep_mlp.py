@@ -18,7 +18,7 @@ class DeepMLP(nn.Sequential):
 
     Args:
         input_shape: shape of one example, e.g. `(1, 28, 28)`.
-        n_classes: number of class scores.
+        n_outputs: class scores, or what else the dataset's task asks for.
         n_layers: hidden layers, 1 to 6. The widths of the others are not used.
         n_units_1 … n_units_6: widths of the hidden layers.
         dropout: probability with which a hidden unit is set to zero in training, in [0, 1).
@@ -28,7 +28,7 @@ class DeepMLP(nn.Sequential):
     def __init__(
         self,
         input_shape: Sequence[int],
-        n_classes: int,
+        n_outputs: int,
         n_layers: int = 2,
         n_units_1: int = 128,
         n_units_2: int = 128,
@@ -44,4 +44,4 @@ class DeepMLP(nn.Sequential):
         found = [*problems(named, {"dropout": dropout}, activation)]
         if found := [*found, *integer_problems(most=MAX_LAYERS, n_layers=n_layers)]:
             raise ConfigError(found)
-        super().__init__(*layers(input_shape, widths[:n_layers], [dropout] * n_layers, activation, n_classes))
+        super().__init__(*layers(input_shape, widths[:n_layers], [dropout] * n_layers, activation, n_outputs))

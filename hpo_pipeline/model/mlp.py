@@ -29,7 +29,7 @@ class MLP(nn.Sequential):
 
     Args:
         input_shape: shape of one example, e.g. `(1, 28, 28)`.
-        n_classes: number of class scores.
+        n_outputs: class scores, or what else the dataset's task asks for.
         n_units_1, n_units_2: widths of the hidden layers.
         dropout_1, dropout_2: probability with which a unit of that layer is set to zero in training, in [0, 1).
         activation: a name in `ACTIVATIONS`.
@@ -38,7 +38,7 @@ class MLP(nn.Sequential):
     def __init__(
         self,
         input_shape: Sequence[int],
-        n_classes: int,
+        n_outputs: int,
         n_units_1: int = 256,
         n_units_2: int = 128,
         dropout_1: float = 0.0,
@@ -49,11 +49,11 @@ class MLP(nn.Sequential):
         dropouts = {"dropout_1": dropout_1, "dropout_2": dropout_2}
         if found := list(problems(widths, dropouts, activation)):
             raise ConfigError(found)
-        super().__init__(*layers(input_shape, widths.values(), dropouts.values(), activation, n_classes))
+        super().__init__(*layers(input_shape, widths.values(), dropouts.values(), activation, n_outputs))
 
 
 def layers(
-    input_shape: Sequence[int], widths: Iterable[int], dropouts: Iterable[float], activation: str, n_classes: int
+    input_shape: Sequence[int], widths: Iterable[int], dropouts: Iterable[float], activation: str, n_outputs: int
 ) -> Iterator[nn.Module]:
     """Those of a perceptron, whose hidden layers have these widths and probabilities of dropout."""
     yield nn.Flatten()
@@ -61,7 +61,7 @@ def layers(
     for n_units, dropout in zip(widths, dropouts, strict=True):
         yield from (nn.Linear(n_inputs, n_units), ACTIVATIONS[activation](), nn.Dropout(dropout))
         n_inputs = n_units
-    yield nn.Linear(n_inputs, n_classes)
+    yield nn.Linear(n_inputs, n_outputs)
 
 
 def problems(widths: dict[str, Any], dropouts: dict[str, Any], activation: Any) -> Iterator[Problem]:

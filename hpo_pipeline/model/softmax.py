@@ -13,8 +13,8 @@ class Softmax(nn.Sequential):
 
     Args:
         input_shape: shape of one example, e.g. `(1, 28, 28)`.
-        n_classes: number of class scores.
+        n_outputs: class scores, or what else the dataset's task asks for.
     """
 
-    def __init__(self, input_shape: Sequence[int], n_classes: int) -> None:
-        super().__init__(nn.Flatten(), nn.Linear(math.prod(input_shape), n_classes))
+    def __init__(self, input_shape: Sequence[int], n_outputs: int) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(math.prod(input_shape), n_outputs))

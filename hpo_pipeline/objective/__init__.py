@@ -96,6 +96,17 @@ class SupportsCheck(Protocol):
 
 
 @runtime_checkable
+class SupportsReported(Protocol):
+    """Reports other metrics where the config is another, so that `metrics` can't name them all."""
+
+    def reported(self, config: Mapping[str, Any]) -> Sequence[str]:
+        """Names of the metrics that `advance` returns with this config; () if they aren't known. Without data.
+
+        The config may be wrong in any way: `SupportsCheck` says so.
+        """
+
+
+@runtime_checkable
 class SupportsModelCheck(Protocol):
     """Runs a model before anything starts: the composed one, and that of the middle of the search space."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from hpo_pipeline.build import build, check, locate
 from hpo_pipeline.checks import integer_problems, is_integer, is_positive, value_problems
 from hpo_pipeline.dataset import Dataset
 from hpo_pipeline.dataset import checks as data
+from hpo_pipeline.dataset.task import Task, declared, declared_task
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.objective import schedule as schedules
 
@@ -60,7 +62,7 @@ def model_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         weights = build(node, "model", **shape).parameters()
     if sum(weight.numel() for weight in weights if not is_lazy(weight)) > _MOST_WEIGHTS:
         return
-    needed = (2, shape["n_classes"])
+    needed = (2, shape["n_outputs"])
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             scores = build(node, "model", **shape).eval()(torch.zeros(2, *shape["input_shape"]))
@@ -98,6 +100,12 @@ def check_data(dataset: Dataset, *, test: bool) -> None:
         raise ConfigError(Problem("dataset", what)) from error
 
 
+def told(input_shape: Sequence[int] | None, task: Task | None) -> dict[str, Any]:
+    """What a model is offered; the same number under two names, as most people's models are classifiers."""
+    n_outputs = None if task is None else task.n_outputs
+    return {"input_shape": input_shape, "n_outputs": n_outputs, "n_classes": n_outputs}
+
+
 def without_batch_size(node: Mapping[str, Any]) -> dict[str, Any]:
     """The dataset's own arguments; the batch size is the training's."""
     return {key: value for key, value in node.items() if key != "batch_size"}
@@ -110,17 +118,12 @@ def grad_clip_problems(value: Any) -> list[Problem]:
 
 def _shape(dataset: Any) -> dict[str, Any]:
     """What the model will be told about the data; None for what is only known once they are loaded."""
-    names = ("input_shape", "n_classes")
-    try:
+    known: Any = None
+    with contextlib.suppress(Exception):  # reported where the dataset is checked; its class may know as much
         known = locate(dataset["_target_"], "dataset")
-    except (ConfigError, TypeError, KeyError):  # reported where the dataset is checked
-        known = None
-    shape, n_classes = (getattr(known, name, None) for name in names)
-    # A property, say, has its value only when the dataset is there.
-    return {
-        "input_shape": shape if isinstance(shape, Sequence) and all(map(is_integer, shape)) else None,
-        "n_classes": n_classes if is_integer(n_classes) else None,
-    }
+        known = build(without_batch_size(dataset), "dataset")
+    shape = declared(known, "input_shape")
+    return told(shape if isinstance(shape, Sequence) and all(map(is_integer, shape)) else None, declared_task(known))
 
 
 _SCHEDULES: dict[str, list[Problem]] = {}

@@ -17,7 +17,7 @@ from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks
-from hpo_pipeline.objective.checks import grad_clip_problems, without_batch_size
+from hpo_pipeline.objective.checks import grad_clip_problems, told, without_batch_size
 from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.packed.cost import PackCost, measure_cost, measure_gain
@@ -116,7 +116,7 @@ class Training:
         config = trial.config
         data = self._data(config["dataset"])
         torch.manual_seed(trial.seed)
-        model: nn.Module = build(config["model"], "model", input_shape=data.input_shape, n_classes=data.n_classes)
+        model: nn.Module = build(config["model"], "model", **told(data.input_shape, data.task))
         model.to(self.device)
         optimizer, node = _optimizer(config["optimizer"], model), config.get("lr_schedule")
         schedule = None if node is None else Schedule(node, optimizer)
@@ -243,7 +243,7 @@ class Training:
             x, y = torch.cat([x, x_validation]), torch.cat([y, y_validation])
             x_validation, y_validation = x[:0], y[:0]
         x, y, x_validation, y_validation = (part.to(self.device) for part in (x, y, x_validation, y_validation))
-        return Splits(x, y, x_validation, y_validation, splits.n_classes)
+        return Splits(x, y, x_validation, y_validation, task=splits.task)
 
 
 def _dataset(node: Mapping[str, Any]) -> Dataset:

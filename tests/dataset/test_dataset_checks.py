@@ -17,6 +17,7 @@ from commands import DIGITS, compose
 from hpo_pipeline import trust
 from hpo_pipeline.dataset import Splits, checks
 from hpo_pipeline.dataset.digits import Digits
+from hpo_pipeline.dataset.task import Task
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.objective.training import Training
 from hpo_pipeline.preflight import check_study
@@ -88,7 +89,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
         "dataset: x_train has NaN or infinity in 2 of 10 examples; leave these out, or fill the gaps",
     ),
     "no number of classes": (
-        lambda s: replace(s, n_classes="3"),
+        lambda s: Splits(s.x_train, s.y_train, s.x_validation, s.y_validation, "3"),
         "dataset: n_classes must be an integer of at least 1, got '3'",
     ),
     "no splits": (
@@ -187,7 +188,7 @@ def test_right_data_are_no_problem(kind):
     [
         ("test float64", "dataset: x_test must be float32, got float64; convert it with .float()"),
         ("test shape", "dataset: one example has the shape (4,) in x_train and (2,) in x_test"),
-        ("test alone", "dataset: load_test() gives torch.Tensor of torch.float32; give the examples and their classes"),
+        ("test alone", "dataset: load_test() gives torch.Tensor of torch.float32; give the examples and their targets"),
     ],
 )
 def test_test_data_are_looked_at_before_the_final_training_and_in_no_other(change, problem):
@@ -223,3 +224,125 @@ def test_a_study_is_refused_before_it_begins_and_not_looked_at_where_data_are_no
     before = Own.loads
     check_study(composed, data=False)
     assert Own.loads == before
+
+
+def of_numbers(task: Task) -> Splits:
+    """Four examples with `n_outputs` targets of 0 or 1 each, and two for validation."""
+    y = (torch.arange(4 * task.n_outputs).reshape(4, -1) % 2).float()
+    return Splits(torch.ones(4, 2), y, torch.ones(2, 2), y[:2], task=task)
+
+
+REGRESSION, MULTILABEL = Task("regression", 1), Task("multilabel", 3)
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "problem"),
+    [
+        (REGRESSION, lambda y: y, None),
+        (MULTILABEL, lambda y: y, None),
+        (REGRESSION, lambda y: y * 7.5, None),
+        (
+            REGRESSION,
+            lambda y: y.flatten(),
+            "must have the shape (n, 1) for a regression task (n_outputs 1), got (4,); add it: .unsqueeze(1)",
+        ),
+        (REGRESSION, lambda y: y.long(), "must be float32, got int64; convert it with .float()"),
+        (REGRESSION, lambda y: y / 0, "has NaN or infinity in 4 of 4 targets; leave these out"),
+        (REGRESSION, lambda y: y[:3], None),  # of the number of examples, x speaks
+        (MULTILABEL, lambda y: y[:, :2], "must have the shape (n, 3) for a multilabel task (n_outputs 3), got (4, 2)"),
+        (
+            MULTILABEL,
+            lambda y: y.flatten(),
+            "must have the shape (n, 3) for a multilabel task (n_outputs 3), got (12,)",
+        ),
+        (MULTILABEL, lambda y: y * 0.5, "must be 0 or 1 for each label, got 0.5"),
+        (MULTILABEL, lambda y: y.bool(), "must be float32, got bool; convert it with .float()"),
+    ],
+)
+def test_targets_are_what_the_task_says(task, change, problem):
+    dataset, splits = Own(), of_numbers(task)
+    broken = replace(splits, y_train=change(splits.y_train))
+    dataset.load = lambda: broken
+    expected = [] if problem is None else [f"dataset: y_train {problem}"]
+    if len(broken.y_train) == 3:
+        expected = ["dataset: x_train has 4 examples and y_train 3 targets; one for each is needed"]
+    found: list[str] = []
+    try:
+        checks.load(dataset)
+    except ConfigError as error:
+        found = error.lines
+    assert found == expected
+
+
+def test_a_number_of_classes_is_a_classification():
+    assert good().task == Task("classification", 3)
+    x, y = good().x_train, good().y_train
+    assert Splits(x, y, x, y, task=Task("classification", 3)).n_classes == 3
+    assert of_numbers(REGRESSION).n_classes is None
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({}, "dataset: n_classes must be an integer of at least 1, got None; or give a task"),
+        (
+            {"n_classes": 3, "task": REGRESSION},
+            "dataset: n_classes is 3, the task a regression task (n_outputs 1); give the task alone",
+        ),
+    ],
+)
+def test_splits_that_do_not_say_what_their_targets_are_are_refused(said, problem):
+    x, y = good().x_train, good().y_train
+    with pytest.raises(ConfigError) as caught:
+        Splits(x, y, x, y, **said)
+    assert caught.value.lines == [problem]
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (
+            ("regresion", 1),
+            "task.kind: must be one of classification, multilabel, regression, got 'regresion'; "
+            "did you mean 'regression'?",
+        ),
+        (("regression", 0), "task.n_outputs: must be an integer of at least 1, got 0"),
+    ],
+)
+def test_there_are_three_kinds_of_task(said, problem):
+    with pytest.raises(ConfigError) as caught:
+        Task(*said)
+    assert caught.value.lines == [problem]
+
+
+class Numbers(Own):
+    """A regression whose number of outputs its constructor is told."""
+
+    input_shape = (2,)
+
+    def __init__(self, n: int = 2) -> None:
+        super().__init__()
+        self.task = Task("regression", n)
+
+    def load(self) -> Splits:
+        return of_numbers(Task("regression", 2))
+
+
+def test_the_size_of_a_models_output_follows_from_the_declared_task_before_data_are_loaded():
+    objective, before = Training(device="cpu"), Own.loads
+    node = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
+    assert list(map(str, objective.model_problems({**config("Numbers"), "model": node}))) == [
+        "model: gives scores of shape (2, 3), (2, 2) are needed"
+    ]
+    assert objective.model_problems(config("Numbers")) == []
+    assert objective.model_problems({**config("Numbers", n=5), "model": {**node, "out_features": 5}}) == []
+    assert Own.loads == before
+
+
+def test_the_declared_task_must_be_that_of_the_data():
+    Training(device="cpu").available(config("Numbers"))
+    with pytest.raises(ConfigError) as caught:
+        Training(device="cpu").available(config("Numbers", n=4))
+    assert caught.value.lines == [
+        "dataset: Numbers declares a regression task (n_outputs 4), the data are a regression task (n_outputs 2); make them equal"
+    ]
