@@ -49,6 +49,7 @@ class Evaluation:
         bracket: which bracket the rung belongs to.
         metrics: all that was reported, as it was reported; empty of a failed trial.
         scores: of the study's metrics, in their order; minimised, and +inf for what isn't finite or failed.
+        finished: the trial was through before `resource`, and counts there with its last report.
     """
 
     trial: Trial
@@ -58,6 +59,7 @@ class Evaluation:
     metrics: Mapping[str, float]
     scores: tuple[float, ...]
     status: Status
+    finished: bool = False
 
     @property
     def score(self) -> float:

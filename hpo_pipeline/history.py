@@ -20,7 +20,7 @@ from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.checked import CheckedScheduler
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import Job, State, StateChange
+from hpo_pipeline.trial import FINAL, Job, State, StateChange
 from hpo_pipeline.view import StudyView
 
 _ANSWERS = ("rung", "decision")
@@ -61,8 +61,11 @@ class History:
     def submission(self, job: Job, now: float) -> list[Record]:
         """What to record of a new job."""
         trial = job.trial
-        record: Record = {"event": "submitted", "trial": trial.id, "resource": job.resource, "rung": job.rung}
-        record |= {"bracket": job.bracket, "session": self.view.sessions, "time": now}
+        known = self.view.trials.get(trial.id)
+        place = {"trial": trial.id, "resource": job.resource, "rung": job.rung, "bracket": job.bracket}
+        if known is not None and known.has_finished:
+            return [{"event": "counted", **place, "time": now}]
+        record: Record = {"event": "submitted", **place, "session": self.view.sessions, "time": now}
         if job.source is not None:
             record["source"] = list(job.source)
         if trial.id not in self.view.trials:
@@ -75,12 +78,18 @@ class History:
         return [record]
 
     def consequences(self, record: Record) -> list[Record]:
-        """Puts a report or a result, which isn't applied yet, to scheduler and searcher; what to record of it."""
+        """Puts what isn't applied yet, a report, a result or a job that is only counted, to scheduler and searcher.
+
+        Returns:
+            What to record of it.
+        """
         match record["event"]:
             case "report":
                 return self._after_report(self._job_of(record), record)
             case "result" if record["outcome"] in ("done", "failed"):
                 return self._after_result(self._job_of(record), record)
+            case "counted" if self._next is not None:
+                return self._counted(self._next, record["time"])
         return []
 
     def _job_of(self, record: Record) -> Job:
@@ -98,8 +107,7 @@ class History:
         self._searcher.on_evaluation(replace(reached, rung=decision.rung))
         records: list[Record] = []
         if decision.rung is not None:
-            rung = {"event": "rung", "trial": job.trial.id, "rung": decision.rung, "bracket": job.bracket}
-            records.append({**rung, "resource": resource, "time": report["time"]})
+            records.append(_rung(job, decision.rung, resource, report["time"]))
         if decision.stop:
             stopped = StateChange(job.trial.id, State.STOPPED, decision.reason)
             records += self._changed([stopped], report["time"])
@@ -110,11 +118,39 @@ class History:
         if result["outcome"] == "failed":
             reached = failure(job, metrics)
             self._searcher.on_evaluation(reached)
+        elif trial.finished:
+            return self._counted(job, result["time"])
         else:
             reached = evaluation(job, job.resource, trial.curve[-1][1] if trial.curve else {}, metrics)
         return self._changed(self._scheduler.on_result(job, reached), result["time"])
 
+    def _counted(self, job: Job, now: float) -> list[Record]:
+        """Counts the last report of a trial that has finished on all the rest of its job, as if it had gone on so."""
+        trial, metrics = self.view.trials[job.trial.id], self.view.metrics
+        is_new = trial.state not in FINAL
+        last = trial.curve[-1][1]
+        records: list[Record] = []
+        for resource in range((trial.resource if is_new else trial.counted) + 1, job.resource + 1):
+            reached = replace(evaluation(job, resource, last, metrics), finished=True)
+            decision = self._scheduler.on_report(job, reached)
+            if decision.rung is not None:
+                records.append(_rung(job, decision.rung, resource, now))
+                if is_new:  # of one that is final, a searcher hears no more
+                    self._searcher.on_evaluation(replace(reached, rung=decision.rung))
+            if decision.stop:
+                changes: Sequence[StateChange] = ()
+                break
+        else:
+            changes = self._scheduler.on_result(
+                job, replace(evaluation(job, job.resource, last, metrics), finished=True)
+            )
+        own = [StateChange(job.trial.id, State.COMPLETED, trial.finished)] if is_new else []
+        others = [change for change in changes if change.trial_id != job.trial.id]
+        return records + self._changed([*own, *others], now)
+
     def _changed(self, changes: Sequence[StateChange], now: float) -> list[Record]:
+        """Records of the changes, but for trials that have finished: they stay COMPLETED."""
+        changes = [change for change in changes if not self.view.trials[change.trial_id].has_finished]
         for change in changes:
             self._searcher.on_state(change)
         return [
@@ -164,7 +200,7 @@ class History:
             raise StudyError(f"{_told(self.due[0])} is missing before this; {_CHANGED}")
         if record["event"] == "suggested" and record["trial"] != len(self.view.trials):
             raise StudyError(f"trial {record['trial']} is suggested, where {len(self.view.trials)} is the next")
-        if record["event"] == "submitted":
+        if record["event"] in ("submitted", "counted"):
             self._check_submission(record)
         self.due.extend(self.consequences(record))
         self.apply(record)
@@ -179,7 +215,7 @@ class History:
     def _check_submission(self, record: Record) -> None:
         job = self.next_job()
         now: Record = self.submission(job, record["time"])[-1] if isinstance(job, Job) else {}
-        keys = ("trial", "resource", "rung", "bracket", "source")
+        keys = ("event", "trial", "resource", "rung", "bracket", "source")
         if any(now.get(key) != record.get(key) for key in keys):
             raise StudyError(
                 f"the journal has trial {record['trial']} sent to resource {record['resource']} where the scheduler "
@@ -195,6 +231,11 @@ def _sessions(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
             sessions.append([])
         sessions[-1].append((line, record))
     return sessions
+
+
+def _rung(job: Job, rung: int, resource: int, now: float) -> Record:
+    place = {"trial": job.trial.id, "rung": rung, "bracket": job.bracket, "resource": resource}
+    return {"event": "rung", **place, "time": now}
 
 
 def _told(record: Record) -> str:

@@ -12,7 +12,9 @@
     submitted  trial, resource, rung, bracket, session           a job, and whose it is; where the trial goes on from
                source [trial, resource], config                  another's checkpoint, and as what: these two as well
     report     trial, resource, metrics                          each unit of resource, once
-    rung       trial, rung, bracket, resource                    the report before this is a rung evaluation
+               finished                                          why the trial is through with it, before its job was
+    counted    trial, resource, rung, bracket                    a job for a trial that has finished: nothing to train
+    rung       trial, rung, bracket, resource                    the trial's last report is a rung evaluation
     test       trial, resource, metrics                          what a final training measures on the test set
     result     trial, outcome, error, traceback                  the job ended
     decision   trial, state, reason                              the trial's state changed
@@ -124,6 +126,7 @@ _KEYS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "submitted": {**_TRIAL, "resource": _COUNT, "rung": _COUNT, "bracket": _COUNT},
     "report": {**_TRIAL, "resource": _COUNT, "metrics": (_is_metrics, "names with numbers")},
     "test": {**_TRIAL, "resource": _COUNT, "metrics": (_is_metrics, "names with numbers")},
+    "counted": {**_TRIAL, "resource": _COUNT, "rung": _COUNT, "bracket": _COUNT},
     "rung": {**_TRIAL, "rung": _COUNT, "bracket": _COUNT, "resource": _COUNT},
     "result": {**_TRIAL, "outcome": _one_of(Outcome), "error": _TEXT, "traceback": _TEXT},
     "decision": {**_TRIAL, "state": _one_of(State), "reason": _TEXT},
@@ -134,6 +137,7 @@ _OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
     "elapsed": (_is_finite, "a number of seconds"),
     "n_trials": (lambda value: value is None or _is_count(value), "a count or null"),
     "origin": _TEXT,
+    "finished": _TEXT,
     "first_rung": _COUNT,
     "source": (_is_place, "a trial and a resource"),
     "version": (_is_count, "a count"),

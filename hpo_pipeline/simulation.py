@@ -34,6 +34,9 @@ Curve = Callable[[int, Config, int], float | None]
 Seconds = Callable[[int, int], float]
 """(trial id, resource) -> how long that unit takes."""
 
+Finishes = Callable[[int, int], bool]
+"""(trial id, resource) -> whether the trial is through there."""
+
 MakeSearcher = Callable[[SearchSpace, int], Searcher]
 """(space, seed) -> a new searcher."""
 
@@ -48,9 +51,10 @@ class ContractError(AssertionError):
 class _Curves:
     """A curve, and how long its units take, as an objective."""
 
-    def __init__(self, curve: Curve, seconds: Seconds) -> None:
+    def __init__(self, curve: Curve, seconds: Seconds, finishes: Finishes) -> None:
         self._curve = curve
         self._seconds = seconds
+        self._finishes = finishes
 
     def start(self, trial: TrialSpec) -> dict[str, Any]:
         return {**trial.config, "resource": 0}
@@ -61,6 +65,9 @@ class _Curves:
         if value is None:
             raise RuntimeError("simulated failure")
         return {METRIC: value, "seconds": self._seconds(state["trial"], state["resource"])}
+
+    def finished(self, state: dict[str, Any]) -> str:
+        return "the curve is over" if self._finishes(state["trial"], state["resource"]) else ""
 
 
 class CurveExecutor(SimulatedExecutor):
@@ -78,12 +85,13 @@ class CurveExecutor(SimulatedExecutor):
         seconds: Seconds = lambda _trial_id, _resource: 1.0,
         dies_after: int | None = None,
         now: float = 0.0,
+        finishes: Finishes = lambda _trial_id, _resource: False,
     ) -> None:
         def merge(trial_id: int, sample: Config) -> dict[str, Any]:
             return {"trial": trial_id, "sample": sample}
 
         setup = StudySetup({}, (METRIC,), Path(), merge, trial_seed=lambda trial_id: trial_id)
-        super().__init__(setup, n_workers, _Curves(curve, seconds), now)
+        super().__init__(setup, n_workers, _Curves(curve, seconds, finishes), now)
         self.jobs: list[Job] = []
         self.answers_left = dies_after
 
@@ -138,6 +146,7 @@ def simulate(
     seconds: Seconds = lambda _trial_id, _resource: 1.0,
     interrupt_after: Sequence[int] = (),
     n_trials: Sequence[int] = (),
+    finishes: Finishes = lambda _trial_id, _resource: False,
 ) -> Outcomes:
     """Runs a study with `make`'s scheduler, through the real tuner and a real journal, in no time.
 
@@ -157,7 +166,7 @@ def simulate(
             if n_trials:
                 budget = replace(budget, n_trials=n_trials[session])
             trials = TrialGenerator(searcher(space, seed), space, budget.n_trials, points)
-            executor = CurveExecutor(n_workers, curve, seconds, cut, now)
+            executor = CurveExecutor(n_workers, curve, seconds, cut, now, finishes)
             with Journal(path) as journal:
                 records = [record for record, _ in read(path)]
                 if not records:

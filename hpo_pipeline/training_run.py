@@ -10,6 +10,7 @@ from typing import Any
 from hpo_pipeline.atomic import replacing
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
+from hpo_pipeline.executor.runner import finished
 from hpo_pipeline.journal import Journal
 from hpo_pipeline.objective import Objective, SupportsClose, SupportsTest, TrialSpec
 from hpo_pipeline.preflight import check_training
@@ -54,14 +55,18 @@ def run_training(composed: Composed) -> int:
         record("submitted", resource=resource, rung=0, bracket=0)
         for at in range(1, resource + 1):
             metrics = _advance(objective, state)
-            record("report", resource=at, metrics=metrics)
+            why = finished(objective, state)
+            record("report", resource=at, metrics=metrics, **({"finished": why} if why else {}))
             _show(f"{unit} {at}/{resource}", metrics)
+            if why:
+                print(f"It ends here: {why}", flush=True)
+                break
         with replacing(folder / MODEL) as aside:
             objective.save(state, aside)
         if config["final"] and isinstance(objective, SupportsTest):
             metrics = objective.test(state)
             _show("test set", metrics)
-            record("test", resource=resource, metrics=metrics)
+            record("test", resource=at, metrics=metrics)
         record("result", outcome="done", error="", traceback="")
         record("decision", state="COMPLETED", reason="")
         journal.append({"event": "end", "state": "completed", "reason": "", "time": time.time()})

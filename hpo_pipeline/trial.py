@@ -75,12 +75,14 @@ class Report:
         resource: cumulative.
         metrics: name -> value; may hold NaN and infinities.
         time: seconds since the epoch, when it happened.
+        finished: why the trial is through with this report, whatever its job was to reach; empty while it goes on.
     """
 
     trial_id: int
     resource: int
     metrics: Mapping[str, float]
     time: float
+    finished: str = ""
 
 
 class Outcome(enum.Enum):

@@ -141,7 +141,8 @@ class Tuner:
             if trial.state in FINAL and trial is not self._kept:
                 self._executor.discard(trial.id)
         for job in list(self._history.jobs.values()):
-            if self._view.trials[job.trial.id].resource < job.resource:
+            trial = self._view.trials[job.trial.id]
+            if trial.resource < job.resource and not trial.finished:
                 self._backlog.append(job)
             else:  # the session died between the last report and the result that follows it
                 self._record_result(Result(job.trial.id, Outcome.DONE, self._executor.clock()))
@@ -156,7 +157,10 @@ class Tuner:
                 if not isinstance(answer, Job):
                     return answer
                 job = answer
-                self._record(*self._history.submission(job, self._executor.clock()))
+                submission = self._history.submission(job, self._executor.clock())
+                self._record(*submission, *self._history.consequences(submission[-1]))
+                if job.trial.id not in self._history.jobs:  # it has finished: there is nothing to train
+                    continue
             self._at_work[job.trial.id] = job
             self._executor.submit(job, self._view.trials[job.trial.id].resource)
         return None
@@ -188,6 +192,7 @@ class Tuner:
         if report.resource > self._view.trials[report.trial_id].resource:
             record = {"event": "report", "trial": report.trial_id, "resource": report.resource}
             record |= {"metrics": dict(report.metrics), "time": report.time}
+            record |= {"finished": report.finished} if report.finished else {}
             self._record(record, *self._history.consequences(record))
         if job.trial.id not in self._history.jobs:
             self._executor.cancel(job.trial.id)

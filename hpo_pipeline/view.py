@@ -44,6 +44,8 @@ class TrialView:
         best_score, best_resource: the best report so far (minimised; the earlier one of equals), +inf and 0 if none;
             of a failed trial, too.
         seconds: spent in training, the sum over its reports' `seconds`.
+        finished: why it was through before its job was; empty if it wasn't.
+        counted: up to which resource the scheduler counts it: beyond `resource`, if it has finished.
     """
 
     id: int
@@ -62,10 +64,17 @@ class TrialView:
     best_score: float = WORST
     best_resource: int = 0
     seconds: float = 0.0
+    finished: str = ""
+    counted: int = 0
     ended: float | None = None
     curve: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
     rungs: list[RungEvaluation] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether it is COMPLETED by itself; its scheduler may have more jobs for it, which are only counted."""
+        return bool(self.finished) and self.state is State.COMPLETED
 
     @property
     def rank(self) -> tuple[bool, float, int]:
@@ -194,6 +203,7 @@ class StudyView:
         trial.resource = record["resource"]
         trial.curve.append((trial.resource, metrics, time))
         trial.seconds += metrics.get("seconds", 0.0)
+        trial.finished = record.get("finished", "")
         reached = self.metrics[0].score(metrics[self.metric])
         if reached < trial.best_score:
             trial.best_score, trial.best_resource = reached, trial.resource
@@ -212,12 +222,18 @@ class StudyView:
     def _on_result(self, record: Record, time: float) -> None:
         trial = self._trial(record)
         trial.ended = time
+        if record["outcome"] == "done":
+            trial.counted = trial.target_resource
         if record["outcome"] == "failed":
             self.failures += 1
             self.last_failed = trial
             trial.error, trial.traceback = record["error"], record["traceback"]
         elif record["outcome"] == "interrupted" and trial.state not in FINAL:
             trial.state = State.INTERRUPTED
+
+    def _on_counted(self, record: Record, time: float) -> None:
+        trial = self._trial(record)
+        trial.counted = record["resource"]
 
     def _on_decision(self, record: Record, time: float) -> None:
         trial = self._trial(record)

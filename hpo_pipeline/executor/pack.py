@@ -17,7 +17,7 @@ from typing import Any
 from hpo_pipeline.build import build
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import PackPolicy
-from hpo_pipeline.executor.runner import LiveTrial, PackSettings, Task, begin, failure, log, report
+from hpo_pipeline.executor.runner import LiveTrial, PackSettings, Task, begin, failure, finished, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
 from hpo_pipeline.objective import SupportsClose
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
@@ -223,8 +223,10 @@ class Pack:
         task, live = running.task, running.live
         running.turn = self._turn
         try:
-            event = report(live, metrics, seconds, self._setup.metrics)
-            done = live.resource == task.resource
+            with self._around([task.trial_id], breakable=False):
+                why = finished(self._objective, live.state)
+            event = report(live, metrics, seconds, self._setup.metrics, why)
+            done = live.resource == task.resource or bool(why)
             if done or time.monotonic() - running.saved >= self._setup.checkpoint_seconds:
                 with self._around([task.trial_id], breakable=False):
                     self._checkpoints.save(

@@ -14,7 +14,7 @@ from typing import Any, SupportsFloat
 from hpo_pipeline import trust
 from hpo_pipeline.errors import StudyError, describe, encodable
 from hpo_pipeline.executor.checkpoints import Checkpoints
-from hpo_pipeline.objective import Objective, TrialSpec, real_folder
+from hpo_pipeline.objective import Objective, SupportsFinish, TrialSpec, real_folder
 from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
 
@@ -151,8 +151,11 @@ def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Pa
     return LiveTrial(task.trial_id, found.resource, state), notice
 
 
-def report(live: LiveTrial, metrics: object, seconds: float, needed: Iterable[str]) -> Report:
+def report(live: LiveTrial, metrics: object, seconds: float, needed: Iterable[str], finished: str = "") -> Report:
     """What a trial that was just advanced by one unit reports.
+
+    Args:
+        finished: why it is through; empty if it isn't.
 
     Raises:
         TypeError: it isn't a mapping of names to numbers.
@@ -172,7 +175,12 @@ def report(live: LiveTrial, metrics: object, seconds: float, needed: Iterable[st
         if name not in values:
             raise KeyError(f"the objective reported no {name!r}; it has {', '.join(sorted(values))}")
     live.resource += 1
-    return Report(live.trial_id, live.resource, values, time.time())
+    return Report(live.trial_id, live.resource, values, time.time(), finished)
+
+
+def finished(objective: object, state: Any) -> str:
+    """Why the trial, which was just advanced, is through; empty while it goes on."""
+    return encodable(str(objective.finished(state))) if isinstance(objective, SupportsFinish) else ""
 
 
 def _kind(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from hpo_pipeline.build import build
 from hpo_pipeline.executor import Executor
-from hpo_pipeline.executor.runner import LiveTrial, StudySetup, Task, failure, report
+from hpo_pipeline.executor.runner import LiveTrial, StudySetup, Task, failure, finished, report
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result
 
@@ -80,7 +80,9 @@ class SimulatedExecutor(Executor):
         seconds = 1.0
         try:
             running.live = running.live or self._begun(running.task)
-            event = report(running.live, self._curves.advance(running.live.state), seconds, self._setup.metrics)
+            metrics = self._curves.advance(running.live.state)
+            why = finished(self._curves, running.live.state)
+            event = report(running.live, metrics, seconds, self._setup.metrics, why)
             if not 0 <= event.metrics["seconds"] < math.inf:
                 raise ValueError(f"a unit of resource can't take {event.metrics['seconds']:g} seconds")
             seconds = event.metrics["seconds"]
@@ -108,7 +110,7 @@ class SimulatedExecutor(Executor):
         self._now, _, running, event = heapq.heappop(self._events)
         if isinstance(event, Result):
             del self._running[event.trial_id]
-        elif event.resource == running.task.resource:
+        elif event.resource == running.task.resource or event.finished:
             del self._running[event.trial_id]
             assert running.live is not None  # it has reported
             self._paused[event.trial_id] = running.live

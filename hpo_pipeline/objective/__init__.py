@@ -150,6 +150,18 @@ class SupportsClose(Protocol):
 
 
 @runtime_checkable
+class SupportsFinish(Protocol):
+    """Can find that a trial is through before its job is (early stopping within a trial, a script that has ended)."""
+
+    def finished(self, state: Any) -> str:
+        """Why the trial is through, in a few words: "no better validation_error for 3 epochs"; empty while it goes on.
+
+        Asked after each `advance`. The trial ends there as COMPLETED, is trained no more, and counts with its last
+        report wherever it would have come to.
+        """
+
+
+@runtime_checkable
 class SupportsPacks(Protocol):
     """Can advance several trials as one program, a pack, to the same numbers as alone (`executor=fused`)."""
 

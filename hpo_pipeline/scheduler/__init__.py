@@ -37,6 +37,9 @@ class Scheduler(Protocol):
     a study is making the recorded calls again. Scores are minimised; an evaluation whose status isn't OK (a metric is
     not finite, the trial failed) has the score +inf, ranks last and is never promoted. Trials are compared by a
     `Ranking` of their evaluations.
+    A trial may finish before its job does (its objective stops early). Then `on_report` and `on_result` are called as
+    if it had gone on with the score of its last report, `evaluation.finished` being true; later jobs that it is given
+    are answered so at once. Unless it is stopped at that report it is COMPLETED, whatever state they put it in.
     A resumed study may allow another number of trials (`trials.n_trials`); what was final before stays so: no job, and
     no change, for a trial that is COMPLETED, STOPPED or FAILED.
 

@@ -52,12 +52,12 @@ class CheckedScheduler:
             return f"sent trial {number} to work", f"trial {new} first: trials begin in order"
         if number in self._jobs:
             return f"sent trial {number} to work while it has a job", "one job a trial at a time"
-        if known.state in FINAL:
+        if known.state in FINAL and not known.has_finished:
             state = known.state.value
             return f"sent trial {number} to work after it was {state}", f"no job for a trial that is {state}"
-        if job.resource <= known.resource:
+        if job.resource <= (has := max(known.resource, known.counted)):
             return (
-                f"sent trial {number} to resource {job.resource}, and it has {known.resource} already",
+                f"sent trial {number} to resource {job.resource}, and it has {has} already",
                 "a resource beyond that",
             )
         return None
@@ -113,7 +113,8 @@ class CheckedScheduler:
                 raise self._broken("on_result", f"{what}, whose job {'failed' if failed else 'went well'}", names)
             return
         other = self._view.trials.get(change.trial_id)
-        if other is None or other.state is not State.PAUSED or change.state not in _CHANGES:
+        may_change = other is not None and (other.state is State.PAUSED or other.has_finished)
+        if not may_change or change.state not in _CHANGES:
             state = "isn't there" if other is None else f"is {other.state.value}"
             wanted = "PAUSED, COMPLETED or STOPPED, of its own trial or of those that are PAUSED"
             raise self._broken("on_result", f"{what}, which {state}", wanted)

@@ -138,6 +138,8 @@ class PBT(Scheduler):
             self._remove(job.trial.id)
         if evaluation.status is Status.FAILED:  # its place in the population stays empty, and it is never copied
             return [StateChange(job.trial.id, State.FAILED), *self._completed()]
+        if evaluation.finished:  # its checkpoint may go: it is copied no more
+            return [StateChange(job.trial.id, State.COMPLETED), *self._completed()]
         member.resource = job.resource
         self._ranked.add(evaluation)
         self._n_ok += evaluation.status is Status.OK
