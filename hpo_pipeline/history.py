@@ -18,6 +18,7 @@ from hpo_pipeline.evaluation import evaluation, failure
 from hpo_pipeline.records import Record
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.checked import CheckedScheduler
+from hpo_pipeline.scheduler.finalists import NO_FINALISTS, Finalists, FinalistSettings
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import FINAL, Job, State, StateChange
@@ -33,6 +34,7 @@ class History:
     Args:
         scheduler, trials: new; `trials` is what the scheduler asks for new ones.
         view: the fold of no record yet.
+        finalists: what comes after the search in this session.
 
     Attributes:
         jobs: trial id -> the job that is in flight according to the records.
@@ -40,11 +42,17 @@ class History:
         scheduler_name: the class, for messages.
     """
 
-    def __init__(self, scheduler: Scheduler, trials: TrialGenerator, view: StudyView) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        trials: TrialGenerator,
+        view: StudyView,
+        finalists: FinalistSettings = NO_FINALISTS,
+    ) -> None:
         self.view = view
         self.jobs: dict[int, Job] = {}
         self.due: deque[Record] = deque()
-        self._scheduler = CheckedScheduler(scheduler, view, self.jobs)
+        self._scheduler = Finalists(CheckedScheduler(scheduler, view, self.jobs), trials, view, self.jobs, finalists)
         self.scheduler_name = type(scheduler).__name__
         self._trials = trials
         self._searcher = trials.searcher
@@ -63,15 +71,18 @@ class History:
         trial = job.trial
         known = self.view.trials.get(trial.id)
         place = {"trial": trial.id, "resource": job.resource, "rung": job.rung, "bracket": job.bracket}
-        if known is not None and known.has_finished:
+        if known is not None and known.has_finished and not job.finalist:
             return [{"event": "counted", **place, "time": now}]
         record: Record = {"event": "submitted", **place, "session": self.view.sessions, "time": now}
+        if job.finalist:
+            record["finalist"] = True
         if job.source is not None:
             record["source"] = list(job.source)
         if trial.id not in self.view.trials:
             suggested: Record = {"event": "suggested", "trial": trial.id, "config": dict(trial.config)}
             suggested |= {"origin": trial.origin} if trial.origin else {}
             suggested |= {"first_rung": trial.first_rung} if trial.first_rung is not None else {}
+            suggested |= {"repeats": trial.repeats} if trial.repeats is not None else {}
             return [{**suggested, "time": now}, record]
         if trial.config != self.view.trials[trial.id].config:
             record["config"] = dict(trial.config)
@@ -104,54 +115,63 @@ class History:
             raise StudyError(f"trial {job.trial.id} reports {resource} on its way from {at} to {job.resource}")
         reached = evaluation(job, resource, report["metrics"], view.metrics)
         decision = self._scheduler.on_report(job, reached)
-        self._searcher.on_evaluation(replace(reached, rung=decision.rung))
+        if not job.finalist:
+            self._searcher.on_evaluation(replace(reached, rung=decision.rung))
         records: list[Record] = []
         if decision.rung is not None:
             records.append(_rung(job, decision.rung, resource, report["time"]))
         if decision.stop:
             stopped = StateChange(job.trial.id, State.STOPPED, decision.reason)
-            records += self._changed([stopped], report["time"])
+            records += self._changed(job, [stopped], report["time"])
         return records
 
     def _after_result(self, job: Job, result: Record) -> list[Record]:
         metrics, trial = self.view.metrics, self.view.trials[job.trial.id]
         if result["outcome"] == "failed":
             reached = failure(job, metrics)
-            self._searcher.on_evaluation(reached)
-        elif trial.finished:
+            if not job.finalist:
+                self._searcher.on_evaluation(reached)
+        elif trial.finished and not job.finalist:
             return self._counted(job, result["time"])
         else:
             reached = evaluation(job, job.resource, trial.curve[-1][1] if trial.curve else {}, metrics)
-        return self._changed(self._scheduler.on_result(job, reached), result["time"])
+        return self._changed(job, self._scheduler.on_result(job, reached), result["time"])
 
     def _counted(self, job: Job, now: float) -> list[Record]:
-        """Counts the last report of a trial that has finished on all the rest of its job, as if it had gone on so."""
+        """Counts on the rest of its job what is known of a trial that has finished, as if it had gone on so.
+
+        That is its last report; of one that was further up as a finalist, what it reported on the way, or its failure.
+        """
         trial, metrics = self.view.trials[job.trial.id], self.view.metrics
         is_new = trial.state not in FINAL
         last = trial.curve[-1][1]
         records: list[Record] = []
+        changes: Sequence[StateChange] = ()
         for resource in range((trial.resource if is_new else trial.counted) + 1, job.resource + 1):
-            reached = replace(evaluation(job, resource, last, metrics), finished=True)
+            if resource > trial.resource and trial.state is State.FAILED:
+                changes = self._scheduler.on_result(job, failure(job, metrics))
+                break
+            reached = replace(evaluation(job, resource, trial.at(resource) or last, metrics), finished=True)
             decision = self._scheduler.on_report(job, reached)
             if decision.rung is not None:
                 records.append(_rung(job, decision.rung, resource, now))
                 if is_new:  # of one that is final, a searcher hears no more
                     self._searcher.on_evaluation(replace(reached, rung=decision.rung))
             if decision.stop:
-                changes: Sequence[StateChange] = ()
                 break
         else:
+            reported = trial.at(job.resource) or last
             changes = self._scheduler.on_result(
-                job, replace(evaluation(job, job.resource, last, metrics), finished=True)
+                job, replace(evaluation(job, job.resource, reported, metrics), finished=True)
             )
         own = [StateChange(job.trial.id, State.COMPLETED, trial.finished)] if is_new else []
         others = [change for change in changes if change.trial_id != job.trial.id]
-        return records + self._changed([*own, *others], now)
+        return records + self._changed(job, [*own, *others], now)
 
-    def _changed(self, changes: Sequence[StateChange], now: float) -> list[Record]:
+    def _changed(self, job: Job, changes: Sequence[StateChange], now: float) -> list[Record]:
         """Records of the changes, but for trials that have finished: they stay COMPLETED."""
         changes = [change for change in changes if not self.view.trials[change.trial_id].has_finished]
-        for change in changes:
+        for change in () if job.finalist else changes:
             self._searcher.on_state(change)
         return [
             {"event": "decision", "trial": c.trial_id, "state": c.state.value, "reason": c.reason, "time": now}
@@ -166,7 +186,8 @@ class History:
         match record["event"]:
             case "submitted" if self._next is not None:
                 self.jobs[record["trial"]] = self._next
-                self._searcher.on_submitted(self._next)
+                if not self._next.finalist:
+                    self._searcher.on_submitted(self._next)
             case "result" if record["outcome"] in ("done", "failed"):
                 del self.jobs[record["trial"]]
             case "decision" if record["state"] == State.STOPPED.value:
@@ -179,19 +200,21 @@ class History:
             StudyError: a record doesn't follow from those before: the configuration or the program has changed, or
                 the journal; names the line.
         """
-        allowed_now = self._trials.n_trials
+        allowed_now, finalists_now = self._trials.n_trials, self._scheduler.settings
         for session in _sessions(records):
             # What the scheduler could ask for then is what it can ask for now.
             self._trials.n_trials = session[0][1].get("n_trials", allowed_now)
+            end = session[0][1].get("finalists", {"n": 0, "seeds": 0})
+            self._scheduler.settings = replace(finalists_now, **end)
             for _, record in session:
-                if record["event"] == "suggested":
+                if record["event"] == "suggested" and "repeats" not in record:
                     self._trials.replay(record["config"], record.get("origin", ""), record.get("first_rung"))
             for line, record in session:
                 try:
                     self._replay(record)
                 except StudyError as error:
                     raise StudyError(f"line {line}: {error}") from error.__cause__
-        self._trials.n_trials = allowed_now
+        self._trials.n_trials, self._scheduler.settings = allowed_now, finalists_now
 
     def _replay(self, record: Record) -> None:
         if record["event"] in _ANSWERS:
@@ -215,7 +238,7 @@ class History:
     def _check_submission(self, record: Record) -> None:
         job = self.next_job()
         now: Record = self.submission(job, record["time"])[-1] if isinstance(job, Job) else {}
-        keys = ("event", "trial", "resource", "rung", "bracket", "source")
+        keys = ("event", "trial", "resource", "rung", "bracket", "source", "finalist")
         if any(now.get(key) != record.get(key) for key in keys):
             raise StudyError(
                 f"the journal has trial {record['trial']} sent to resource {record['resource']} where the scheduler "

@@ -31,6 +31,7 @@ from hpo_pipeline.objective import (
 )
 from hpo_pipeline.ranking import ranking_of
 from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.scheduler.finalists import NO_FINALISTS, FinalistSettings, finalist_settings
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
@@ -58,6 +59,7 @@ class Components:
     executor: Executor
     trackers: list[Tracker]
     budget: Budget
+    finalists: FinalistSettings
     earlier: WarmStart | None
 
 
@@ -158,6 +160,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         flight.problems.append(Problem("n_trials", what))
     ranking = ranking_of(composed.metrics)
     scheduler = flight.build("scheduler", trials=trials, space=space or _NO_SPACE, ranking=ranking, seed=config["seed"])
+    finalists = flight.attempt(lambda: finalist_settings(config)) or NO_FINALISTS
     devices: list[str] = objective.devices() if isinstance(objective, SupportsDevices) else []
     executor = flight.build("executor", setup=_setup(composed), devices=devices)
     trackers = flight.trackers(look=data)
@@ -172,7 +175,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         objective.available(composed.training)
     if earlier:
         trials.notes += earlier.notes
-    return Components(space, trials, scheduler, objective, executor, trackers, budget, earlier)
+    return Components(space, trials, scheduler, objective, executor, trackers, budget, finalists, earlier)
 
 
 def _training_part(flight: Preflight, composed: Composed) -> Objective | None:

@@ -6,11 +6,14 @@
                                                                  metrics: [{name, mode}, ...]; of a training that
                                                                  train.py does it has kind: training
     session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs
+               finalists {n, seeds}                              how it is to end; without it, with none
     suggested  trial, config                                     a trial and its sample
                origin, first_rung                                where the sample came from, for people; the rung that
                                                                  the searcher has it begin on, if it has chosen one
+               repeats                                           the finalist that it is a further seed of
     submitted  trial, resource, rung, bracket, session           a job, and whose it is; where the trial goes on from
                source [trial, resource], config                  another's checkpoint, and as what: these two as well
+               finalist                                          true of one after the search: it is on no rung
     report     trial, resource, metrics                          each unit of resource, once
                finished                                          why the trial is through with it, before its job was
     counted    trial, resource, rung, bracket                    a job for a trial that has finished: nothing to train
@@ -111,6 +114,10 @@ def _is_place(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
 
 
+def _is_finalists(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"n", "seeds"} and all(map(_is_count, value.values()))
+
+
 def _one_of(members: type[Enum]) -> tuple[Callable[[Any], bool], str]:
     words = [member.value for member in members]
     return lambda value: isinstance(value, str) and value in words, f"one of {', '.join(words)}"
@@ -139,6 +146,9 @@ _OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
     "origin": _TEXT,
     "finished": _TEXT,
     "first_rung": _COUNT,
+    "repeats": _COUNT,
+    "finalist": (lambda value: isinstance(value, bool), "true or false"),
+    "finalists": (_is_finalists, "counts n and seeds"),
     "source": (_is_place, "a trial and a resource"),
     "version": (_is_count, "a count"),
 }

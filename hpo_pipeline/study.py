@@ -71,7 +71,9 @@ def run_study(composed: Composed) -> int:
             journal.append(new)
             records.append(new)
         console = Console(view, parts.budget, parts.objective.unit, logs=str(_log(folder, "<id>")))
-        tuner = Tuner(parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, listeners=[console])
+        tuner = Tuner(
+            parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, [console], parts.finalists
+        )
         tuner.replay(records)
         print(_opening(composed, parts, folder), flush=True)
         commands = {"resume": composed.resume_command(), "train": composed.train_command()}
@@ -213,7 +215,8 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
 
 def _plan(parts: Components) -> str:
     """What scheduler and searcher have to say of themselves."""
-    return "\n".join(filter(None, (parts.scheduler.describe(), parts.trials.searcher.describe())))
+    told = parts.scheduler.describe(), parts.trials.searcher.describe(), parts.finalists.describe(parts.objective.unit)
+    return "\n".join(filter(None, told))
 
 
 def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Components) -> list[str]:

@@ -37,12 +37,14 @@ class Trial:
     Attributes:
         origin: where the configuration came from, for people ("uniform", "tree, near trial 12").
         first_rung: the rung to begin on, where the searcher has chosen it; None: where the scheduler begins it.
+        repeats: the trial whose configuration it has, with another seed; None: it is one of its own.
     """
 
     id: int
     config: Config
     origin: str = ""
     first_rung: int | None = None
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Job:
             answer there and nowhere else.
         source: (trial id, resource) of the checkpoint to go on from instead of the trial's own; its weights become
             this trial's, whose own count of resource goes on (population-based training).
+        finalist: the search is over, and this is one of its best trials, or repeats one. No scheduler sets it.
     """
 
     trial: Trial
@@ -65,6 +68,7 @@ class Job:
     bracket: int = 0
     milestones: Sequence[int] = ()
     source: tuple[int, int] | None = None
+    finalist: bool = False
 
 
 @dataclass(frozen=True, slots=True)

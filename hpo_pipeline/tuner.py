@@ -13,6 +13,7 @@ meanwhile and is woken when the configuration is there.
 
 from __future__ import annotations
 
+import heapq
 import os
 import socket
 import traceback
@@ -26,6 +27,7 @@ from hpo_pipeline.history import History
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
 from hpo_pipeline.scheduler import DONE, WAIT, Scheduler
+from hpo_pipeline.scheduler.finalists import NO_FINALISTS, FinalistSettings
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import FINAL, Event, Job, Notice, Outcome, Report, Result, State
@@ -48,6 +50,7 @@ class Tuner:
             clock is the executor's.
         view: the fold of the journal so far; this class alone applies records to it.
         budget: when to end.
+        finalists: what comes after the search.
         listeners: told of each record.
     """
 
@@ -60,21 +63,24 @@ class Tuner:
         view: StudyView,
         budget: Budget,
         listeners: Sequence[Listener] = (),
+        finalists: FinalistSettings = NO_FINALISTS,
     ) -> None:
-        self._history = History(scheduler, trials, view)
+        self._history = History(scheduler, trials, view, finalists)
         self._searcher = trials.searcher
         self._executor = executor
         self._journal = journal
         self._view = view
         self._budget = budget
         self._listeners = listeners
+        self._finalists = finalists
         self._began = executor.monotonic()
         self._seconds_before = 0.0
         self._at_work: dict[int, Job] = {}
         """Trial id -> the job that takes up a place of the executor."""
         self._backlog: list[Job] = []
         """Jobs that were in flight when the last session ended; handed out again as there is room."""
-        self._kept: TrialView | None = None
+        self._kept: list[TrialView] = []
+        """The best trials that are through: their checkpoints stay."""
 
     def replay(self, records: Iterable[Record]) -> None:
         """Folds the records of earlier sessions, before `run`.
@@ -87,7 +93,7 @@ class Tuner:
         except StudyError as error:
             raise StudyError(f"{self._journal.path}: can't go on: {error}") from error.__cause__
         self._seconds_before = self._view.seconds
-        self._kept = next((t for t in self._view.ranking() if t.state in FINAL and t.is_usable), None)
+        self._kept = self._best_of(trial for trial in self._view.trials.values() if trial.state in FINAL)
 
     def run(self) -> End:
         """Runs until the budget ends, the search space or the scheduler is exhausted, or Ctrl-C.
@@ -119,7 +125,10 @@ class Tuner:
         self._record(*self._history.due)
         session = {"event": "session", "session": self._view.sessions + 1, "host": socket.gethostname()}
         now = self._executor.clock()
-        self._record({**session, "pid": os.getpid(), "n_trials": self._budget.n_trials, "time": now})
+        session |= {"pid": os.getpid(), "n_trials": self._budget.n_trials}
+        if self._finalists.n:
+            session["finalists"] = {"n": self._finalists.n, "seeds": self._finalists.seeds}
+        self._record({**session, "time": now})
         self._resume()
         if not self._executor.works_in_wait:
             self._searcher.beside(self._executor.wake)
@@ -138,7 +147,7 @@ class Tuner:
     def _resume(self) -> None:
         """Takes up what earlier sessions left: checkpoints to drop, results to record, jobs to hand out again."""
         for trial in self._view.trials.values():
-            if trial.state in FINAL and trial is not self._kept:
+            if trial.state in FINAL and trial not in self._kept:
                 self._executor.discard(trial.id)
         for job in list(self._history.jobs.values()):
             trial = self._view.trials[job.trial.id]
@@ -221,12 +230,17 @@ class Tuner:
             self._view.apply(record)
 
     def _tidy(self, through: TrialView) -> None:
-        """Keeps one checkpoint of the trials that are through, the best one's: better ones at work may yet fail."""
-        dropped: TrialView | None = through
-        if through.is_usable and (self._kept is None or through.rank < self._kept.rank):
-            dropped, self._kept = self._kept, through
-        if dropped is not None:
-            self._executor.discard(dropped.id)
+        """Keeps the checkpoints of the best that are through: better ones at work may yet fail, and some go on."""
+        candidates = {trial.id: trial for trial in (*self._kept, through)}
+        self._kept = self._best_of(candidates.values())
+        for trial in candidates.values():
+            if trial not in self._kept:
+                self._executor.discard(trial.id)
+
+    def _best_of(self, trials: Iterable[TrialView]) -> list[TrialView]:
+        """As many as may be finalists, one at least. A further seed of a finalist only tells how good that one is."""
+        usable = (trial for trial in trials if trial.is_usable and trial.repeats is None)
+        return heapq.nsmallest(max(1, self._finalists.n), usable, key=lambda trial: trial.rank)
 
     def _elapsed(self) -> float:
         """Seconds that the study has run, earlier sessions included."""

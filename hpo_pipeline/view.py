@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,29 @@ class Change:
     config: dict[str, Value]
 
 
+@dataclass(frozen=True, slots=True)
+class OverSeeds:
+    """What one configuration comes to with several seeds.
+
+    Attributes:
+        n: how many trainings there were.
+        values: the metric of those that have a finite one and did not fail.
+    """
+
+    n: int
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """NaN without a value."""
+        return statistics.fmean(self.values) if self.values else math.nan
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean: s / sqrt(m), with s over m - 1; NaN of fewer than two values."""
+        return statistics.stdev(self.values) / math.sqrt(len(self.values)) if len(self.values) > 1 else math.nan
+
+
 @dataclass(slots=True)
 class TrialView:
     """What is known of one trial.
@@ -41,6 +65,8 @@ class TrialView:
         origin: where its configuration came from, for people; empty if nobody said.
         config, first_config: what the trial has now, and what it began with (they differ in population-based training).
         curve: (resource, metrics, time) of each report, in order.
+        finalist: whether it was trained further when the search was over, or began then.
+        repeats: the finalist that it is a further seed of; None: it has a configuration of its own.
         best_score, best_resource: the best report so far (minimised; the earlier one of equals), +inf and 0 if none;
             of a failed trial, too.
         seconds: spent in training, the sum over its reports' `seconds`.
@@ -53,6 +79,8 @@ class TrialView:
     first_config: dict[str, Value]
     started: float
     origin: str = ""
+    finalist: bool = False
+    repeats: int | None = None
     state: State = State.RUNNING
     reason: str = ""
     error: str = ""
@@ -73,8 +101,8 @@ class TrialView:
 
     @property
     def has_finished(self) -> bool:
-        """Whether it is COMPLETED by itself; its scheduler may have more jobs for it, which are only counted."""
-        return bool(self.finished) and self.state is State.COMPLETED
+        """Whether it is final by itself, or was a finalist; its scheduler may have more jobs for it, only counted."""
+        return (self.finalist and self.state in FINAL) or (bool(self.finished) and self.state is State.COMPLETED)
 
     @property
     def rank(self) -> tuple[bool, float, int]:
@@ -92,12 +120,16 @@ class TrialView:
         configs = [change.config for change in self.changes if change.resource < self.best_resource]
         return configs[-1] if configs else self.first_config
 
+    def at(self, resource: int) -> dict[str, float]:
+        """What it reported there; empty if it did not."""
+        return next((metrics for at, metrics, _ in reversed(self.curve) if at == resource), {})
+
     def latest(self, metric: str) -> float | None:
         return self.curve[-1][1].get(metric) if self.curve else None
 
     def best(self, metric: str) -> float | None:
         """The metric at `best_resource`, or None without a finite report."""
-        return next((m[metric] for r, m, _ in self.curve if r == self.best_resource), None)
+        return self.at(self.best_resource).get(metric)
 
 
 class StudyView:
@@ -121,6 +153,7 @@ class StudyView:
         self.n_records = 0
         self.sessions = 0
         self._session_began: tuple[float, float] | None = None
+        self._further_seeds: dict[int, list[TrialView]] = {}
 
     @property
     def metric(self) -> str:
@@ -183,7 +216,10 @@ class StudyView:
 
     def _on_suggested(self, record: Record, time: float) -> None:
         config, origin = record["config"], record.get("origin", "")
-        self.trials[record["trial"]] = TrialView(record["trial"], config, config, started=time, origin=origin)
+        new = TrialView(record["trial"], config, config, started=time, origin=origin, repeats=record.get("repeats"))
+        self.trials[new.id] = new
+        if new.repeats is not None:
+            self._further_seeds.setdefault(new.repeats, []).append(new)
 
     def _on_submitted(self, record: Record, time: float) -> None:
         trial = self._trial(record)
@@ -192,6 +228,7 @@ class StudyView:
             trial.config = record.get("config", trial.config)
             trial.changes.append(Change(trial.resource, tuple(record["source"]), trial.config))
         trial.bracket, trial.rung, trial.target_resource = record["bracket"], record["rung"], record["resource"]
+        trial.finalist = trial.finalist or record.get("finalist", False)
 
     def _on_report(self, record: Record, time: float) -> None:
         trial, metrics = self._trial(record), record["metrics"]
@@ -207,7 +244,7 @@ class StudyView:
         reached = self.metrics[0].score(metrics[self.metric])
         if reached < trial.best_score:
             trial.best_score, trial.best_resource = reached, trial.resource
-            if self.best is None or trial.rank <= self.best.rank:
+            if trial.repeats is None and (self.best is None or trial.rank <= self.best.rank):
                 self._set_best(trial, time)
 
     def _on_rung(self, record: Record, time: float) -> None:
@@ -216,13 +253,13 @@ class StudyView:
         if not trial.curve:
             raise StudyError(f"trial {trial.id} is on a rung without a report")
         trial.rung = max(trial.rung, record["rung"])
-        _, metrics, _ = trial.curve[-1]
+        metrics = trial.at(record["resource"]) or trial.curve[-1][1]
         trial.rungs.append(RungEvaluation(record["rung"], record["bracket"], record["resource"], metrics, time))
 
     def _on_result(self, record: Record, time: float) -> None:
         trial = self._trial(record)
         trial.ended = time
-        if record["outcome"] == "done":
+        if record["outcome"] == "done" and not trial.finalist:
             trial.counted = trial.target_resource
         if record["outcome"] == "failed":
             self.failures += 1
@@ -240,7 +277,7 @@ class StudyView:
         trial.state, trial.reason = State(record["state"]), record["reason"]
         trial.ended = time
         if trial is self.best and not trial.is_usable:
-            self._set_best(next(iter(self.top(1)), None), time)
+            self._set_best(next(iter(self.best_scores(1)), None), time)
 
     def _set_best(self, trial: TrialView | None, time: float) -> None:
         self.best = trial
@@ -248,13 +285,52 @@ class StudyView:
         self.best_history.append((self.total_resource, math.nan if value is None else value, time))
 
     def ranking(self) -> list[TrialView]:
-        """All trials, best first."""
-        return sorted(self.trials.values(), key=lambda trial: trial.rank)
+        """All trials, best first: finalists that were compared over several seeds, then the others by their scores."""
+        compared = self.compared()
+        rest = [trial for trial in self.trials.values() if trial not in compared]
+        return [*compared, *sorted(rest, key=lambda trial: trial.rank)]
 
     def top(self, n: int) -> list[TrialView]:
-        """The best `n` trials, best first, of those that are usable."""
-        usable = (trial for trial in self.trials.values() if trial.is_usable)
+        """The best `n` trials, best first, of those that are usable and no further seeds of others."""
+        compared = self.compared()
+        rest = (trial for trial in self.best_scores(n + len(compared)) if trial not in compared)
+        return [*compared, *rest][:n]
+
+    def best_scores(self, n: int) -> list[TrialView]:
+        """The same by their scores alone, whatever further seeds say."""
+        usable = (trial for trial in self.trials.values() if trial.is_usable and trial.repeats is None)
         return heapq.nsmallest(n, usable, key=lambda trial: trial.rank)
+
+    # -- several seeds -----------------------------------------------------------------------------------------------
+
+    @property
+    def winner(self) -> TrialView | None:
+        """What the study comes to: the best of the finalists over their seeds, or without further seeds `best`."""
+        compared = self.compared()
+        return compared[0] if compared else self.best
+
+    def compared(self) -> list[TrialView]:
+        """The finalists with further seeds, best first: by how many of their seeds failed, then by their means.
+
+        None as long as some of these trainings are still to come, or while the trial of the best score isn't among
+        them: to compare a mean with a single value would be to believe in luck.
+        """
+        finalists = [self.trials[i] for i in self._further_seeds if self.trials[i].is_usable]
+        trainings = [[trial, *self._further_seeds[trial.id]] for trial in finalists]
+        ended = all(training.state in FINAL for group in trainings for training in group)
+        if not ended or len(set(map(len, trainings))) != 1 or self.best not in finalists:
+            return []
+        return sorted(finalists, key=self._standing)
+
+    def _standing(self, trial: TrialView) -> tuple[int, float, int]:
+        found = self.over_seeds(trial)
+        return found.n - len(found.values), self.metrics[0].score(found.mean), trial.id
+
+    def over_seeds(self, trial: TrialView) -> OverSeeds:
+        """The metric of a trial and of its further seeds, each at its best report."""
+        trainings = [trial, *self._further_seeds.get(trial.id, [])]
+        values = [training.best(self.metric) for training in trainings if training.is_usable]
+        return OverSeeds(len(trainings), tuple(value for value in values if value is not None))
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """One row a trial, best first: rank, trial, state, the metric, where, and the configuration."""

@@ -12,6 +12,7 @@ from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.fifo import FIFO
+from hpo_pipeline.scheduler.finalists import NO_FINALISTS, FinalistSettings
 from hpo_pipeline.scheduler.hyperband import Hyperband
 from hpo_pipeline.scheduler.median_stopping import MedianStopping
 from hpo_pipeline.scheduler.pasha import PASHA
@@ -93,6 +94,7 @@ class Session:
         listener: Listener | None = None,
         wall_clock: Callable[[], float] | None = None,
         journal: Callable[[Path], Journal] = Journal,
+        finalists: FinalistSettings = NO_FINALISTS,
     ) -> None:
         self.path = Path("journal.jsonl")
         self.view = StudyView()
@@ -114,6 +116,7 @@ class Session:
                 self.view,
                 replace(budget, max_failures=max_failures),
                 [listener] if listener else [],
+                finalists,
             )
             tuner.replay(records)
             self.end: End = tuner.run()

@@ -18,7 +18,7 @@ from hpo_pipeline.config.schema import root_problems
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.journal import read
 
-MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "executor", "tracker"}) | {
+MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "finalists", "executor", "tracker"}) | {
     *("n_trials", "max_total_resource", "max_seconds", "target")
 }
 """Root keys that a resumed study may be given anew."""
@@ -43,11 +43,15 @@ def resumed(composed: Composed) -> Composed:
         )
     # A study of an older version has fewer keys.
     newer = {**dict.fromkeys(TRAINING_KEYS), "params": {}, "max_failures": composed.config["max_failures"]}
+    newer["finalists"] = {"n": 0, "seeds": 0}
     cfg: Any = OmegaConf.merge(newer, _loaded(saved))
     typed = {override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".") for override in composed.typed}
     keys = {path.partition(".")[0] for path in typed}
-    for key in keys & MAY_CHANGE:  # before anything is resolved: the old value may need what isn't there any more
+    for key in keys & MAY_CHANGE - {"finalists"}:  # before anything is resolved: the old value may need what is gone
         OmegaConf.update(cfg, key, composed.config[key], merge=False)
+    for path in typed:
+        if path.startswith("finalists."):  # of the two, what is typed
+            OmegaConf.update(cfg, path, at(composed.config, path), force_add=True)
     stored = resolved(cfg)
     public = shown(cfg, stored)
     now = {"name": folder.name, "folder": str(folder), "resume": True, "dry_run": composed.config["dry_run"]}

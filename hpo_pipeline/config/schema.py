@@ -50,6 +50,7 @@ class TuneSchema(_Shared):
     max_seconds: float | None = None
     target: float | None = None
     max_failures: int | None = None
+    finalists: dict[str, Any] = field(default_factory=lambda: {"n": 0, "seeds": 0})
     points_to_evaluate: list[Any] = field(default_factory=list)
     search_space: Any = None
     searcher: Any = None

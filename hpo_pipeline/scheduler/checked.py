@@ -55,7 +55,7 @@ class CheckedScheduler:
         if known.state in FINAL and not known.has_finished:
             state = known.state.value
             return f"sent trial {number} to work after it was {state}", f"no job for a trial that is {state}"
-        if job.resource <= (has := max(known.resource, known.counted)):
+        if job.resource <= (has := known.counted if known.has_finished else known.resource):
             return (
                 f"sent trial {number} to resource {job.resource}, and it has {has} already",
                 "a resource beyond that",

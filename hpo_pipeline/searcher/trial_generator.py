@@ -66,6 +66,7 @@ class TrialGenerator:
         self._points = {space.key(point.config): point for point in tried}
         self._recorded: deque[Suggestion] = deque()
         self._started = 0
+        self._n_repeats = 0
 
     def replay(self, config: Config, origin: str = "", first_rung: int | None = None) -> None:
         """A recorded trial's suggestion, in the order of trial ids, for a `new` to come.
@@ -91,12 +92,18 @@ class TrialGenerator:
 
     @property
     def _is_full(self) -> bool:
-        return self.n_trials is not None and self._started >= self.n_trials
+        return self.n_trials is not None and self._started - self._n_repeats >= self.n_trials
 
     @property
     def next_id(self) -> int:
         """The number that the next trial will have, if there is one."""
         return self._started
+
+    def repeat(self, trial_id: int, config: Config, origin: str) -> Trial:
+        """A new trial that repeats another one with its own seed. It is on top of `n_trials`."""
+        self._started += 1
+        self._n_repeats += 1
+        return Trial(self._started - 1, config, origin, repeats=trial_id)
 
     def new(self, first_rung: int = 0) -> Trial | NoTrial:
         """The next trial, or why there is none, which changes nothing. Recorded ones are never held back.
