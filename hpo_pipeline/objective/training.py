@@ -20,11 +20,14 @@ from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks
 from hpo_pipeline.objective.checks import grad_clip_problems, told, without_batch_size
 from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
+from hpo_pipeline.objective.lazy_compiler import postpone_compiler
 from hpo_pipeline.objective.packed.cost import PackCost, measure_cost, measure_gain
 from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
 from hpo_pipeline.objective.packed.key import pack_key
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.seeding import derived_seed
+
+postpone_compiler()
 
 _KEPT_DATASETS = 2
 

@@ -37,3 +37,20 @@ def test_pixels_lie_between_zero_and_one_and_reach_both():
 def test_a_validation_set_larger_than_the_data_is_refused():
     with pytest.raises(ConfigError, match="n_validation: must be an integer from 1 to 1496, got 1497"):
         Digits(n_validation=1497)
+
+
+@pytest.mark.parametrize("file_is_found", [True, False])
+def test_images_and_labels_are_those_of_scikit_learn(file_is_found, monkeypatch):
+    from sklearn.datasets import load_digits
+
+    if not file_is_found:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    splits, (x, y) = Digits().load(), Digits().load_test()
+    ours = [
+        (row, label)
+        for images, labels in ((splits.x_train, splits.y_train), (splits.x_validation, splits.y_validation), (x, y))
+        for row, label in zip(rows(images), labels.tolist(), strict=True)
+    ]
+    theirs = load_digits()
+    pixels = torch.from_numpy(theirs.images).float() / 16
+    assert sorted(ours) == sorted(zip(rows(pixels), theirs.target.tolist(), strict=True))
