@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten
+from hpo_pipeline.config.layers import is_installed
 from hpo_pipeline.config.public import resolved, resolved_as_far_as_possible, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.report.command import overrides
@@ -21,6 +23,7 @@ CONF = "hpo_pipeline.conf"
 
 # `train`, found also where the primary config is a saved one or another project's, with no `train` beside it.
 _PLAIN_TRAIN = "plain_train"
+_plain: dict[tuple[str, ...], DictConfig] = {}
 ConfigStore.instance().store(_PLAIN_TRAIN, {"defaults": ["train"]}, provider=__name__)
 
 
@@ -51,9 +54,8 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
         ConfigError: a saved config chose an option of a --config-dir that isn't given now.
     """
     groups = {group: option for group, option in choices.items() if group in TRAINING_KEYS}
-    base = [*_searchpath(), *overrides({**groups, "name": config["name"]})]
     try:
-        plain = hydra.compose(_PLAIN_TRAIN, overrides=base)
+        plain = _plain_train(tuple([*_searchpath(), *overrides(groups)]), str(config["name"]))
     except MissingConfigException as error:
         told = str(error).partition("\n")[0]
         what = f"{told}; if this is a file of your own, give its folder: --config-dir …"
@@ -69,6 +71,18 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
         for path, value in now.items()
         if path.partition(".")[0] in changed or before.get(path, ...) != value
     }
+
+
+def _plain_train(words: tuple[str, ...], name: str) -> DictConfig:
+    """What `train` composes to; kept where nothing but installed files can be in it: the jobs of a multirun share it."""
+    sources = GlobalHydra.instance().config_loader().get_sources()
+    if "$" in name or not is_installed(sources) or set(HydraConfig.get().searchpath) - {f"pkg://{CONF}"}:
+        return hydra.compose(_PLAIN_TRAIN, overrides=[*words, *overrides({"name": name})])
+    if words not in _plain:
+        _plain[words] = hydra.compose(_PLAIN_TRAIN, overrides=list(words))
+    plain = copy.deepcopy(_plain[words])
+    plain.name = name
+    return plain
 
 
 def options_of(config: dict[str, Any], choices: dict[str, str]) -> dict[str, dict[str, Any]]:

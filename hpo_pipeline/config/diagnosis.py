@@ -50,20 +50,47 @@ def diagnose(
             config = hydra.compose(config_name, overrides=good)
         except Exception:  # the primary config itself is what can't be read
             return [Problem("", told(error))]
-        for text in sorted(typed, key=lambda text: "." in _key(text)):  # groups first: they decide which keys there are
+        rest = sorted(typed, key=lambda text: "." in _key(text))  # groups first: they decide which keys there are
+        while rest:
+            n_right = _right(config_name, good, rest)
+            good += rest[:n_right]
+            if n_right == len(rest):
+                break
+            config = hydra.compose(config_name, overrides=good)
             try:
-                config = hydra.compose(config_name, overrides=[*good, text])
+                hydra.compose(config_name, overrides=[*good, rest[n_right]])
             except ConfigError as refused:
                 problems += refused.problems
             except Exception as refused:
-                problems.append(_problem(text, refused, config))
-            else:
-                good.append(text)
+                problems.append(_problem(rest[n_right], refused, config))
+            rest = rest[n_right + 1 :]
         if not problems:
             return [Problem("", told(error))]
         config = hydra.compose(config_name, overrides=good, return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         return [*problems, *further(config)]
+
+
+def _right(config_name: str, good: list[str], rest: list[str]) -> int:
+    """How many of `rest`, from the first, compose on top of `good`: by halves, as most command lines have one mistake."""
+    if _composes(config_name, [*good, *rest]):
+        return len(rest)
+    right, wrong = 0, len(rest)  # so many do, so many don't
+    while wrong - right > 1:
+        middle = (right + wrong) // 2
+        if _composes(config_name, [*good, *rest[:middle]]):
+            right = middle
+        else:
+            wrong = middle
+    return right
+
+
+def _composes(config_name: str, words: list[str]) -> bool:
+    try:
+        hydra.compose(config_name, overrides=words)
+    except Exception:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ on top of a saved config.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import Any
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.hydra import Hydra
 from hydra.core.default_element import ResultDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
-from hydra.plugins.config_source import ConfigResult
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,6 +35,8 @@ from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.space_tree import merged, replaces
 
 _OWN = "pkg://hpo_pipeline.conf"
+_INSTALLED = (_OWN, "pkg://hydra.conf")
+"""Files that stay as they are."""
 _SEVERAL = "tracker"
 """The group of which several options may be chosen."""
 _MOST_NODES = 100_000
@@ -120,6 +124,7 @@ def watched() -> Iterator[None]:
             (ConfigLoaderImpl, "_load_single_config", _load_single_config),
             (ConfigLoaderImpl, "_compose_config_from_defaults_list", _compose_config_from_defaults_list),
             (ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides_to_config)),
+            (Hydra, "get_mode", _get_mode),
         ):
             stack.callback(setattr, owner, name, owner.__dict__[name])
             setattr(owner, name, ours)
@@ -131,6 +136,21 @@ _process_searchpath_unseen = ConfigLoaderImpl._process_config_searchpath
 _load_single_unseen = ConfigLoaderImpl._load_single_config
 _compose_unseen = ConfigLoaderImpl._compose_config_from_defaults_list
 _apply_unseen = ConfigLoaderImpl._apply_overrides_to_config
+_get_mode_unseen = Hydra.get_mode
+_loaded: dict[tuple[str, str], ConfigResult] = {}
+"""(source, path) -> an installed file, as it was read: a command composes several times."""
+
+
+def is_installed(sources: Iterable[ConfigSource]) -> bool:
+    """Whether nothing but what is installed can be in a config from these sources."""
+    return all(source.scheme() == "structured" or source.full_path() in _INSTALLED for source in sources)
+
+
+def _get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+    """Hydra composes everything just to see what is said of `hydra.mode`: not where nobody can have said anything."""
+    if is_installed(self.config_loader.get_sources()) and not any("hydra" in override for override in overrides):
+        return None
+    return _get_mode_unseen(self, config_name, overrides)
 
 
 def refuse_endless(path: Path) -> None:
@@ -155,6 +175,11 @@ def _load_config(self: ConfigRepository, config_path: str) -> ConfigResult | Non
     source = self._find_object_source(config_path=config_path, object_type=ObjectType.CONFIG)
     if source is not None and source.scheme() == "file":
         refuse_endless(Path(source.path, source._normalize_file_name(config_path)))
+    if source is not None and source.full_path() in _INSTALLED:
+        place = source.full_path(), config_path
+        if place not in _loaded:
+            _loaded[place] = _load_config_unseen(self, config_path)
+        return replace(_loaded[place], config=copy.deepcopy(_loaded[place].config))
     try:
         return _load_config_unseen(self, config_path)
     except (ConfigError, yaml.YAMLError):
@@ -195,11 +220,11 @@ def _load_single_config(self: ConfigLoaderImpl, default: ResultDefault, repo: An
     """Notes what a file contributes, and what is wrong with what it says of Hydra; before Hydra looks at it."""
     loaded = repo.load_config(config_path=default.config_path)
     if loaded is not None and OmegaConf.is_config(loaded.config):
-        _look_at(default, self._embed_result_config(loaded, default.package))
+        _look_at(self, default, loaded)
     return _load_single_unseen(self, default, repo)
 
 
-def _look_at(default: ResultDefault, result: ConfigResult) -> None:
+def _look_at(loader: ConfigLoaderImpl, default: ResultDefault, result: ConfigResult) -> None:
     path, source = str(default.config_path), str(result.path)
     now = composition()
     if path.startswith(("hydra/launcher/", "hydra/sweeper/")) and path.rpartition("/")[2] != "basic":
@@ -210,7 +235,7 @@ def _look_at(default: ResultDefault, result: ConfigResult) -> None:
         now.schema = result.config
     if source.startswith("structured://") or source == "pkg://hydra.conf":
         return  # code that is installed
-    content = OmegaConf.to_container(result.config, resolve=False)
+    content = OmegaConf.to_container(loader._embed_result_config(result, default.package).config, resolve=False)
     if isinstance(content, dict):
         plain = {str(key): value for key, value in content.items() if key != "defaults"}
         now.layers.append(Layer(path, source, plain, bool(default.primary)))
