@@ -55,7 +55,7 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
     """
     groups = {group: option for group, option in choices.items() if group in TRAINING_KEYS}
     try:
-        plain = _plain_train(tuple([*_searchpath(), *overrides(groups)]), str(config["name"]))
+        plain = _plain_train((*_searchpath(), *overrides(groups)), str(config["name"]))
     except MissingConfigException as error:
         told = str(error).partition("\n")[0]
         what = f"{told}; if this is a file of your own, give its folder: --config-dir …"
@@ -74,7 +74,7 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
 
 
 def _plain_train(words: tuple[str, ...], name: str) -> DictConfig:
-    """What `train` composes to; kept where nothing but installed files can be in it: the jobs of a multirun share it."""
+    """What `train` composes to. Kept where only installed files can be in it: the jobs of a multirun share it."""
     sources = GlobalHydra.instance().config_loader().get_sources()
     if "$" in name or not is_installed(sources) or set(HydraConfig.get().searchpath) - {f"pkg://{CONF}"}:
         return hydra.compose(_PLAIN_TRAIN, overrides=[*words, *overrides({"name": name})])

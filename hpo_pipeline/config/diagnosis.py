@@ -72,7 +72,7 @@ def diagnose(
 
 
 def _right(config_name: str, good: list[str], rest: list[str]) -> int:
-    """How many of `rest`, from the first, compose on top of `good`: by halves, as most command lines have one mistake."""
+    """How many of `rest`, from the first, compose on top of `good`. By halves: most command lines have one mistake."""
     if _composes(config_name, [*good, *rest]):
         return len(rest)
     right, wrong = 0, len(rest)  # so many do, so many don't

@@ -177,8 +177,8 @@ def _load_config(self: ConfigRepository, config_path: str) -> ConfigResult | Non
         refuse_endless(Path(source.path, source._normalize_file_name(config_path)))
     if source is not None and source.full_path() in _INSTALLED:
         place = source.full_path(), config_path
-        if place not in _loaded:
-            _loaded[place] = _load_config_unseen(self, config_path)
+        if place not in _loaded and (read := _load_config_unseen(self, config_path)) is not None:
+            _loaded[place] = read
         return replace(_loaded[place], config=copy.deepcopy(_loaded[place].config))
     try:
         return _load_config_unseen(self, config_path)

@@ -17,7 +17,7 @@ from torture.strategies import CANARY
 
 ALWAYS = ("dataset=digits", "tracker=none", "dry_run=true")
 """Before what is generated: nothing is downloaded, nothing starts."""
-COMPOSED, STARTED = 20, 5
+COMPOSED, STARTED = 6, 2
 Run = Callable[..., Ended]
 
 
@@ -61,5 +61,5 @@ def command_case(number: int, draw: random.Random, sandbox: Sandbox) -> Counter[
 
 
 _WHAT = "command lines and config files"
-COMPOSE = Torture("compose", f"{_WHAT}, composed and checked, {COMPOSED} a case", 40, 1, compose_case)
-COMMAND = Torture("command", f"{_WHAT}, by processes of their own, {STARTED} a case", 40, 1, command_case)
+COMPOSE = Torture("compose", f"{_WHAT}, composed and checked, {COMPOSED} a case", 134, 1, compose_case)
+COMMAND = Torture("command", f"{_WHAT}, by processes of their own, {STARTED} a case", 100, 1, command_case)

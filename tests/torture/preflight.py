@@ -22,7 +22,7 @@ from torture.case import FailedError, Torture, limited
 from torture.sandbox import Sandbox
 from torture.strategies import CANARY, KEYS, NODES, POINTS, SCALARS, SPACES, VALUES
 
-SIZE = 250
+SIZE = 100
 _FUNCTION = ("objective=function", "model=mlp", "dataset=digits", "optimizer=adam")
 BASES = (
     (*_FUNCTION, "scheduler=asha", "searcher=random", "executor=serial"),
@@ -151,4 +151,4 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> Counter[str]:
     return found
 
 
-TORTURE = Torture("preflight", f"plain configs through the preflight, {SIZE} a case", 37, 1, case)
+TORTURE = Torture("preflight", f"plain configs through the preflight, {SIZE} a case", 93, 1, case)
