@@ -53,10 +53,18 @@ def compose(*overrides: str, program: str = "tune") -> Composed:
         return command.compose(cfg, CommandLine(f"{program}.py", overrides))
 
 
+def _unpainted(figure: object, path: str | Path, **_: object) -> None:
+    Path(path).write_bytes(b"")
+
+
 def run(*arguments: str, program: str = "tune", started: str | None = None) -> Ended:
-    """`python tune.py …`, here; or by another name of the program."""
+    """`python tune.py …`, here; or by another name of the program.
+
+    The study's picture is composed, but not painted, which takes longer than a small study.
+    """
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
+        mock.patch("matplotlib.figure.Figure.savefig", _unpainted),
         mock.patch.object(sys, "argv", [started or f"{program}.py", *arguments]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
