@@ -16,6 +16,7 @@ from unittest import mock
 import hydra
 from heard import folded
 from hydra.core.hydra_config import HydraConfig
+from matplotlib.figure import Figure
 
 from hpo_pipeline import config as command
 from hpo_pipeline.config.command_line import CommandLine
@@ -64,7 +65,7 @@ def run(*arguments: str, program: str = "tune", started: str | None = None) -> E
     """
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
-        mock.patch("matplotlib.figure.Figure.savefig", _unpainted),
+        mock.patch.object(Figure, "savefig", _unpainted),
         mock.patch.object(sys, "argv", [started or f"{program}.py", *arguments]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
