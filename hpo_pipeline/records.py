@@ -5,7 +5,8 @@
     study      version, id, name, seed, metrics, unit            first; the latest one counts, if there are several;
                                                                  metrics: [{name, mode}, ...]; of a training that
                                                                  train.py does it has kind: training
-    session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs
+    session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs;
+               simulated                                         true where its times are those of a simulated clock
                finalists {n, seeds}                              how it is to end; without it, with none
     suggested  trial, config                                     a trial and its sample
                origin, first_rung                                where the sample came from, for people; the rung that
@@ -42,6 +43,7 @@ from hpo_pipeline.trial import Outcome, State
 
 Record = dict[str, Any]
 VERSION = 3
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _MEASURED = ("report", "test")
 
 
@@ -50,7 +52,7 @@ def encode(record: Record) -> bytes:
     if record["event"] in _MEASURED:
         values = record["metrics"].items()
         record = {**record, "metrics": {name: value if math.isfinite(value) else str(value) for name, value in values}}
-    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+    return _JSON.encode(record).encode()
 
 
 def decode(text: bytes) -> Record:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hpo_pipeline.budget import Budget, End
 from hpo_pipeline.executor.runner import StudySetup
-from hpo_pipeline.executor.simulated import SimulatedExecutor
+from hpo_pipeline.executor.simulated import SimulatedWorkers
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.scheduler import Scheduler
@@ -70,7 +70,7 @@ class _Curves:
         return "the curve is over" if self._finishes(state["trial"], state["resource"]) else ""
 
 
-class CurveExecutor(SimulatedExecutor):
+class CurveExecutor(SimulatedWorkers):
     """A simulated executor over a curve.
 
     Attributes:

@@ -88,10 +88,12 @@ class Tuner:
         Raises:
             StudyError: the scheduler would have acted otherwise; the configuration or the program has changed.
         """
+        records = list(records)
         try:
             self._history.replay(records)
         except StudyError as error:
             raise StudyError(f"{self._journal.path}: can't go on: {error}") from error.__cause__
+        self._executor.begin_after(max((record["time"] for record in records), default=0.0))
         self._seconds_before = self._view.seconds
         self._kept = self._best_of(trial for trial in self._view.trials.values() if trial.state in FINAL)
 
@@ -102,9 +104,11 @@ class Tuner:
             StudyError: the journal can't be written; nothing was done that isn't recorded.
         """
         details: Record = {}
+        broken_off = True
         with signals_as_interrupt():
             try:
                 end = self._loop()
+                broken_off = False
             except KeyboardInterrupt:
                 end = End("interrupted", "stopped by Ctrl-C")
             except ComponentError as error:
@@ -112,7 +116,8 @@ class Tuner:
                 details["traceback"] = "".join(traceback.format_exception(error))
             finally:
                 self._executor.close()
-        self._catch_up()
+        if broken_off:  # else the view has it all, and a long journal takes a while to read
+            self._catch_up()
         now = self._executor.clock()
         ended = {"event": "result", "outcome": "interrupted", "error": "", "traceback": "", "time": now}
         running = [trial.id for trial in self._view.trials.values() if trial.state is State.RUNNING]
@@ -124,6 +129,7 @@ class Tuner:
         self._began = self._executor.monotonic()
         self._record(*self._history.due)
         session = {"event": "session", "session": self._view.sessions + 1, "host": socket.gethostname()}
+        session |= {"simulated": True} if self._executor.is_simulated else {}
         now = self._executor.clock()
         session |= {"pid": os.getpid(), "n_trials": self._budget.n_trials}
         if self._finalists.n:

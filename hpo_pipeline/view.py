@@ -152,6 +152,8 @@ class StudyView:
         self.end: Record | None = None
         self.n_records = 0
         self.sessions = 0
+        self.is_simulated = False
+        """Whether the last session's times are those of a simulated clock."""
         self._session_began: tuple[float, float] | None = None
         self._further_seeds: dict[int, list[TrialView]] = {}
 
@@ -209,6 +211,7 @@ class StudyView:
 
     def _on_session(self, record: Record, time: float) -> None:
         self.sessions += 1
+        self.is_simulated = record.get("simulated") is True
         self.end = None
 
     def _on_end(self, record: Record, time: float) -> None:

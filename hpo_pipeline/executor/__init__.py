@@ -28,9 +28,11 @@ class Executor(Protocol):
         capacity: jobs that can run at once. It may change while `wait` is at work: a pack finds out what it can
             take, a worker dies. If it shrinks, nothing is taken away that runs already.
         works_in_wait: whether `wait` itself does the work: nothing goes on beside it, and nothing can wake it.
+        is_simulated: whether its clock is a simulated one.
     """
 
     works_in_wait: bool = False
+    is_simulated: bool = False
 
     @property
     def capacity(self) -> int: ...
@@ -42,6 +44,9 @@ class Executor(Protocol):
     def monotonic(self) -> float:
         """Seconds that no change of the system's clock moves, to count durations with."""
         return time.monotonic()
+
+    def begin_after(self, seconds: float) -> None:
+        """A resumed study's records end at that time: a simulated clock goes on from there. Nothing is at work yet."""
 
     def submit(self, job: Job, recorded: int) -> None:
         """Starts a job. At most `capacity` run at once; a trial has at most one.

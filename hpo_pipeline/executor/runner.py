@@ -167,7 +167,8 @@ def report(live: LiveTrial, metrics: object, seconds: float, needed: Iterable[st
     for name, value in metrics.items():
         if not isinstance(name, str):
             raise TypeError(f"the name of a metric must be text, not {_kind(name)}")
-        if isinstance(value, (str, bytes)) or not isinstance(value, SupportsFloat):
+        # A float needs no look at the protocol, which takes ten times as long as all the rest.
+        if type(value) is not float and (isinstance(value, (str, bytes)) or not isinstance(value, SupportsFloat)):
             raise TypeError(f"metric {encodable(name)!r} must be a number, not {_kind(value)}")
         values[encodable(name)] = float(value)
     values.setdefault("seconds", seconds)

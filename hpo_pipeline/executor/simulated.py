@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import heapq
 import itertools
 import math
+import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from hpo_pipeline.build import build
+from hpo_pipeline.checks import integer_problems
+from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.runner import LiveTrial, StudySetup, Task, failure, finished, report
-from hpo_pipeline.objective import TrialSpec
+from hpo_pipeline.objective import SupportsClose, SupportsFinish, TrialSpec
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result
 
 
@@ -31,12 +37,14 @@ class _Running:
     live: LiveTrial | None
 
 
-class SimulatedExecutor(Executor):
+class SimulatedWorkers(Executor):
     """Any number of simulated workers; `wait` moves the clock on to the next event.
 
     A unit of resource takes as many seconds as it reports as its metric `seconds`, or else one. Events at the same time
-    come in the order in which their units began. There are no checkpoints: a trial whose state was lost with its
-    session, or that goes on with another one's weights, is brought to where it was from its beginning.
+    come in the order in which their units began.
+
+    There are no checkpoints: a trial whose state was lost with its session, or that goes on with another one's weights,
+    is brought to where it was from its beginning.
 
     Args:
         setup: the study's.
@@ -46,11 +54,14 @@ class SimulatedExecutor(Executor):
     """
 
     works_in_wait = True
+    is_simulated = True
     capacity = 1
 
     def __init__(self, setup: StudySetup, n_workers: int = 1, curves: Curves | None = None, now: float = 0.0) -> None:
         self._setup = setup
-        self._curves: Curves = curves or build(setup.objective, "objective", threads=1, final=False)
+        self._logs: Path | None = setup.folder
+        if curves is not None:
+            self._curves, self._logs = curves, None
         self.capacity = n_workers
         self._now = now
         self._running: dict[int, _Running] = {}
@@ -60,6 +71,18 @@ class SimulatedExecutor(Executor):
         """Those to come, by time and number. One whose job isn't at work any more is void."""
         self._at_rest: tuple[_Running, int] | None = None
         """The job that has reported at a milestone, and the number of its next event."""
+
+    @functools.cached_property
+    def _curves(self) -> Curves:
+        curves: Curves = build(self._setup.objective, "objective", threads=1, final=False)
+        return curves
+
+    @functools.cached_property
+    def _may_finish(self) -> bool:
+        return isinstance(self._curves, SupportsFinish)  # which takes a while to find out
+
+    def begin_after(self, seconds: float) -> None:
+        self._now = max(self._now, seconds)
 
     def clock(self) -> float:
         return self._now
@@ -71,6 +94,8 @@ class SimulatedExecutor(Executor):
         task = self._setup.task(replace(job, source=None), recorded)
         live = self._paused.pop(task.trial_id, None)
         fits = live is not None and live.fits(task) and job.source is None
+        if not fits:
+            self._close(live)
         self._running[task.trial_id] = running = _Running(task, live if fits else None)
         self._advance(running, next(self._numbers))
 
@@ -81,13 +106,13 @@ class SimulatedExecutor(Executor):
         try:
             running.live = running.live or self._begun(running.task)
             metrics = self._curves.advance(running.live.state)
-            why = finished(self._curves, running.live.state)
+            why = finished(self._curves, running.live.state) if self._may_finish else ""
             event = report(running.live, metrics, seconds, self._setup.metrics, why)
             if not 0 <= event.metrics["seconds"] < math.inf:
                 raise ValueError(f"a unit of resource can't take {event.metrics['seconds']:g} seconds")
             seconds = event.metrics["seconds"]
         except Exception as error:
-            event = failure(running.task.trial_id, error)
+            event = failure(running.task.trial_id, error, self._logs)
         at = self._now + seconds
         heapq.heappush(self._events, (at, number, running, replace(event, time=at)))
 
@@ -109,7 +134,7 @@ class SimulatedExecutor(Executor):
             return []
         self._now, _, running, event = heapq.heappop(self._events)
         if isinstance(event, Result):
-            del self._running[event.trial_id]
+            self._close(self._running.pop(event.trial_id).live)
         elif event.resource == running.task.resource or event.finished:
             del self._running[event.trial_id]
             assert running.live is not None  # it has reported
@@ -129,14 +154,36 @@ class SimulatedExecutor(Executor):
 
     def cancel(self, trial_id: int) -> None:
         if trial_id in self._running:
-            self._running[trial_id] = ending = replace(self._running[trial_id], live=None)
+            self._running[trial_id] = ending = replace(self._running[trial_id])
             stopped = Result(trial_id, Outcome.STOPPED, self._now)
             heapq.heappush(self._events, (self._now, next(self._numbers), ending, stopped))
 
     def discard(self, trial_id: int) -> None:
-        self._paused.pop(trial_id, None)
+        self._close(self._paused.pop(trial_id, None))
+
+    def _close(self, live: LiveTrial | None) -> None:
+        """Gives back what a trial's state holds besides memory."""
+        if live is not None and isinstance(self._curves, SupportsClose):
+            with contextlib.suppress(Exception):  # whatever somebody's own code may raise
+                self._curves.close(live.state)
 
     def close(self) -> None:
+        for live in [*(running.live for running in self._running.values()), *self._paused.values()]:
+            self._close(live)
         self._running.clear()
         self._paused.clear()
         self._events.clear()
+
+
+class SimulatedExecutor(SimulatedWorkers):
+    """What a config names: the clock begins at the time that it is, a resumed study's where its records end, if later.
+
+    Args:
+        setup: the study's.
+        n_workers: jobs at once.
+    """
+
+    def __init__(self, setup: StudySetup, n_workers: int = 4) -> None:
+        if problems := integer_problems(n_workers=n_workers):
+            raise ConfigError(problems)
+        super().__init__(setup, n_workers, now=time.time())

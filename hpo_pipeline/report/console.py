@@ -32,6 +32,7 @@ class Console:
         logs: where the tracebacks of failed trials are, told at the first failure.
         file: where to; standard output if None.
         clock: seconds, for the elapsed time and the rate of log lines.
+        study_clock: seconds, for the elapsed time, where the study has a clock of its own.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Console:
         logs: str = "",
         file: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        study_clock: Callable[[], float] | None = None,
     ) -> None:
         self._view, self._budget, self._unit = view, budget, unit
         self._logs, self._file, self._clock = logs, file, clock
+        self._study_clock = study_clock or clock
         self._told = 0.0, 0.0
         self._lines: Lines | None = None
         self._print: Callable[[str], None] = print
@@ -55,7 +58,7 @@ class Console:
         """Call once the journal of a resumed study has been replayed: its time counts as elapsed."""
         from rich.console import Console as Terminal
 
-        self._told = self._view.seconds, self._clock()
+        self._told = self._view.seconds, self._study_clock()
         terminal = Terminal(file=self._file)
         if terminal.is_terminal and terminal.is_interactive:
             self._start_live(terminal)
@@ -89,11 +92,11 @@ class Console:
     def elapsed(self) -> float:
         """Seconds that the study has run, earlier sessions included: up to the last record, and since it came."""
         seconds, then = self._told
-        return seconds + self._clock() - then
+        return seconds + self._study_clock() - then
 
     def update(self, record: Record) -> None:
         """Takes note of `record`, which the view has applied. Costs next to nothing; the table is drawn elsewhere."""
-        self._told = self._view.seconds, self._clock()
+        self._told = self._view.seconds, self._study_clock()
         if self._lines is not None:
             self._lines.update(record)
         if self._logs and record["event"] == "result" and record["traceback"]:

@@ -143,8 +143,9 @@ class LiveTable:
         tally = Text(no_wrap=True, overflow="ellipsis")
         for state, count in counts(trials).items():
             tally.append(f"{count} {state.value.lower()}  ", style=STATE_STYLE[state])
+        passed = "simulated" if self._view.is_simulated else "elapsed"
         if share is None:
-            return Group(Text(f"{duration(elapsed)} elapsed, no limit set: Ctrl-C ends the study"), tally)
+            return Group(Text(f"{duration(elapsed)} {passed}, no limit set: Ctrl-C ends the study"), tally)
         # A promoted trial is running again; the bar still never goes back.
         share = self._furthest = max(share, self._furthest)
         bar = Table.grid(expand=True, padding=(0, 1))
@@ -152,5 +153,6 @@ class LiveTable:
         for _ in range(3):
             bar.add_column(justify="right", no_wrap=True)
         left = f"ETA {duration(elapsed * (1 - share) / share)}" if share > 0 else "ETA –"
-        bar.add_row(ProgressBar(total=1.0, completed=share), f"{share:4.0%}", f"{duration(elapsed)} elapsed", left)
+        left = "" if self._view.is_simulated else left  # in real time, which nobody knows here
+        bar.add_row(ProgressBar(total=1.0, completed=share), f"{share:4.0%}", f"{duration(elapsed)} {passed}", left)
         return Group(bar, tally)

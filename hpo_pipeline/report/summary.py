@@ -58,8 +58,9 @@ def summary(
         reason = view.end.get("reason", "")
         say(f"Ended: {view.end.get('state', '')}{': ' if reason else ''}{reason}")
     states = ", ".join(f"{n} {state.value.lower()}" for state, n in counts(view.trials.values()).items())
+    time = f"{duration(view.seconds)} of simulated time" if view.is_simulated else duration(view.seconds)
     spent = f"{plural(view.evaluations, 'rung evaluation')}, {plural(view.total_resource, unit)}"
-    say(f"{plural(len(view.trials), 'trial')} ({states or 'no trials'}), {spent} in {duration(view.seconds)}")
+    say(f"{plural(len(view.trials), 'trial')} ({states or 'no trials'}), {spent} in {time}")
     say(f"Everything is in {folder}")
     for name, meaning in FILES.items():
         if (folder / name).exists():

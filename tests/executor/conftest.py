@@ -14,7 +14,7 @@ from hpo_pipeline.executor.fused import FusedExecutor
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.process import ProcessExecutor
 from hpo_pipeline.executor.serial import SerialExecutor
-from hpo_pipeline.executor.simulated import SimulatedExecutor
+from hpo_pipeline.executor.simulated import SimulatedWorkers
 
 Open = Callable[..., Executor]
 
@@ -62,7 +62,7 @@ def opening(kind: str) -> Iterator[Open]:
             case "fused here":
                 made = FusedExecutor(setup(function), n_workers=1, pack_size=2, job_timeout=job_timeout)
             case "simulated":
-                made = SimulatedExecutor(setup(function))
+                made = SimulatedWorkers(setup(function))
             case _:
                 made = packs(function, n_workers=1, job_timeout=job_timeout)
         executors.append(made)

@@ -7,7 +7,7 @@ import math
 import pytest
 from pools import curve_of, job, setup, until_results
 
-from hpo_pipeline.executor.simulated import SimulatedExecutor
+from hpo_pipeline.executor.simulated import SimulatedWorkers
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.trial import Outcome, Report, Result
 
@@ -25,7 +25,7 @@ class Timed:
         return {"loss": 1 / state[1], "seconds": state[0]}
 
 
-def times(executor: SimulatedExecutor, n: int) -> list[tuple[float, int, int | Outcome]]:
+def times(executor: SimulatedWorkers, n: int) -> list[tuple[float, int, int | Outcome]]:
     """When what was reported, up to the `n`-th result; by the clock, which the events agree with."""
     seen: list[tuple[float, int, int | Outcome]] = []
     while sum(isinstance(what, Outcome) for _, _, what in seen) < n:
@@ -38,7 +38,7 @@ def times(executor: SimulatedExecutor, n: int) -> list[tuple[float, int, int | O
 
 
 def test_each_unit_takes_what_it_reports_and_a_failing_one_a_second():
-    executor = SimulatedExecutor(setup(), 3, Timed())
+    executor = SimulatedWorkers(setup(), 3, Timed())
     for trial, x in ((0, 2.0), (1, 3.0), (9, 4.0)):
         executor.submit(job(trial, 2, x=x), 0)
     assert times(executor, 3) == [
@@ -53,7 +53,7 @@ def test_each_unit_takes_what_it_reports_and_a_failing_one_a_second():
 
 
 def test_a_unit_of_an_objective_that_reports_no_seconds_takes_one():
-    executor = SimulatedExecutor(setup("curve"))
+    executor = SimulatedWorkers(setup("curve"))
     executor.submit(job(0, 2), 0)
     events = until_results(executor)
     assert curve_of(events) == [(1, 0.5), (2, 0.25)]
@@ -63,7 +63,7 @@ def test_a_unit_of_an_objective_that_reports_no_seconds_takes_one():
 
 @pytest.mark.parametrize("x", [-1.0, math.inf])
 def test_a_unit_that_can_take_no_such_time_fails_the_trial(x):
-    executor = SimulatedExecutor(setup(), 1, Timed())
+    executor = SimulatedWorkers(setup(), 1, Timed())
     executor.submit(job(0, 1, x=x), 0)
     (failed,) = until_results(executor)
     assert failed.error == f"ValueError: a unit of resource can't take {x:g} seconds"
@@ -71,7 +71,7 @@ def test_a_unit_that_can_take_no_such_time_fails_the_trial(x):
 
 
 def test_time_passes_as_far_as_it_was_waited_for():
-    executor = SimulatedExecutor(setup(), 1, Timed(), now=100.0)
+    executor = SimulatedWorkers(setup(), 1, Timed(), now=100.0)
     executor.submit(job(0, 1, x=2.0), 0)
     assert executor.wait(1.5) == []
     assert executor.clock() == 101.5
@@ -82,14 +82,14 @@ def test_time_passes_as_far_as_it_was_waited_for():
 
 
 def test_a_wait_that_is_shorter_than_the_clock_can_show_moves_it_all_the_same():
-    executor = SimulatedExecutor(setup(), 1, Timed(), now=1e9)
+    executor = SimulatedWorkers(setup(), 1, Timed(), now=1e9)
     executor.submit(job(0, 1, x=2.0), 0)
     executor.wait(1e-12)
     assert 1e9 < executor.clock() < 1e9 + 1e-6
 
 
 def test_a_cancelled_job_ends_at_once_and_its_place_is_free():
-    executor = SimulatedExecutor(setup(), 2, Timed())
+    executor = SimulatedWorkers(setup(), 2, Timed())
     executor.submit(job(0, 2, x=10.0), 0)
     executor.submit(job(1, 2, x=2.0), 0)
     executor.wait()
@@ -101,7 +101,7 @@ def test_a_cancelled_job_ends_at_once_and_its_place_is_free():
 
 
 def test_a_trial_goes_on_where_its_records_end_though_its_state_is_lost():
-    executor = SimulatedExecutor(setup(), 1, Timed())
+    executor = SimulatedWorkers(setup(), 1, Timed())
     executor.submit(job(0, 4, x=1.0), 2)
     assert curve_of(until_results(executor)) == [(3, 1 / 3), (4, 1 / 4)]
     executor.submit(job(0, 6, x=1.0), 5)  # the records end later than the state that it has
@@ -112,7 +112,7 @@ def test_a_trial_goes_on_where_its_records_end_though_its_state_is_lost():
 
 
 def test_nothing_is_kept_of_trials_that_are_discarded():
-    executor = SimulatedExecutor(setup(), 40, Timed())
+    executor = SimulatedWorkers(setup(), 40, Timed())
     for trial in range(10, 50):
         executor.submit(job(trial, 3, x=1.0), 0)
         if trial % 4 == 1:

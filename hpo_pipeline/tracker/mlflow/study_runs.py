@@ -72,7 +72,9 @@ class StudyRuns:
             case "study" if not known_study:
                 yield None, self._study(record, now)
             case "session":
-                yield None, Update(tags={"hpo.state": "RUNNING", "hpo.end_reason": ""}, status=("RUNNING", now))
+                clock = {"hpo.clock": "simulated"} if self.view.is_simulated else {}
+                tags = {"hpo.state": "RUNNING", "hpo.end_reason": "", **clock}
+                yield None, Update(tags=tags, status=("RUNNING", now))
             case "end":
                 yield from self._end(record, now)
             case "suggested":
