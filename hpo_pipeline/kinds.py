@@ -165,7 +165,7 @@ KINDS = {
             (Offer("optimizer"),),
         ),
         _component("dataset", "Dataset"),
-        _component("objective", "Objective", Offer("threads"), Offer("final")),
+        _component("objective", "Objective", Offer("threads"), Offer("final"), Offer("tracker_uri")),
         _component("searcher", "Searcher", Offer("space"), _SEED),
         _component("scheduler", "Scheduler", Offer("trials"), Offer("space"), Offer("ranking"), _SEED),
         _component("executor", "Executor", Offer("setup"), Offer("devices", settable=True)),

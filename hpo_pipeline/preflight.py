@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline import replay
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.build import build, takes
 from hpo_pipeline.checks import option_problems
@@ -187,7 +188,8 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     if config["threads"] > _MOST_THREADS:
         flight.problems.append(Problem("threads", f"must be at most {_MOST_THREADS}", config["threads"]))
     threads = min(max(1, config["threads"]), _MOST_THREADS)
-    made = flight.build("objective", threads=threads, final=config.get("final", False))
+    final, uri = config.get("final", False), replay.tracker_uri(config)
+    made = flight.build("objective", threads=threads, final=final, tracker_uri=uri)
     objective: Objective | None = made
     if objective is None:
         return None
@@ -222,8 +224,9 @@ def _unmet_wishes(config: dict[str, Any], objective: Objective) -> Iterator[Prob
 
 
 def _space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace | None:
-    tree = composed.config["search_space"]
-    if not tree:
+    before = len(flight.problems)
+    tree = flight.attempt(lambda: replay.search_space(composed, objective))
+    if not tree and len(flight.problems) == before:
         model = composed.training_choices.get("model", "none")
         what = f"there is none for {model}; add a file search_space/{model}.yaml to your --config-dir, or name one"
         if model == "none":

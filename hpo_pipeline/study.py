@@ -20,6 +20,7 @@ from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.executor.process import start_early
 from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
+from hpo_pipeline.objective import SupportsReplay
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
 from hpo_pipeline.report.files import write_best, write_leaderboard
@@ -66,11 +67,14 @@ def run_study(composed: Composed) -> int:
             write_configs(composed, folder)
             if parts.earlier:
                 parts.earlier.keep(folder)
+            if isinstance(parts.objective, SupportsReplay):
+                parts.objective.keep(folder)
         view = StudyView()
         if new := _new_header(composed, parts, journal, records):
             journal.append(new)
             records.append(new)
-        console = Console(view, parts.budget, parts.objective.unit, logs=str(_log(folder, "<id>")))
+        logs, clock = str(_log(folder, "<id>")), parts.executor.monotonic
+        console = Console(view, parts.budget, parts.objective.unit, logs, study_clock=clock)
         tuner = Tuner(
             parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, [console], parts.finalists
         )
@@ -206,10 +210,13 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
     model = group.get("model", "model")
     what = f"{model} on {group.get('dataset', 'data')}" if model != "none" else group.get("objective", "objective")
     jobs = min(parts.executor.capacity, parts.budget.n_trials or parts.executor.capacity)
+    simulated = "\nTime is simulated: a unit takes the seconds that it reports, else one, and no time passes"
+    simulated = simulated if parts.executor.is_simulated else ""
     return (
         f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
         f"{what}, "
         f"{plural(jobs, 'job')} at a time, in {folder}\n{_plan(parts)}"
+        f"{simulated}"
     )
 
 

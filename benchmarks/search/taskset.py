@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.search.task import Curve, Task, Value
+from hpo_pipeline.objective.lookup import UniqueRows, nearest_row
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config
 
@@ -65,15 +66,11 @@ class Table:
     def curve(self, unique: bool) -> Curve:
         """The curves of one run's trials."""
         rows: dict[int, int] = {}
-        used = np.zeros(len(self.points), bool)
+        take = UniqueRows(self.points).take if unique else functools.partial(nearest_row, self.points)
 
         def value(trial_id: int, config: Config, resource: int) -> Value:
             if trial_id not in rows:
-                distances = ((self.points - SPACE.to_unit(config)) ** 2).sum(1)
-                if unique and not used.all():
-                    distances[used] = np.inf
-                rows[trial_id] = int(distances.argmin())
-                used[rows[trial_id]] = True
+                rows[trial_id] = take(SPACE.to_unit(config))
             loss = float(self.losses[rows[trial_id], resource - 1])
             return Value(loss, loss)
 

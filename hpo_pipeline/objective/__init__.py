@@ -162,6 +162,29 @@ class SupportsFinish(Protocol):
 
 
 @runtime_checkable
+class SupportsReplay(Protocol):
+    """Looks up what was recorded, and so has to know of the study around it.
+
+    Attributes:
+        space: the study's search space in one line (`recorded_study.space_text`).
+        folder: the study's. Both are set before `problems` is asked.
+    """
+
+    space: str | None
+    folder: str | None
+
+    def search_space(self) -> Mapping[str, Any] | None:
+        """The tree of the search space that the recorded trials come from: the study's, if it names none.
+
+        Raises:
+            ConfigError: what was recorded can't be read; `problems` says it as well.
+        """
+
+    def keep(self, folder: Path) -> None:
+        """Keeps in the study's folder what a resumed study needs to find as it was."""
+
+
+@runtime_checkable
 class SupportsPacks(Protocol):
     """Can advance several trials as one program, a pack, to the same numbers as alone (`executor=fused`)."""
 

@@ -59,6 +59,10 @@ class MLflowTracker:
         """The studies of the experiment of this name, and its other runs as one more; none if there is no such one."""
         return earlier.studies(self.uri, name, metric)
 
+    def fetch(self, study: str, files: Sequence[str], folder: Path) -> None:
+        """Copies files of a study's run, those that are there, into the folder. The study may be in any experiment."""
+        earlier.fetch(self.uri, study, files, folder)
+
     def open(self) -> MLflowStore:
         """Opens the store, which takes seconds."""
         return MLflowStore(self.uri)

@@ -1,13 +1,14 @@
-"""Studies as MLflow knows them: what an earlier experiment tells a new study (warm start)."""
+"""Studies as MLflow knows them: what an earlier experiment tells a new study (warm start), and files of a study."""
 
 from __future__ import annotations
 
 import math
 import sqlite3
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, nearest
 from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.searcher.earlier import EarlierStudy, EarlierTrial
 from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
@@ -40,6 +41,31 @@ def studies(uri: str, experiment: str, metric: Metric) -> Sequence[EarlierStudy]
             parent = run.data.tags.get("mlflow.parentRunId")
             found.setdefault(parent if parent in names else "", []).append(_trial(run, number, metric))
     return [EarlierStudy(names.get(parent, experiment), trials) for parent, trials in found.items()]
+
+
+def fetch(uri: str, study: str, files: Sequence[str], folder: Path) -> None:
+    """Copies files of the latest study of this name, in whatever experiment, into a folder; the first must be there.
+
+    Raises:
+        ConfigError: the store can't be read, or has no such study, or not the first of its files.
+    """
+    path = uris.database_path(uri)
+    try:
+        store = None if path is not None and sqlite.is_empty(path) else MLflowStore(uri)  # MLflow would make one
+        runs = store.studies() if store is not None else []
+        found = next((run for run in runs if run.info.run_name == study), None)
+        if store is None or found is None:
+            names = list(dict.fromkeys(str(run.info.run_name) for run in runs))
+            there = f"the latest are {', '.join(names[:5])}" if names else "there is none"
+            raise ConfigError(f"{uris.shown(uri)} has no study {study!r}, {there}{nearest(study, names)}")
+        for name in files:
+            if store.has_file(found.info.run_id, name):
+                store.fetch(found.info.run_id, name, folder)
+            elif name == files[0]:
+                what = f"the run of {study!r} in {uris.shown(uri)} has no {name}; a study's is there once it has ended"
+                raise ConfigError(f"{what}; name its folder instead")
+    except (StoreDownError, LostError, UnusableStoreError, RefusedError, OSError, sqlite3.Error) as error:
+        raise ConfigError(f"{uris.shown(uri)}: the study {study!r} can't be read ({error})") from None
 
 
 def _trial(run: Any, number: int, metric: Metric) -> EarlierTrial:

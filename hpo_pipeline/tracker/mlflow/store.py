@@ -157,6 +157,12 @@ class MLflowStore:
                 break
         return runs
 
+    def studies(self) -> list[Any]:
+        """The runs of all studies, newest first."""
+        experiments = [each.experiment_id for each in self._ask(self._client.search_experiments)]
+        studies = "tags.`hpo.role` = 'study'"
+        return list(self._ask(self._client.search_runs, experiments, studies, max_results=_PAGE))
+
     def create(self, experiment_id: str, name: str, tags: dict[str, str], time: int) -> str:
         run = self._ask(self._client.create_run, experiment_id, start_time=time, tags=tags, run_name=name)
         return str(run.info.run_id)
@@ -198,6 +204,10 @@ class MLflowStore:
 
     def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         self._ask(self._client.log_artifact, run_id, str(path), folder)
+
+    def fetch(self, run_id: str, name: str, folder: Path) -> None:
+        """Copies one of the run's files into a folder."""
+        self._ask(self._client.download_artifacts, run_id, name, str(folder))
 
     def has_file(self, run_id: str, name: str) -> bool:
         try:
