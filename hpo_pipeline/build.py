@@ -224,7 +224,7 @@ def _why_not(target: str, kind: Kind) -> str:
     if trust.covers(target):
         return f"is private; to trust it, name it whole in {trust.VARIABLE}"
     top = target.partition(".")[0]
-    if top in ("hpo_pipeline", "torch", "torchvision"):
+    if top in ("hpo_pipeline", "torch", "torchmetrics", "torchvision"):
         return f"is no {kind}; it may be {kind.sources}"
     if not _is_plain(target) or top in sys.stdlib_module_names:
         return f"is not on the trust list; a {kind} may be {kind.sources}"

@@ -91,6 +91,13 @@ def asked(component: object, method: str, *given: Any, **named: Any) -> Any:
         ) from error
 
 
+def reason(error: Exception) -> str:
+    """In one line: what torch says of values, and the kind of what is said of anything else."""
+    text = str(error).partition("\n")[0]
+    usual = isinstance(error, (ValueError, TypeError, RuntimeError)) and text
+    return text if usual else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
 def describe(error: BaseException) -> str:
     """An error of anybody's code as one line that can be written anywhere: `KeyError: 'lr'`."""
     try:

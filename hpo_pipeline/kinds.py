@@ -13,7 +13,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -127,6 +127,13 @@ _BUILDERS = Home(
     tuple((key, _NO_WEIGHTS) for key in ("weights", "weights_backbone", "pretrained", "pretrained_backbone")),
 )
 _MODELS = (_NN, _BUILDERS, _classes("hpo_pipeline.model.*", "torch.nn.Module"))
+_LOSSES = replace(
+    _classes("torch.nn", "torch.nn.modules.loss._Loss", defined_in="torch.nn.modules.loss"), what="a loss of torch.nn"
+)
+_METRICS = tuple(  # others download models, and unpickle them
+    _classes(f"torchmetrics.{field}", "torchmetrics.Metric") for field in ("classification", "regression")
+)
+_ABOUT_TASK = ("task", "num_classes", "num_labels", "num_outputs")
 _TRANSFORMS = _classes("torchvision.transforms.v2", "torchvision.transforms.v2.Transform")
 _CURVE = Home(
     "hpo_pipeline.objective.function",
@@ -164,6 +171,8 @@ KINDS = {
             (_classes(_LR, f"{_LR}.LRScheduler"), _classes("hpo_pipeline.objective.*", f"{_LR}.LRScheduler")),
             (Offer("optimizer"),),
         ),
+        Kind("loss", "torch.nn.Module", (_LOSSES,), (Offer("n_outputs", True, True),)),
+        Kind("metrics", "torchmetrics.Metric", _METRICS, tuple(Offer(name, True, True) for name in _ABOUT_TASK)),
         _component("dataset", "Dataset"),
         _component("objective", "Objective", Offer("threads"), Offer("final"), Offer("tracker_uri")),
         _component("searcher", "Searcher", Offer("space"), _SEED),

@@ -45,6 +45,7 @@ DOORS = {
     "hydra": ("config/",),
     "mlflow": ("tracker/mlflow/",),
     "torch": ("objective/", "model/", "dataset/"),
+    "torchmetrics": ("objective/",),
     "torchvision": ("dataset/", "model/"),
     "sklearn": ("dataset/", "objective/curve_surrogate.py"),
     "optuna": ("searcher/optuna.py",),

@@ -288,7 +288,11 @@ def test_what_is_offered_is_told_to_people():
     text = (ROOT / "docs/components.md").read_text()
     rows = {row[1].strip(" `"): row[3] for line in text.splitlines() if len(row := line.split("|")) == 5}
     for kind in KINDS.values():
-        place = {"function": "objective.function", "part": "an argument of a node"}.get(kind.name, kind.name)
+        place = {
+            "function": "objective.function",
+            "metrics": "metrics.<name>",
+            "part": "an argument of a node",
+        }.get(kind.name, kind.name)
         assert rows[place].strip() == ", ".join(f"`{offer.name}`" for offer in kind.offers), place
     settable = {offer.name for kind in KINDS.values() for offer in kind.offers if offer.settable}
     (line,) = (line for line in text.splitlines() if line.startswith("- A config may set"))

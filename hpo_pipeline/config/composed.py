@@ -17,7 +17,10 @@ from hpo_pipeline.trial import Config
 
 TRAINING_SETTINGS = ("metric", "mode", "seed", "trial", "max_resource", "threads")
 """Root keys with one value each, which the groups may refer to: `T_max: ${max_resource}`."""
-TRAINING_KEYS = ("model", "dataset", "optimizer", "lr_schedule", "objective", "params", *TRAINING_SETTINGS)
+TRAINING_KEYS = (
+    *("model", "dataset", "loss", "metrics", "optimizer", "lr_schedule", "objective", "params"),
+    *TRAINING_SETTINGS,
+)
 """Root keys that a training depends on: what a sample may set, and what re-running a trial needs."""
 
 

@@ -37,8 +37,10 @@ from hpo_pipeline.space_tree import merged, replaces
 _OWN = "pkg://hpo_pipeline.conf"
 _INSTALLED = (_OWN, "pkg://hydra.conf")
 """Files that stay as they are."""
-_SEVERAL = "tracker"
-"""The group of which several options may be chosen."""
+_SEVERAL = ("tracker", "metrics")
+"""The groups of which several options may be chosen."""
+_NAMED = "metrics"
+"""Of these, the group of which a single option has a key of its own as well."""
 _MOST_NODES = 100_000
 """A YAML file that stands for more values than that, by aliases of aliases, is refused."""
 
@@ -267,23 +269,28 @@ def _compose_config_from_defaults_list(
 
 
 def _side_by_side(defaults: Sequence[ResultDefault], now: Composition) -> list[ResultDefault]:
-    """Each of several trackers (`tracker=[mlflow,csv]`) at a key of its own (`tracker.mlflow`).
+    """Each of several trackers (`tracker=[mlflow,csv]`) at a key of its own (`tracker.mlflow`), and every metric.
 
     Hydra would put their keys on top of each other, as those of one component. What an option is itself composed of
     stays together.
     """
-    parts = {str(part.config_path): part for part in defaults if part.package == _SEVERAL}
+    for group in _SEVERAL:
+        defaults = _of_group_side_by_side(defaults, group, now)
+    return list(defaults)
+
+
+def _of_group_side_by_side(defaults: Sequence[ResultDefault], group: str, now: Composition) -> Sequence[ResultDefault]:
+    parts = {str(part.config_path): part for part in defaults if part.package == group}
 
     def option(part: ResultDefault) -> str:
         return option(parts[part.parent]) if part.parent in parts else str(part.config_path).rpartition("/")[2]
 
     options = list(dict.fromkeys(map(option, parts.values())))
-    if len(options) < 2:
-        return list(defaults)
-    now.several[_SEVERAL] = options
-    return [
-        replace(part, package=f"{_SEVERAL}.{option(part)}") if part.package == _SEVERAL else part for part in defaults
-    ]
+    if len(options) < (1 if group == _NAMED else 2):
+        return defaults
+    if len(options) > 1:
+        now.several[group] = options
+    return [replace(part, package=f"{group}.{option(part)}") if part.package == group else part for part in defaults]
 
 
 def _root_problems(now: Composition) -> Iterator[Problem]:

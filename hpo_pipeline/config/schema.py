@@ -28,6 +28,8 @@ class _Shared:
     choices: Any = None
     model: Any = None
     dataset: Any = None
+    loss: Any = None
+    metrics: Any = None
     optimizer: Any = None
     lr_schedule: Any = None
     objective: Any = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpo_pipeline.errors import describe
 from hpo_pipeline.interrupt import pass_on
-from hpo_pipeline.objective import SupportsPacks
+from hpo_pipeline.objective import SupportsPacks, SupportsWhyAlone
 from hpo_pipeline.trial import Notice
 
 WORTHWHILE = 1.05
@@ -70,7 +70,11 @@ class PackPolicy:
             why = f"{where} has an advance of its own, and no advance_pack that goes with it"
             self._say(f"trials go one by one: {why}", once="own advance")
             return None
-        return objective.pack_key(state)
+        key = objective.pack_key(state)
+        if key is None and isinstance(objective, SupportsWhyAlone):
+            why = objective.why_alone(state)
+            self._say(f"trials go one by one: {why}", once=why)
+        return key
 
     def n_packed(self, objective: SupportsPacks, key: Hashable, states: Sequence[Any]) -> int:
         """How many of these trials with one key to train as a pack now, the first ones; 1 is one by one."""

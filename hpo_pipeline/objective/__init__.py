@@ -199,3 +199,11 @@ class SupportsPacks(Protocol):
 
     def pack_cost(self, states: Sequence[Any]) -> Any:
         """What packs of trials like these cost by their size, measured on copies; see `packed`."""
+
+
+@runtime_checkable
+class SupportsWhyAlone(Protocol):
+    """Trains packs, and can tell why a trial is in none."""
+
+    def why_alone(self, state: Any) -> str:
+        """Why `pack_key` is None, for people; said once in a study for each reason."""

@@ -15,7 +15,8 @@ from hpo_pipeline.checks import integer_problems, is_integer, is_positive, value
 from hpo_pipeline.dataset import Dataset
 from hpo_pipeline.dataset import checks as data
 from hpo_pipeline.dataset.task import Task, declared, declared_task
-from hpo_pipeline.errors import ConfigError, Problem, StudyError
+from hpo_pipeline.errors import ConfigError, Problem, StudyError, reason
+from hpo_pipeline.objective import loss, metrics
 from hpo_pipeline.objective import schedule as schedules
 
 _MOST_SCHEDULES = 1000
@@ -36,8 +37,11 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         for problem in integer_problems(batch_size=dataset.get("batch_size")):
             yield problem.under("dataset")
         dataset = without_batch_size(dataset)
+    task = known_task(config)
     yield from _refusals(dataset, "dataset", {})
     yield from _refusals(model, "model", _shape(dataset))
+    yield from loss.problems(config.get("loss"), task)
+    yield from metrics.problems(config.get("metrics"), task)
     weights = [nn.Parameter(torch.zeros(1))]
     refused = list(_refusals(optimizer, "optimizer", {"params": weights, "fused": None}))
     yield from refused
@@ -76,8 +80,11 @@ def model_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("model", f"gives scores of shape {tuple(scores.shape)}, {needed} are needed")
 
 
-def check_data(dataset: Dataset, *, test: bool) -> None:
+def check_data(dataset: Dataset, *, test: bool) -> Task | None:
     """Makes sure that the data is there, and that of somebody's own dataset, which is loaded for it, is right.
+
+    Returns:
+        The task, if it was looked at.
 
     Args:
         test: the test examples will be needed as well.
@@ -93,11 +100,18 @@ def check_data(dataset: Dataset, *, test: bool) -> None:
             splits = data.load(dataset)
             if test:
                 data.load_test(dataset, splits)
+            return splits.task
     except (StudyError, ConfigError):
         raise
     except Exception as error:  # whatever somebody's own code may raise
         what = f"{kind.__module__}.{kind.__qualname__} fails ({reason(error)})"
         raise ConfigError(Problem("dataset", what)) from error
+    return None
+
+
+def known_task(config: Mapping[str, Any]) -> Task | None:
+    """The task of the config's dataset, as far as it is known before its data are loaded."""
+    return declared_task(_known(config.get("dataset")))
 
 
 def told(input_shape: Sequence[int] | None, task: Task | None) -> dict[str, Any]:
@@ -118,12 +132,18 @@ def grad_clip_problems(value: Any) -> list[Problem]:
 
 def _shape(dataset: Any) -> dict[str, Any]:
     """What the model will be told about the data; None for what is only known once they are loaded."""
-    known: Any = None
-    with contextlib.suppress(Exception):  # reported where the dataset is checked; its class may know as much
-        known = locate(dataset["_target_"], "dataset")
-        known = build(without_batch_size(dataset), "dataset")
+    known = _known(dataset)
     shape = declared(known, "input_shape")
     return told(shape if isinstance(shape, Sequence) and all(map(is_integer, shape)) else None, declared_task(known))
+
+
+def _known(dataset: Any) -> Any:
+    """The dataset that a node describes, nothing of it loaded; or its class, or None, as far as it can be made."""
+    known: Any = None
+    with contextlib.suppress(Exception):  # reported where the dataset is checked
+        known = locate(dataset["_target_"], "dataset")
+        known = build(without_batch_size(dataset), "dataset")
+    return known
 
 
 _SCHEDULES: dict[str, list[Problem]] = {}
@@ -164,10 +184,3 @@ def _refusals(
         yield from error.under(group).problems
     except Exception as error:  # whatever somebody's own code may raise
         yield Problem(group, f"{node['_target_']} refuses these values ({reason(error)})")
-
-
-def reason(error: Exception) -> str:
-    """In one line: what torch says of values, and the kind of what is said of anything else."""
-    text = str(error).partition("\n")[0]
-    usual = isinstance(error, (ValueError, TypeError, RuntimeError)) and text
-    return text if usual else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -1,4 +1,4 @@
-"""The training objective: a classifier trained by gradient descent on data in memory, one epoch at a time."""
+"""The training objective: a network trained by gradient descent on data in memory, one epoch at a time."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError, Problem
-from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks
+from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss, metrics, scoring
 from hpo_pipeline.objective.checks import grad_clip_problems, told, without_batch_size
 from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.lazy_compiler import postpone_compiler
+from hpo_pipeline.objective.loss import Loss, build_loss
+from hpo_pipeline.objective.metrics import Measured
+from hpo_pipeline.objective.packed import loss as packed_loss
 from hpo_pipeline.objective.packed.cost import PackCost, measure_cost, measure_gain
 from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
-from hpo_pipeline.objective.packed.key import pack_key
+from hpo_pipeline.objective.packed.key import pack_key, why_alone
 from hpo_pipeline.objective.schedule import Schedule
+from hpo_pipeline.objective.scoring import Scores
 from hpo_pipeline.seeding import derived_seed
 
 postpone_compiler()
@@ -38,6 +42,7 @@ class TrainingState:
 
     Attributes:
         model, optimizer: as the last epoch left them.
+        loss: what its steps minimise.
         data: shared by all trials with the same dataset.
         config, seed: the trial's, as `start` got them.
         schedule: of the learning rate; None where the config has none.
@@ -46,6 +51,7 @@ class TrainingState:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    loss: Loss
     data: Splits
     config: Mapping[str, Any]
     seed: int
@@ -62,10 +68,19 @@ class TrainingState:
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, self.resource)
 
-    def end_epoch(self, train_loss: float, score: tuple[float, float] | None) -> Metrics:
-        """Counts the epoch that was just trained; `score`: validation error and loss, None if there is no such data."""
+    def measured(self) -> Measured | None:
+        """The config's metrics, for one set of examples; None where there are none."""
+        nodes = self.config.get("metrics")
+        return Measured(nodes, self.data.task, self.data.y_train.device) if nodes else None
+
+    def scores(self) -> Scores:
+        """To score its model with, on one set of examples."""
+        return Scores(self.data.task, self.loss, self.measured(), self.data.y_train.device)
+
+    def end_epoch(self, train_loss: float, scored: Metrics | None) -> Metrics:
+        """Counts the epoch that was just trained; `scored`: on the validation data, None if there are none."""
         self.resource += 1
-        metrics = {} if score is None else {"validation_error": score[0], "validation_loss": score[1]}
+        metrics = {f"validation_{name}": value for name, value in (scored or {}).items()}
         metrics["train_loss"] = train_loss
         if self.schedule is not None:  # it changes from epoch to epoch
             metrics["learning_rate"] = self.optimizer.param_groups[0]["lr"]
@@ -73,8 +88,9 @@ class TrainingState:
 
 
 class Training:
-    """Trains `config["model"]` on `config["dataset"]` with `config["optimizer"]`, minimising cross-entropy.
+    """Trains `config["model"]` on `config["dataset"]` with `config["optimizer"]`, minimising `config["loss"]`.
 
+    What it reports of the validation data is told in scoring.py; `config["metrics"]` adds to it.
     `config["lr_schedule"]`, if there is one, sets the learning rate of each epoch from `optimizer.lr`.
 
     Initial weights follow from the trial's seed, the order of the data from the study's seed and the epoch, everything
@@ -112,7 +128,7 @@ class Training:
         self.final = final
         self.metrics: tuple[str, ...] = ("train_loss", "seconds")
         if not final:
-            self.metrics = ("validation_error", "validation_loss", *self.metrics)
+            self.metrics = ("validation_loss", *self.metrics)
         self._datasets: dict[str, Splits] = {}
 
     def start(self, trial: TrialSpec) -> TrainingState:
@@ -123,7 +139,10 @@ class Training:
         model.to(self.device)
         optimizer, node = _optimizer(config["optimizer"], model), config.get("lr_schedule")
         schedule = None if node is None else Schedule(node, optimizer)
-        return TrainingState(model, optimizer, data, config, trial.seed, schedule)
+        loss = build_loss(config.get("loss"), data.task, self.device)
+        state = TrainingState(model, optimizer, loss, data, config, trial.seed, schedule)
+        state.measured()  # what has to be imported for it takes seconds, and is no epoch's
+        return state
 
     def advance(self, state: TrainingState) -> Metrics:
         """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
@@ -131,24 +150,31 @@ class Training:
         [member] = self._members([state])
         train_loss = train_alone(member, data.x_train, data.y_train)
         state.model.eval()
-        score = None if self.final else evaluate(state.model, data.x_validation, data.y_validation)
-        return state.end_epoch(train_loss, score)
+        scored = None if self.final else evaluate(state.model, data.x_validation, data.y_validation, state.scores())
+        return state.end_epoch(train_loss, scored)
 
     def pack_key(self, state: TrainingState) -> Hashable | None:
-        if type(state) is not TrainingState:
-            return None  # its epochs may begin in another way
+        if self.why_alone(state):
+            return None
         key = pack_key(state.model, state.optimizer, state.batch_size)
-        return None if key is None else (id(state.data), key)
+        return None if key is None else (id(state.data), state.loss.name, key)
+
+    def why_alone(self, state: TrainingState) -> str:
+        if type(state) is not TrainingState:
+            return f"the epochs of a {type(state).__name__} may begin in another way"
+        return packed_loss.why_alone(state.loss) or why_alone(state.model, state.optimizer)
 
     def advance_pack(self, states: Sequence[TrainingState]) -> list[Metrics]:
         data, ordered = states[0].data, sorted(states, key=_place)
         losses, stack = train_pack(self._members(ordered), data.x_train, data.y_train)
         for state in states:
             state.model.eval()
-        unknown = [None] * len(states)
-        scores = unknown if self.final else evaluate_pack(stack, data.x_validation, data.y_validation)
+        scores: Sequence[Metrics | None] = [None] * len(states)
+        if not self.final:
+            measured = [state.measured() for state in ordered]
+            scores = evaluate_pack(stack, data.x_validation, data.y_validation, data.task, measured)
         ended = zip(ordered, losses, scores, strict=True)
-        metrics = {id(state): state.end_epoch(train_loss, score) for state, train_loss, score in ended}
+        metrics = {id(state): state.end_epoch(train_loss, scored) for state, train_loss, scored in ended}
         return [metrics[id(state)] for state in states]
 
     def pack_gain(self, states: Sequence[TrainingState]) -> float:
@@ -171,15 +197,14 @@ class Training:
             seed = derived_seed(state.seed, "epoch", epoch)
             grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
             order = orders[study_seed, epoch]
-            members.append(Member(state.model, state.optimizer, order, state.batch_size, seed, grad_clip))
+            members.append(Member(state.model, state.optimizer, order, state.batch_size, seed, grad_clip, state.loss))
         return members
 
     def test(self, state: TrainingState) -> Metrics:
         dataset = _dataset(state.config["dataset"])
         x, y = (part.to(self.device) for part in dataset_checks.load_test(dataset, state.data))
         state.model.eval()
-        error, loss = evaluate(state.model, x, y)
-        return {"test_error": error, "test_loss": loss}
+        return {f"test_{name}": value for name, value in evaluate(state.model, x, y, state.scores()).items()}
 
     def save(self, state: TrainingState, path: Path) -> None:
         torch.save(
@@ -224,8 +249,18 @@ class Training:
     def model_problems(self, config: Mapping[str, Any]) -> list[Problem]:
         return list(checks.model_problems(config))
 
+    def reported(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        if self.final:
+            return self.metrics
+        measured = scoring.names(checks.known_task(config), config.get("metrics"))
+        return (*(f"validation_{name}" for name in measured), "train_loss", "seconds")
+
     def available(self, config: Mapping[str, Any]) -> None:
-        checks.check_data(_dataset(config["dataset"]), test=self.final)
+        task = checks.check_data(_dataset(config["dataset"]), test=self.final)
+        if task is not None and checks.known_task(config) is None:  # what could not be told beforehand
+            found = [*loss.problems(config.get("loss"), task), *metrics.problems(config.get("metrics"), task)]
+            if found:
+                raise ConfigError(found)
 
     def devices(self) -> list[str]:
         return visible_devices() if self.device.type == "cuda" else []

@@ -344,5 +344,6 @@ def test_the_declared_task_must_be_that_of_the_data():
     with pytest.raises(ConfigError) as caught:
         Training(device="cpu").available(config("Numbers", n=4))
     assert caught.value.lines == [
-        "dataset: Numbers declares a regression task (n_outputs 4), the data are a regression task (n_outputs 2); make them equal"
+        "dataset: Numbers declares a regression task (n_outputs 4), the data are a regression task (n_outputs 2); "
+        "make them equal"
     ]

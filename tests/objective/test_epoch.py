@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from hpo_pipeline.dataset.task import Task
 from hpo_pipeline.objective.epoch import EVALUATION_BATCH, data_order, evaluate, train
+from hpo_pipeline.objective.loss import build_loss
+from hpo_pipeline.objective.scoring import Scores
 
 
 def one_weight(value: float = 0.0) -> nn.Linear:
@@ -19,16 +22,20 @@ def one_weight(value: float = 0.0) -> nn.Linear:
     return model
 
 
+def scores(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+    task = Task("classification", 2)
+    return evaluate(model, x, y, Scores(task, build_loss(None, task)))
+
+
 def test_the_whole_validation_set_is_scored_the_last_batch_included():
     n = EVALUATION_BATCH + 3  # the last three are the only ones of class 1
     x, y = torch.ones(n, 1), torch.zeros(n, dtype=torch.int64)
     y[-3:] = 1
-    error, _ = evaluate(one_weight(value=-1.0), x, y)
-    assert error == 3 / n
+    assert scores(one_weight(value=-1.0), x, y)["error"] == 3 / n
 
 
 def test_equal_scores_for_two_classes_cost_ln_2():
-    _, loss = evaluate(one_weight(value=0.0), torch.ones(5, 1), torch.zeros(5, dtype=torch.int64))
+    loss = scores(one_weight(value=0.0), torch.ones(5, 1), torch.zeros(5, dtype=torch.int64))["loss"]
     assert abs(loss - 0.6931471805599453) < 1e-6
 
 
@@ -36,9 +43,9 @@ def test_equal_scores_for_two_classes_cost_ln_2():
 def test_a_network_that_gives_no_finite_scores_has_no_error_to_be_ranked_by(broken):
     x, y = torch.ones(4, 1), torch.zeros(4, dtype=torch.int64)  # class 0 is what argmax makes of NaN
     x[3] = broken  # one example is enough
-    error, loss = evaluate(one_weight(value=1.0), x, y)
-    assert math.isnan(error)
-    assert not math.isfinite(loss)
+    found = scores(one_weight(value=1.0), x, y)
+    assert math.isnan(found["error"])
+    assert not math.isfinite(found["loss"])
 
 
 def test_every_example_is_trained_on_once_in_the_given_order_with_a_smaller_last_batch():

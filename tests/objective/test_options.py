@@ -1,4 +1,4 @@
-"""Every shipped option of the groups model, dataset and optimizer fits every other."""
+"""Every shipped option of the groups model, dataset and optimizer fits every other, losses and metrics their tasks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hpo_pipeline.objective.training import Training
 
 (ROOT,) = map(Path, conf.__path__)
 GROUPS = ("model", "dataset", "optimizer")
+IMAGES = ("digits", "fashion_mnist", "mnist")
 OPTIONS = list(
     itertools.product(
         *(sorted(path for path in (ROOT / group).glob("*.yaml") if path.stem != "none") for group in GROUPS)
@@ -30,7 +31,43 @@ def node(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda paths: "-".join(p.stem for p in paths))
 def test_options_of_different_groups_have_no_problems_together(options: tuple[Path, ...]):
     config = {"seed": 0, **dict(zip(GROUPS, map(node, options), strict=True))}
-    assert Training(device="cpu").problems(config) == []
+    found = Training(device="cpu").problems(config)
+    model, dataset, _ = (path.stem for path in options)
+    if model == "cnn" and dataset not in IMAGES:
+        assert [problem.path for problem in found] == ["model.input_shape"]
+    else:
+        assert found == []
+
+
+TASKS = {"classification": "digits", "multilabel": "multilabel", "regression": "diabetes"}
+OF_LABELS = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision")
+OF_NUMBERS = ("mean_absolute_error", "mean_squared_error", "r2")
+FITTING = {
+    "loss": {
+        "classification": {"cross_entropy"},
+        "multilabel": {"bce_with_logits"},
+        "regression": {"mse", "l1", "huber"},
+    },
+    "metrics": {"classification": {*OF_LABELS}, "multilabel": {*OF_LABELS}, "regression": {*OF_NUMBERS}},
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("group", FITTING)
+def test_a_loss_or_a_metric_fits_the_tasks_that_it_is_for_and_is_refused_for_others(group: str, task: str):
+    config = {
+        "dataset": node(ROOT / "dataset" / f"{TASKS[task]}.yaml"),
+        "model": node(ROOT / "model/mlp.yaml"),
+        "optimizer": node(ROOT / "optimizer/adam.yaml"),
+    }
+    fitting = set()
+    for path in sorted((ROOT / group).glob("*.yaml")):
+        if path.stem != "auto":
+            chosen = node(path) if group == "loss" else {path.stem: node(path)}
+            found = Training(device="cpu").problems({**config, group: chosen})
+            fitting |= set() if found else {path.stem}
+            assert all(task in str(problem) for problem in found)  # names the task
+    assert fitting == FITTING[group][task]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "objective").glob("*.yaml")), ids=lambda path: path.stem)

@@ -3,7 +3,8 @@
     key.py            which trials can be in one pack: `pack_key`
     epoch.py          an epoch of a pack, or of one trial: `train_pack`, `evaluate_pack`, `train_alone`
     batches.py        which trials take a step when, and the examples that they see in it
-    stack.py          the weights of all trials side by side; their loss and its derivative
+    stack.py          the weights of all trials side by side
+    loss.py           their losses, with the derivatives
     perceptron.py     the stack of perceptrons, of any widths and batch sizes
     module_stack.py   the stack of any other networks with the same layers, by `torch.func`
     dropout.py        masks that follow from a trial's own seed
@@ -14,5 +15,5 @@ An epoch: `train_pack` copies the trials' weights and optimizer states into a `S
 `Batch` gives the stack's gradients, with which the optimizer steps; at the end all is copied back. So nothing is kept
 between epochs: a trial can go on alone, elsewhere, or with others.
 
-What is called `x, y` are all examples `(n, *input_shape)` and their classes `(n,)`.
+What is called `x, y` are all examples `(n, *input_shape)` and their targets, as `dataset.task.Task` says.
 """

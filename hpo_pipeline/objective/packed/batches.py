@@ -56,14 +56,15 @@ class Batch:
     Attributes:
         inputs: each group's examples `(B, *input_shape)`, or those of all trials as one tensor,
             `(K, B, *input_shape)`.
-        classes: `(K, B)`. Where batches differ in length, these and stacked inputs are filled up with some others.
+        targets: `(K, B)` classes, or `(K, B, n_outputs)`. Where batches differ in length, these and stacked inputs are
+            filled up with some others.
         starts: where in their order of the examples the trials' batches begin, `(K,)`, or `(1,)` for all the same.
         lengths: the numbers of examples.
         counts: the same as a tensor `(K,)` where they differ, else None.
     """
 
     inputs: list[Tensor] | Tensor
-    classes: Tensor
+    targets: Tensor
     starts: Tensor
     lengths: Sequence[int]
     counts: Tensor | None
@@ -95,7 +96,7 @@ class Batches:
         numbers = {id(order): i for i, order in enumerate(self._orders)}
         self._order_of = [numbers[id(order)] for order in orders]
         self._rows = torch.cat(self._orders)
-        self._classes = y.index_select(0, self._rows)
+        self._targets = y.index_select(0, self._rows)
         self._offsets = torch.tensor(self._order_of, device=x.device).mul_(self._n).unsqueeze(1)
         self._range = torch.arange(max(self._n, batch_sizes[-1]), device=x.device)
         seen = list(zip(batch_sizes, self._order_of, strict=True))
@@ -136,13 +137,15 @@ class Batches:
                 inputs.append(window[start : start + step.lengths[group.start]])
         if len(self.groups) == 1:
             [start], length = set(step.starts), longest
-            classes = self._classes[start : start + length].expand(active, -1)
-            return Batch(inputs, classes, self._range[start : start + 1], step.lengths, None)
+            targets = self._targets[start : start + length]
+            targets = targets.expand(active, *targets.shape)
+            return Batch(inputs, targets, self._range[start : start + 1], step.lengths, None)
         starts = torch.tensor(step.starts, device=self._x.device)
         places = (starts.unsqueeze(1) + self._range[:longest]).clamp_(max=self._n - 1).add_(self._offsets[:active])
         counts = torch.tensor(step.lengths, device=self._x.device) if min(step.lengths) < longest else None
+        targets = self._targets.index_select(0, places.flatten()).view(*places.shape, *self._targets.shape[1:])
         if not self._stacked:
-            return Batch(inputs, self._classes.take(places), starts, step.lengths, counts)
+            return Batch(inputs, targets, starts, step.lengths, counts)
         rows = self._rows.take(places)
         stacked = self._x.index_select(0, rows.flatten()).view(*rows.shape, *self._x.shape[1:])
-        return Batch(stacked, self._classes.take(places), starts, step.lengths, counts)
+        return Batch(stacked, targets, starts, step.lengths, counts)

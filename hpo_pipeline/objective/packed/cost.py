@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hpo_pipeline.objective.device import free_memory
-from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
+from hpo_pipeline.objective.packed.epoch import Member, train_alone, train_pack
 from hpo_pipeline.objective.packed.stack import Stack
 
 SIZES = (1, 2, 4)
@@ -151,7 +151,8 @@ def _bytes(group: Sequence[Member], n: int, x: Tensor, y: Tensor) -> float:
     before = torch.cuda.memory_allocated(x.device) if cuda else 0
     with contextlib.nullcontext() if cuda else _Watch() as watch:
         stack = _packed(group, x, y, n)
-        evaluate_pack(stack, x[: stack.evaluation_batch], y[: stack.evaluation_batch])
+        with torch.inference_mode():
+            stack.loss.sums(stack.scores(x[: stack.evaluation_batch]), y[: stack.evaluation_batch])
     most = watch.most if watch else torch.cuda.max_memory_allocated(x.device) - before
     return most + 2 * sum(_resident(member) for member in group)
 

@@ -17,9 +17,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from hpo_pipeline.dataset.task import Task
+from hpo_pipeline.objective import scoring
 from hpo_pipeline.objective.epoch import train
+from hpo_pipeline.objective.loss import Loss
+from hpo_pipeline.objective.metrics import Measured
 from hpo_pipeline.objective.packed.batches import Batches
 from hpo_pipeline.objective.packed.dropout import masked
+from hpo_pipeline.objective.packed.loss import StackedLoss
 from hpo_pipeline.objective.packed.module_stack import ModuleStack
 from hpo_pipeline.objective.packed.optimizer import PackOptimizer
 from hpo_pipeline.objective.packed.perceptron import PerceptronStack, perceptron
@@ -42,6 +47,7 @@ class Member:
     batch_size: int
     seed: int
     grad_clip: float | None
+    loss: Loss
 
     def copied(self) -> Member:
         """The same, to be trained without consequences."""
@@ -53,12 +59,13 @@ def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
     """One epoch for one member by itself, with the random numbers that it would have in a pack.
 
     Returns:
-        The mean cross-entropy over the examples at the time when they were seen.
+        The mean loss over the examples at the time when they were seen.
     """
     torch.manual_seed(member.seed)
     as_in_pack = masked(member.model, member.seed) if launch_bound(x.device) else contextlib.nullcontext(member.model)
     with as_in_pack as forward:
-        return train(forward, member.optimizer, x, y, member.order, member.batch_size, member.grad_clip)
+        settings = member.order, member.batch_size, member.grad_clip, member.loss.mean
+        return train(forward, member.optimizer, x, y, *settings)
 
 
 def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[float], Stack]:
@@ -69,7 +76,7 @@ def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[fl
             `pack_key`.
 
     Returns:
-        Each member's mean cross-entropy over the examples at the time when they were seen, and the trained stack,
+        Each member's mean loss over the examples at the time when they were seen, and the trained stack,
         whose weights and optimizer states the members have too.
     """
     stack, batches = _stacked(members, x, y)
@@ -102,26 +109,32 @@ def _stacked(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[Stack, Ba
     bound = launch_bound(x.device)
     sizes, orders = [member.batch_size for member in members], [member.order for member in members]
     models, seeds = [member.model for member in members], [member.seed for member in members]
+    loss = StackedLoss([member.loss for member in members], x)
     nets = [net for net in map(perceptron, models) if net is not None]
     if nets:
         batches = Batches(x.flatten(1), y, sizes, orders, stacked=bound)
-        return PerceptronStack(nets, batches.groups, seeds, launch_bound=bound), batches
-    return ModuleStack(models, seeds, launch_bound=bound), Batches(x, y, sizes, orders, stacked=True)
+        return PerceptronStack(nets, loss, batches.groups, seeds, launch_bound=bound), batches
+    return ModuleStack(models, loss, seeds, launch_bound=bound), Batches(x, y, sizes, orders, stacked=True)
 
 
 @torch.inference_mode()
-def evaluate_pack(stack: Stack, x: Tensor, y: Tensor) -> list[tuple[float, float]]:
-    """Each trial's error and mean cross-entropy over all examples of `x`."""
+def evaluate_pack(
+    stack: Stack, x: Tensor, y: Tensor, task: Task, metrics: Sequence[Measured | None] | None = None
+) -> list[dict[str, float]]:
+    """Each trial's scores of all examples of `x`, as `Scores` has them; `metrics`: each trial's own, if it has any."""
+    metrics = metrics or [None] * len(stack)
     wrong = torch.zeros(len(stack), dtype=torch.int64, device=x.device)
     total = torch.zeros(len(stack), dtype=torch.float64, device=x.device)
     at_once = stack.evaluation_batch
-    for inputs, classes in zip(torch.split(x, at_once), torch.split(y, at_once), strict=True):
-        scores = stack.scores(inputs)
-        wrong += (scores.argmax(dim=1) != classes).sum(1)
-        logs = scores.log_softmax(dim=1).gather(1, classes.expand(len(stack), 1, -1))
-        total -= logs.sum((1, 2), dtype=torch.float64)
-    results: list[tuple[float, float]] = []
-    for mistakes, loss in zip(wrong.tolist(), total.tolist(), strict=True):
-        # As in `evaluate`: what is largest among scores that are no numbers says nothing.
-        results.append((mistakes / len(y) if math.isfinite(loss) else math.nan, loss / len(y)))
-    return results
+    for inputs, targets in zip(torch.split(x, at_once), torch.split(y, at_once), strict=True):
+        outputs = stack.scores(inputs)
+        if task.kind != "regression":
+            told = outputs if task.kind == "classification" else outputs.mT
+            wrong += scoring.wrong(told, targets, task).flatten(1).sum(1)
+        total += stack.loss.sums(outputs, targets)
+        for own, measured in zip(outputs, metrics, strict=True):
+            if measured is not None:
+                measured.update(own.mT, targets)
+    mistakes = [None if task.kind == "regression" else count / y.numel() for count in wrong.tolist()]
+    losses = [loss / count for loss, count in zip(total.tolist(), stack.loss.counts(y), strict=True)]
+    return [scoring.scored(*each) for each in zip(mistakes, losses, metrics, strict=True)]

@@ -31,12 +31,11 @@ _INTERNAL = frozenset(vars(nn.Module()))
 def pack_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Hashable | None:
     """Equal for trials that can be in one pack (on the same data); None for one that can only be trained alone."""
     kind = structure(optimizer)
-    if kind is None or not is_plain(model, optimizer):
+    if why_alone(model, optimizer):
         return None
     net = perceptron(model)
     if net is None:
-        key = module_key(model)
-        return None if key is None else (kind, key, batch_size)
+        return kind, module_key(model), batch_size
     first, last = net.linears[0], net.linears[-1]
     n_weights = sum(weight.numel() for weight in model.parameters())
     return (
@@ -49,6 +48,19 @@ def pack_key(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int
         first.weight.device,
         tuple(net.widths) if n_weights > LARGE and not launch_bound(first.weight.device) else (),
     )
+
+
+def why_alone(model: nn.Module, optimizer: torch.optim.Optimizer) -> str:
+    """Why trials with such a model and optimizer can't be in a pack; empty if they can."""
+    if structure(optimizer) is None:
+        return f"packs have SGD, Adam and AdamW with their usual options, not this {type(optimizer).__name__}"
+    if not is_plain(model, optimizer):
+        return (
+            f"something is added to {type(model).__name__} or its optimizer (a hook, a method), or weights are shared"
+        )
+    if perceptron(model) is None and module_key(model) is None:
+        return f"{type(model).__name__} has a layer twice, or keeps what can't be compared with another trial's"
+    return ""
 
 
 def module_key(model: nn.Module) -> Hashable | None:

@@ -1,6 +1,6 @@
 """K networks of any architecture, all with the same layers, as one: by `torch.func`.
 
-K trials    B examples a batch    C classes
+K trials    B examples a batch    C outputs
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from hpo_pipeline.objective.epoch import EVALUATION_BATCH
 from hpo_pipeline.objective.packed import dropout
 from hpo_pipeline.objective.packed.batches import Batch
 from hpo_pipeline.objective.packed.key import layer_key
-from hpo_pipeline.objective.packed.stack import Stack, slopes_of
+from hpo_pipeline.objective.packed.loss import StackedLoss
+from hpo_pipeline.objective.packed.stack import Stack
 
 _DRAWS = "the model draws random numbers itself; with nn.Dropout layers instead, its trials can be in a pack"
 
@@ -80,6 +81,7 @@ class ModuleStack(Stack):
 
     Args:
         models: the trials' own.
+        loss: theirs, as one.
         seeds: each trial's, of its dropout.
         launch_bound: draw the dropout of all trials at once, by functions of their seeds instead of by generators.
 
@@ -87,9 +89,11 @@ class ModuleStack(Stack):
         RuntimeError: a model does what can't be done for several at once, such as drawing random numbers by itself.
     """
 
-    def __init__(self, models: Sequence[nn.Module], seeds: Sequence[int], *, launch_bound: bool) -> None:
+    def __init__(
+        self, models: Sequence[nn.Module], loss: StackedLoss, seeds: Sequence[int], *, launch_bound: bool
+    ) -> None:
         self._names = [name for name, weight in models[0].named_parameters() if weight.requires_grad]
-        super().__init__([[weight for weight in model.parameters() if weight.requires_grad] for model in models])
+        super().__init__([[w for w in model.parameters() if w.requires_grad] for model in models], loss)
         self.evaluation_batch = max(1, EVALUATION_BATCH // len(models))
         self._models = models
         self._launch_bound = launch_bound
@@ -118,7 +122,7 @@ class ModuleStack(Stack):
         shared = x is not batch.inputs
         masks = self._dropout(x if shared else x[0], batch.starts)
         scores = self._forward(leaves, x, shared=shared, masks=masks)
-        losses, slopes = slopes_of(scores.detach().mT.contiguous(), batch)
+        losses, slopes = self.loss.slopes(scores.detach().mT.contiguous(), batch)
         gradients = {i: g.contiguous() for i, g in enumerate(torch.autograd.grad(scores, leaves, slopes.mT))}
         # Weights that are added up have one gradient, in the same memory.
         distinct = {gradient.data_ptr(): i for i, gradient in gradients.items()}
@@ -129,7 +133,7 @@ class ModuleStack(Stack):
         return self._forward(self.tensors, x, shared=True, masks=[]).mT
 
     def _forward(self, weights: Sequence[Tensor], x: Tensor, *, shared: bool, masks: Sequence[Tensor | None]) -> Tensor:
-        """Class scores `(K, B, C)`. Buffers are updated in place."""
+        """Outputs `(K, B, C)`. Buffers are updated in place."""
 
         drawn = {i: mask for i, mask in enumerate(masks) if mask is not None}
 

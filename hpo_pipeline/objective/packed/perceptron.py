@@ -3,7 +3,7 @@
 Everything has its units before its examples: that is how `nn.Linear` keeps its weights, how gradients come out, and
 where products and softmax over few classes are fastest.
 
-    K trials    B examples a batch    d inputs    h hidden units    C classes
+    K trials    B examples a batch    d inputs    h hidden units    C outputs
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from hpo_pipeline.objective.packed import dropout
 from hpo_pipeline.objective.packed.batches import Batch
-from hpo_pipeline.objective.packed.stack import Stack, slopes_of
+from hpo_pipeline.objective.packed.loss import StackedLoss
+from hpo_pipeline.objective.packed.stack import Stack
 
 ACTIVATIONS = (nn.ELU, nn.GELU, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
 
@@ -109,6 +110,7 @@ class PerceptronStack(Stack):
 
     Args:
         nets: the networks.
+        loss: their losses, as one.
         groups: of the trials, by what they see.
         seeds: each trial's, of its dropout.
         launch_bound: calls cost more than padding.
@@ -117,9 +119,15 @@ class PerceptronStack(Stack):
     evaluation_batch = 512
 
     def __init__(
-        self, nets: Sequence[Perceptron], groups: Sequence[range], seeds: Sequence[int], *, launch_bound: bool
+        self,
+        nets: Sequence[Perceptron],
+        loss: StackedLoss,
+        groups: Sequence[range],
+        seeds: Sequence[int],
+        *,
+        launch_bound: bool,
     ) -> None:
-        super().__init__([net.weights for net in nets], pad_first=launch_bound)
+        super().__init__([net.weights for net in nets], loss, pad_first=launch_bound)
         self._nets = nets
         self._launch_bound = launch_bound
         self._n_layers = len(nets[0].linears)
@@ -161,13 +169,13 @@ class PerceptronStack(Stack):
         if not self._leaves or len(self._leaves[0]) != active:
             later = *self.tensors[1:n], *self.tensors[n + 1 :]
             self._leaves = [tensor[:active].detach().requires_grad_() for tensor in later]
-        units = self._first(batch.inputs, self._products, active, batch.classes.shape[1])
+        units = self._first(batch.inputs, self._products, active, batch.targets.shape[1])
         if n == 1:
-            losses, slopes = slopes_of(units, batch)
+            losses, slopes = self.loss.slopes(units, batch)
             others: Sequence[Tensor] = ()
         else:
             scores = self._rest(units.requires_grad_(), self._leaves, self._dropout(batch))
-            losses, slopes = slopes_of(scores.detach(), batch)
+            losses, slopes = self.loss.slopes(scores.detach(), batch)
             slopes, *others = torch.autograd.grad(scores, [units, *self._leaves], slopes)
         # The first layer's gradient by hand: its product goes straight into the one place that it has for all steps.
         first = self._first_gradient(batch.inputs, slopes)
@@ -206,7 +214,7 @@ class PerceptronStack(Stack):
         return gradient
 
     def _rest(self, z: Tensor, later: Sequence[Tensor], masks: Sequence[Tensor | None] | None = None) -> Tensor:
-        """Class scores `(K, C, B)` from what came out of the first layer.
+        """Outputs `(K, C, B)` from what came out of the first layer.
 
         Args:
             later: the other layers' weights, then their biases.
@@ -225,7 +233,7 @@ class PerceptronStack(Stack):
         """Each hidden layer's mask `(K, h, B)`, divided by the probability of staying; each trial's as drawn alone."""
         if not self._dropping:
             return None
-        active, longest = len(batch), batch.classes.shape[1]
+        active, longest = len(batch), batch.targets.shape[1]
         masks: list[Tensor | None] = [None] * (self._n_layers - 1)
         if self._launch_bound:
             drawn = self._mask_function(batch.starts, longest, active, units_first=True)

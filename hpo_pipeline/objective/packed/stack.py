@@ -1,6 +1,6 @@
 """The weights of a pack's networks side by side, each of them as one tensor with a leading dimension of the trials.
 
-K trials    B examples a batch    C classes
+K trials    B examples a batch    C outputs
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax
 
 from hpo_pipeline.objective.packed.batches import Batch
+from hpo_pipeline.objective.packed.loss import StackedLoss
 
 
 def launch_bound(device: torch.device) -> bool:
@@ -28,9 +28,11 @@ class Stack(ABC):
 
     Args:
         weights: each trial's own, in one order.
+        loss: the trials' own, as one.
         pad_first: pad the first weights too. Else, where these differ in length, one trial's follow the other's.
 
     Attributes:
+        loss: the trials'.
         tensors: all weights, `(K, ...)` each, but for the first one's `(sum of lengths, ...)` where it isn't padded;
             steps are taken in them.
         evaluation_batch: examples to be scored at once.
@@ -39,8 +41,9 @@ class Stack(ABC):
     evaluation_batch: int
 
     @torch.no_grad()
-    def __init__(self, weights: Sequence[Sequence[Tensor]], *, pad_first: bool = True) -> None:
+    def __init__(self, weights: Sequence[Sequence[Tensor]], loss: StackedLoss, *, pad_first: bool = True) -> None:
         self._weights = weights
+        self.loss = loss
         self.tensors: list[Tensor] = []
         for same in zip(*weights, strict=True):
             shape = [max(sizes) for sizes in zip(*(weight.shape for weight in same), strict=True)]
@@ -91,11 +94,11 @@ class Stack(ABC):
 
     @abstractmethod
     def gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
-        """Each trial's mean cross-entropy `(K,)`, and the gradients; they are overwritten by the next call."""
+        """Each trial's mean loss `(K,)`, and the gradients; they are overwritten by the next call."""
 
     @abstractmethod
     def scores(self, x: Tensor) -> Tensor:
-        """All trials' class scores `(K, C, B)` of the same examples `(B, *input_shape)`, without dropout."""
+        """All trials' outputs `(K, C, B)` of the same examples `(B, *input_shape)`, without dropout."""
 
     @torch.no_grad()
     def write_back(self) -> None:
@@ -103,20 +106,3 @@ class Stack(ABC):
         for k in range(len(self)):
             for weight, part in self.parts(k, self.tensors):
                 weight.copy_(part)
-
-
-def slopes_of(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of each trial over its own examples `(K,)`, and its derivative by the scores `(K, C, B)`.
-
-    By hand, and with the classes before the examples: along a last dimension of few classes, softmax is many times as
-    slow.
-    """
-    classes = batch.classes.unsqueeze(1)
-    logs = log_softmax(scores, dim=1)
-    own = logs.gather(1, classes).squeeze(1)
-    slopes = logs.exp_().scatter_add_(1, classes, own.new_full((), -1.0).expand(classes.shape))
-    if batch.counts is None:
-        return own.mean(1).neg_(), slopes.div_(own.shape[1])
-    padding = torch.arange(own.shape[1], device=own.device) >= batch.counts.unsqueeze(1)
-    losses = own.masked_fill_(padding, 0.0).sum(1).div_(-batch.counts)
-    return losses, slopes.masked_fill_(padding.unsqueeze(1), 0.0).div_(batch.counts.view(-1, 1, 1))

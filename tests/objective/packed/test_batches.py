@@ -48,7 +48,7 @@ def test_each_trial_sees_its_own_batches(stacked):
             group = [k < 2, k == 2, k == 3].index(True)
             inputs = batch.inputs[k] if stacked else batch.inputs[group]
             seen[k][0].extend(inputs[: batch.lengths[k], 0].tolist())
-            seen[k][1].extend(batch.classes[k, : batch.lengths[k]].tolist())
+            seen[k][1].extend(batch.targets[k, : batch.lengths[k]].tolist())
     for (images, classes), order in zip(seen, orders, strict=True):
         assert images == order.tolist()
         assert classes == (order * 10).tolist()

@@ -9,6 +9,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from hpo_pipeline.dataset.task import Task  # noqa: E402
+from hpo_pipeline.objective.loss import build_loss  # noqa: E402
 from hpo_pipeline.objective.packed import dropout  # noqa: E402
 from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
 from hpo_pipeline.objective.training import Training  # noqa: E402
@@ -156,8 +158,8 @@ def test_a_trials_numbers_do_not_depend_on_its_partners_or_its_place_among_them(
 
 def test_torchs_own_dropout_is_back_after_an_epoch_that_failed(monkeypatch):
     monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: True)
-    model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
-    member = packed_epoch.Member(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.arange(4), 2, 0, None)
+    model, loss = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)), build_loss(None, Task("classification", 3))
+    member = packed_epoch.Member(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.arange(4), 2, 0, None, loss)
     with pytest.raises(RuntimeError):
         packed_epoch.train_alone(member, torch.zeros(4, 5), torch.zeros(4, dtype=torch.int64))
     assert "forward" not in vars(model[1])

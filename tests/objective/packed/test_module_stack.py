@@ -9,9 +9,14 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from hpo_pipeline.dataset.task import Task  # noqa: E402
 from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
+from hpo_pipeline.objective.loss import build_loss  # noqa: E402
 from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
 from hpo_pipeline.objective.packed.key import module_key  # noqa: E402
+from hpo_pipeline.objective.scoring import Scores  # noqa: E402
+
+TASK = Task("classification", 3)
 
 
 class Residual(nn.Module):
@@ -56,16 +61,20 @@ def trained(models, optimizer, examples, *, together, orders=None):
         for model in models:
             model.train()
         members = [
-            packed_epoch.Member(*parts, 16, seed, None)
+            packed_epoch.Member(*parts, 16, seed, None, build_loss(None, TASK))
             for *parts, seed in zip(models, optimizers, order_of, own, strict=True)
         ]
         if together:
             losses, stack = packed_epoch.train_pack(members, x, y)
-            scores = packed_epoch.evaluate_pack(stack, x_validation, y_validation)
+            scores = packed_epoch.evaluate_pack(stack, x_validation, y_validation, TASK)
         else:
             losses = [packed_epoch.train_alone(member, x, y) for member in members]
-            scores = [evaluate(model.eval(), x_validation, y_validation) for model in models]
-        seen += [losses, *map(list, zip(*scores, strict=True))]
+            scored = [Scores(TASK, build_loss(None, TASK)) for _ in models]
+            scores = [
+                evaluate(model.eval(), x_validation, y_validation, own)
+                for model, own in zip(models, scored, strict=True)
+            ]
+        seen += [losses, *map(list, zip(*(score.values() for score in scores), strict=True))]
     tensors = [tensor.double().clone() for model in models for tensor in model.state_dict().values()]
     return seen, tensors
 
@@ -147,7 +156,9 @@ def test_each_trial_drops_its_own_share(examples, launch_bound, monkeypatch):
     monkeypatch.setattr(packed_epoch, "launch_bound", lambda device: launch_bound)
     pack = [nn.Sequential(nn.Dropout(p), nn.Flatten(), nn.Linear(36, 3)) for p in (0.0, 0.5, 0.75)]
     members = [
-        packed_epoch.Member(model, OPTIMIZERS["SGD"](model.parameters()), torch.arange(50), 50, seed, None)
+        packed_epoch.Member(
+            model, OPTIMIZERS["SGD"](model.parameters()), torch.arange(50), 50, seed, None, build_loss(None, TASK)
+        )
         for seed, model in enumerate(pack)
     ]
     stack, batches = packed_epoch._stacked(members, torch.ones(50, 1, 6, 6), examples[1])

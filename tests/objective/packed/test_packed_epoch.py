@@ -99,7 +99,9 @@ def training(monkeypatch):
     def doubled(node):
         data = loaded(node)
         x, v = data.x_train.double(), data.x_validation.double()
-        return splits.setdefault(id(data), dataclasses.replace(data, x_train=x, x_validation=v))
+        y, w = (part if part.dtype == torch.int64 else part.double() for part in (data.y_train, data.y_validation))
+        changed = dataclasses.replace(data, x_train=x, y_train=y, x_validation=v, y_validation=w)
+        return splits.setdefault(id(data), changed)
 
     monkeypatch.setattr(objective, "_data", doubled)
     yield objective
