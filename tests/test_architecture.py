@@ -20,7 +20,7 @@ LAYERS = (
     {"evaluation"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},
-    {"config.hydra_keys", "config.hydra_errors"},
+    {"config.hydra_keys", "config.hydra_errors", "config.several"},
     {"config.command_line"},
     {"searcher"},
     {"journal", "records"},

@@ -7,6 +7,7 @@ trial's config is the composed one with its sample put in.
     composing     layers         which file contributed what, watched while Hydra composes
                   hydra_keys     what a file may set of Hydra itself
                   schema         the root keys
+                  several        groups of which several options may be chosen
                   pinning        values that are set though the search space tunes them
                   hydra_errors   what Hydra says, in our words
                   diagnosis      every mistake of a command line that can't be composed

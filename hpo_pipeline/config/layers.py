@@ -31,16 +31,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.hydra_keys import file_problems, name_problems
+from hpo_pipeline.config.several import side_by_side
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.space_tree import merged, replaces
 
 _OWN = "pkg://hpo_pipeline.conf"
 _INSTALLED = (_OWN, "pkg://hydra.conf")
 """Files that stay as they are."""
-_SEVERAL = ("tracker", "metrics")
-"""The groups of which several options may be chosen."""
-_NAMED = "metrics"
-"""Of these, the group of which a single option has a key of its own as well."""
 _MOST_NODES = 100_000
 """A YAML file that stands for more values than that, by aliases of aliases, is refused."""
 
@@ -252,7 +249,7 @@ def _compose_config_from_defaults_list(
     now = composition()
     now.layers.clear()
     now.problems.clear()
-    defaults = _side_by_side(defaults, now)
+    defaults = side_by_side(defaults, now.several)
     try:
         config: DictConfig = _compose_unseen(self, defaults, repo)
     finally:  # what is refused may be what can't be composed
@@ -266,31 +263,6 @@ def _compose_config_from_defaults_list(
     for key in set(removed) & set(map(str, config)) if now.is_saved else ():  # no option that Hydra could leave out
         OmegaConf.update(config, key, None, merge=False)
     return config
-
-
-def _side_by_side(defaults: Sequence[ResultDefault], now: Composition) -> list[ResultDefault]:
-    """Each of several trackers (`tracker=[mlflow,csv]`) at a key of its own (`tracker.mlflow`), and every metric.
-
-    Hydra would put their keys on top of each other, as those of one component. What an option is itself composed of
-    stays together.
-    """
-    for group in _SEVERAL:
-        defaults = _of_group_side_by_side(defaults, group, now)
-    return list(defaults)
-
-
-def _of_group_side_by_side(defaults: Sequence[ResultDefault], group: str, now: Composition) -> Sequence[ResultDefault]:
-    parts = {str(part.config_path): part for part in defaults if part.package == group}
-
-    def option(part: ResultDefault) -> str:
-        return option(parts[part.parent]) if part.parent in parts else str(part.config_path).rpartition("/")[2]
-
-    options = list(dict.fromkeys(map(option, parts.values())))
-    if len(options) < (1 if group == _NAMED else 2):
-        return defaults
-    if len(options) > 1:
-        now.several[group] = options
-    return [replace(part, package=f"{group}.{option(part)}") if part.package == group else part for part in defaults]
 
 
 def _root_problems(now: Composition) -> Iterator[Problem]:

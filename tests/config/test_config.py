@@ -260,3 +260,22 @@ def test_too_many_open_files_are_one_line_that_says_what_to_do(monkeypatch):
         ["Too many open files; allow more (ulimit -n) or take fewer workers, then resume=true"],
     )
     assert run("name=s", "resume=true").code == 0
+
+
+def test_every_metric_has_a_key_of_its_own_and_is_chosen_again_when_a_trial_is_trained_again():
+    one, two = compose("metrics=f1"), compose("metrics=[f1,auroc]", "metrics.f1.average=micro")
+    assert one.training["metrics"].keys() == {"f1"}
+    assert {name: node["average"] for name, node in two.training["metrics"].items()} == {
+        "f1": "micro",
+        "auroc": "macro",
+    }
+    assert " metrics=f1 " in one.rerun_command(0, 1, {})
+    assert "'metrics=[f1,auroc]'" in two.rerun_command(0, 1, {})
+    assert "metrics.f1.average=micro" in two.rerun_command(0, 1, {})
+    assert not compose().training["metrics"]
+
+
+def test_a_dataset_of_numbers_brings_the_metric_that_it_has_unless_another_is_typed():
+    assert compose("dataset=diabetes").config["metric"] == "validation_loss"
+    assert compose("dataset=diabetes", "metric=validation_r2").config["metric"] == "validation_r2"
+    assert compose("dataset=diabetes").training["loss"] is None

@@ -48,7 +48,8 @@ FITTING = {
         "multilabel": {"bce_with_logits"},
         "regression": {"mse", "l1", "huber"},
     },
-    "metrics": {"classification": {*OF_LABELS}, "multilabel": {*OF_LABELS}, "regression": {*OF_NUMBERS}},
+    # the squared error of a probability is Brier's score
+    "metrics": {"classification": {*OF_LABELS}, "multilabel": {*OF_LABELS, *OF_NUMBERS}, "regression": {*OF_NUMBERS}},
 }
 
 

@@ -204,6 +204,13 @@ NODES: tuple[tuple[str, Any, str], ...] = (
     ("model", {"_target_": "hpo_pipeline.executor.pool.Pool"}, "is no model"),
     ("optimizer", LINEAR, "is no optimizer"),
     ("lr_schedule", {"_target_": "torch.optim.SGD"}, "is no lr_schedule"),
+    ("loss", LINEAR, "is no loss"),
+    ("loss", {"_target_": "torch.nn.modules.loss._Loss"}, "is no loss"),
+    ("loss", {"_target_": "torch.nn.functional.cross_entropy"}, "is no loss"),
+    ("metrics", {"_target_": "torchmetrics.text.BERTScore"}, "is no metrics"),
+    ("metrics", {"_target_": "torchmetrics.image.FrechetInceptionDistance"}, "is no metrics"),
+    ("metrics", {"_target_": "torchmetrics.Metric"}, "is no metrics"),
+    ("metrics", {"_target_": "torch.nn.MSELoss"}, "is no metrics"),
     ("function", {"_target_": "hpo_pipeline.objective.function.Function"}, "is no function"),
     ("function", {"_target_": "hpo_pipeline.objective.function.os.remove"}, "is no function"),
     # the interfaces themselves

@@ -78,6 +78,8 @@ def test_a_node_that_could_do_harm_is_refused(kind: str, node: Any, reason: str)
         ("model", IDENTITY),
         ("optimizer", {"_target_": "torch.optim.SGD"}),
         ("lr_schedule", {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1}),
+        ("loss", {"_target_": "torch.nn.CrossEntropyLoss"}),
+        ("metrics", {"_target_": "torchmetrics.classification.F1Score"}),
         ("scheduler", {"_target_": "hpo_pipeline.scheduler.fifo.FIFO", "max_resource": 1}),
         ("executor", SERIAL),
         ("model", {**RESNET, "weights": None}),
@@ -92,11 +94,12 @@ CONFIG = {
     "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 500},
     "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
     "lr_schedule": {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1},
+    "loss": {"_target_": "torch.nn.CrossEntropyLoss"},
     "seed": 0,
 }
 
 
-@pytest.mark.parametrize("group", ["model", "dataset", "optimizer", "lr_schedule"])
+@pytest.mark.parametrize("group", ["model", "dataset", "optimizer", "lr_schedule", "loss"])
 def test_a_trial_builds_nothing_that_its_sample_has_smuggled_in(group: str):
     config = {**CONFIG, group: {**CONFIG[group], "_target_": "os.system"}}  # type: ignore[dict-item]
     setup = StudySetup(
@@ -145,7 +148,7 @@ SETUP = StudySetup(
 def offered() -> dict[str, Any]:
     """What studies give to components."""
     weights = [torch.nn.Parameter(torch.zeros(1))]
-    shape = {"input_shape": (1, 8, 8), "n_classes": 3}
+    shape = {"input_shape": (1, 8, 8), "n_classes": 3, "n_outputs": 3}
     study = {"space": SPACE, "seed": 0, "trials": None, "ranking": ByScore, "setup": SETUP, "devices": []}
     return {**shape, **study, "params": weights, "optimizer": torch.optim.SGD(weights, lr=0.1), "final": False}
 
