@@ -139,6 +139,17 @@ class SupportsTest(Protocol):
 
 
 @runtime_checkable
+class SupportsTarget(Protocol):
+    """Is told beforehand how far a trial is to go: what is started once and trains to its end, a program, has to be."""
+
+    def set_target(self, state: Any, units: int) -> None:
+        """`advance` will be called `units` times, unless the trial fails or is stopped on the way.
+
+        Called when a job begins: with a new state, a loaded one, and one that goes on after a pause.
+        """
+
+
+@runtime_checkable
 class SupportsClose(Protocol):
     """Has states that hold more than memory: a process, a connection, an open file."""
 
