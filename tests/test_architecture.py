@@ -33,7 +33,7 @@ LAYERS = (
     {"executor"},
     {"tuner", "history"},
     {"warm_start", "replay"},
-    {"testing", "simulation", "preflight"},
+    {"testing", "objective_contract", "simulation", "preflight"},
     {"study"},
     {"training_run"},
     {"config.schema", "config.layers", "config.composing"},
