@@ -1,7 +1,10 @@
 """An objective of one's own: a class with five short methods. It trains logistic regression, in plain NumPy.
 
-    export HPO_TRUST='objective'    # this file, in the folder where the command is started
-    python ../tune.py objective=function objective.function=null objective._target_=objective.LogisticRegression ...
+    cd examples
+    export HPO_TRUST=objective  # this module; those beside it are found where the command is started
+    python ../tune.py --config-dir conf objective=logistic \
+        '+search_space.params.lr={type: float, low: 1e-3, high: 10, log: true}' \
+        '+search_space.params.momentum={type: float, low: 0, high: 0.99}'
 
 `start` makes a trial's state, `advance` spends one more unit of resource on it and measures, `save` and `load` let it
 go on in another process. What makes numbers differ from run to run comes from the trial's seed.
