@@ -31,7 +31,7 @@ from hpo_pipeline.space_tree import values_at
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
-OWN = ("resource", "start", "seed", "trial", "threads", "checkpoint", "directory", "config")
+OWN = ("resource", "max_resource", "start", "seed", "trial", "threads", "checkpoint", "directory", "config")
 """Placeholders that are not paths of the config; each is an environment variable as well: HPO_RESOURCE."""
 _SEEDS = 1 << 31
 """Seeds for programs are below: what most languages take."""
@@ -206,6 +206,7 @@ class Command:
         config, folder = state.trial.config, state.folder
         own = {
             "resource": state.target,
+            "max_resource": state.most,
             "start": state.resource if state.from_checkpoint else 0,
             "seed": state.trial.seed % _SEEDS,
             "trial": config.get("trial", 0),
@@ -284,7 +285,8 @@ class Command:
             what = f"it writes a checkpoint, so its reports must say where they are: {self._example(state.resource)}"
             raise self._failure(state, what)
         try:
-            more = self._next(state, self._deadline())
+            while (more := self._next(state, self._deadline())) is not None and (more.at or math.inf) <= state.resource:
+                pass  # it says something twice
         except CommandError as error:
             print(f"ended after its last report: {str(error).partition(chr(10))[0]}")
             more = Reported(None, {})
@@ -333,5 +335,6 @@ def _trusted(command: Any) -> Template:
     """
     template = Template.parse(command)
     if not trust.may_be_run(template.words):
-        raise ConfigError(Problem("", f"{_SHORT.repr(command)} {trust.why_not_run(template.words)}"))
+        shown = _SHORT.repr(command).encode("ascii", "backslashreplace").decode()
+        raise ConfigError(Problem("", f"{shown} {trust.why_not_run(template.words)}"))
     return template

@@ -97,14 +97,34 @@ def test_reports_may_be_written_to_a_pipe_of_their_own_instead():
 
 
 def test_a_program_is_told_of_its_trial_by_placeholders_and_by_its_environment():
-    placeholders = ("resource", "start", "seed", "trial", "threads", "checkpoint", "directory", "config")
+    placeholders = (
+        "resource",
+        "max_resource",
+        "start",
+        "seed",
+        "trial",
+        "threads",
+        "checkpoint",
+        "directory",
+        "config",
+    )
     script = 'for word in "$@"; do echo "$word" >> told; done; env > environment; echo "{\\"error\\": 1}"'
     objective = command(script, *(f"{{{name}}}" for name in placeholders), "{params.lr}", "{params}", threads=3)
     state = started(objective, 4, params={"lr": 0.5, "sgd": {"momentum": 0.9}})
     objective.advance(state)
     objective.close(state)
     folder = Path("trials/7").absolute()
-    told = ["4", "0", "5", "7", "3", f"{folder}/working/checkpoint", f"{folder}/files", f"{folder}/working/config.json"]
+    told = [
+        "4",
+        "9",
+        "0",
+        "5",
+        "7",
+        "3",
+        f"{folder}/working/checkpoint",
+        f"{folder}/files",
+        f"{folder}/working/config.json",
+    ]
     params = ["0.5", "--lr", "0.5", "--sgd.momentum", "0.9"]
     assert Path("told").read_text().splitlines() == told + params
     environment = dict(line.split("=", 1) for line in Path("environment").read_text().splitlines() if "=" in line)
@@ -250,6 +270,15 @@ def test_a_pattern_reads_a_script_that_knows_nothing_of_us():
 def test_a_program_that_prints_one_number_needs_a_pattern_alone():
     objective = command("echo training; echo 0.25", pattern=r"^(?P<error>[-+.\deE]+)$")
     assert objective.advance(started(objective, 1)) == {"error": 0.25}
+
+
+def test_one_that_reports_its_last_epoch_twice_still_ends_by_itself():
+    script = """
+echo '{"epoch": 1, "error": 1}'; echo '{"epoch": 1, "error": 1}'; echo kept > "$HPO_CHECKPOINT/last"
+"""
+    objective = command(script)
+    assert errors(objective, started(objective, 1), 1) == [1]
+    assert Path("trials/7/working/checkpoint/last").exists()
 
 
 def test_one_that_trains_on_behind_its_target_is_ended():
