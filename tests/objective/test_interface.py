@@ -11,7 +11,8 @@ from hpo_pipeline.errors import StudyError
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.function import Function
 
-OF_OTHERS = ("SupportsClose", "SupportsTarget", "SupportsNotices", "SupportsFinish", "SupportsReported", "SupportsReplay")
+OF_OTHERS = ("SupportsClose", "SupportsTarget", "SupportsNotices")
+OF_OTHERS += ("SupportsFinish", "SupportsReported", "SupportsReplay")
 ABILITIES = [name for name in vars(objective) if name.startswith("Supports")]
 
 
