@@ -64,3 +64,12 @@ def domains(tree: Mapping[str, Any], base: str = "") -> Iterator[tuple[str, dict
                     yield from domains(option, inside)
         elif isinstance(node, Mapping):
             yield from domains(node, path)
+
+
+def values_at(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Path -> value of every key, groups as well. A key with a dot in it has no path."""
+    for key, value in tree.items():
+        if "." not in str(key):
+            yield f"{prefix}{key}", value
+            if isinstance(value, Mapping):
+                yield from values_at(value, f"{prefix}{key}.")

@@ -1,7 +1,8 @@
-"""Contract suites that anyone's own searcher or scheduler can be run through.
+"""Contract suites that anyone's own searcher, scheduler or objective can be run through.
 
-from hpo_pipeline.testing import check_scheduler
+from hpo_pipeline.testing import check_objective, check_scheduler
 check_scheduler(lambda trials: MyScheduler(trials, max_resource=9), n_workers=4, seed=0)
+check_objective(MyObjective, {"params": {"lr": 0.1}})
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.errors import ComponentError, StudyError
 from hpo_pipeline.evaluation import Evaluation, Metric, evaluation, failure
+from hpo_pipeline.objective_contract import check_objective
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.searcher import EXHAUSTED, NoTrial, Searcher, Suggestion
 from hpo_pipeline.searcher.random import RandomSearch
@@ -22,6 +24,8 @@ from hpo_pipeline.seeding import generator
 from hpo_pipeline.simulation import METRIC, SPACE, ContractError, MakeSearcher, Outcomes, random_world, simulate
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config, Job, State, StateChange, Trial
+
+__all__ = ["check_objective", "check_scheduler", "check_searcher"]
 
 _REPEATABLE = "the interface asks for what follows from the calls of the other methods alone"
 

@@ -12,7 +12,7 @@ from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor.runner import finished
 from hpo_pipeline.journal import Journal
-from hpo_pipeline.objective import Objective, SupportsClose, SupportsTest, TrialSpec
+from hpo_pipeline.objective import Objective, SupportsClose, SupportsTarget, SupportsTest, TrialSpec
 from hpo_pipeline.preflight import check_training
 from hpo_pipeline.report.files import MODEL
 from hpo_pipeline.report.status import status_line
@@ -46,6 +46,8 @@ def run_training(composed: Composed) -> int:
     with Journal(folder / "journal.jsonl") as journal, contextlib.ExitStack() as left:
         if isinstance(objective, SupportsClose):
             left.callback(objective.close, state)
+        if isinstance(objective, SupportsTarget):
+            objective.set_target(state, resource)
 
         def record(event: str, **keys: Any) -> None:
             journal.append({"event": event, "trial": trial, **keys, "time": time.time()})

@@ -111,9 +111,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that people should know of how trials are run: one line. It changes nothing and is not recorded."""
+    """Something that people should know of how trials are run: one line. It changes nothing and is not recorded.
+
+    Attributes:
+        once: the same line is shown once only in a session.
+    """
 
     text: str
+    once: bool = False
 
 
 Event = Report | Result | Notice

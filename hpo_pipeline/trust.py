@@ -8,7 +8,11 @@ are handed what their tuner has read.
 
 from __future__ import annotations
 
+import itertools
 import os
+import shlex
+import shutil
+from collections.abc import Sequence
 
 from hpo_pipeline.errors import ConfigError, Problem
 
@@ -17,6 +21,10 @@ VARIABLE = "HPO_TRUST"
 
 def _parsed(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (entry.strip().removesuffix(".*") for entry in text.split(","))))
+
+
+def _is_command(entry: str) -> bool:
+    return "/" in entry or any(character.isspace() for character in entry)
 
 
 _entries = _parsed(os.environ.get(VARIABLE, ""))
@@ -29,10 +37,23 @@ def read_environment() -> None:
         ConfigError: an entry is no dotted name; `*` would let any config run anything.
     """
     entries = _parsed(os.environ.get(VARIABLE, ""))
-    if wrong := [entry for entry in entries if not all(part.isidentifier() for part in entry.split("."))]:
-        wanted = "must be modules or names in them, each written out, separated by commas"
+    if wrong := [entry for entry in entries if not (_usable(entry) if _is_command(entry) else _is_dotted(entry))]:
+        wanted = "must be modules or names in them, each written out, or commands, separated by commas"
         raise ConfigError(Problem(VARIABLE, f"{wanted}; got {entry!r}") for entry in wrong)
     trust(entries)
+
+
+def _is_dotted(entry: str) -> bool:
+    return all(part.isidentifier() for part in entry.split("."))
+
+
+def _usable(entry: str) -> bool:
+    """Whether it is the beginning of a command; of modules between which a comma is missing, it isn't."""
+    try:
+        program = shlex.split(entry)[0]
+    except (ValueError, IndexError):
+        return False
+    return "/" in program or shutil.which(program) is not None
 
 
 def trust(entries: tuple[str, ...]) -> None:
@@ -51,12 +72,37 @@ def may_be_named(target: str) -> bool:
     return any(
         _is_in(target, entry) and not any(part.startswith("_") for part in target[len(entry) :].split("."))
         for entry in _entries
+        if not _is_command(entry)
     )
 
 
 def covers(origin: str) -> bool:
     """Whether what is defined at `origin` is trusted code, private or not."""
-    return any(_is_in(origin, entry) for entry in _entries)
+    return any(_is_in(origin, entry) for entry in _entries if not _is_command(entry))
+
+
+def as_entry(words: Sequence[str]) -> str:
+    """The entry that trusts commands which begin with these words; `may_be_run` says whether they are trusted."""
+    entry = shlex.join(words)
+    return entry if _is_command(entry) else f"{entry} "
+
+
+def may_be_run(words: Sequence[str]) -> bool:
+    """Whether a command, its placeholders not yet filled, begins with the words of a trusted one."""
+    commands = [shlex.split(entry) for entry in _entries if _is_command(entry)]
+    return any(list(words[: len(command)]) == command for command in commands)
+
+
+def why_not_run(words: Sequence[str]) -> str:
+    """What to say of a command that may not be run; who wants it is told how."""
+    begins = list(itertools.takewhile(lambda word: not word.startswith("-") and "{" not in word, words))
+    if len(begins) < 2 and "/" not in words[0]:  # a program's name alone would trust too much
+        begins = list(itertools.takewhile(lambda word: "{" not in word, words))
+    entry = shlex.join(begins)
+    how = "type objective.command=... yourself"
+    if _is_command(entry) and len(entry) < 200 and entry.isascii() and "," not in entry:
+        how += f", or set the environment variable {VARIABLE}={entry!r}"
+    return f"comes from a file, and is not on the trust list; if this is what you want to run, {how}"
 
 
 def _is_in(name: str, entry: str) -> bool:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic"},
+    {"errors", "trial", "seeding", "checks", "atomic", "guardian"},
     {"evaluation"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},
@@ -33,7 +33,7 @@ LAYERS = (
     {"executor"},
     {"tuner", "history"},
     {"warm_start", "replay"},
-    {"testing", "simulation", "preflight"},
+    {"testing", "objective_contract", "simulation", "preflight"},
     {"study"},
     {"training_run"},
     {"config.schema", "config.layers", "config.composing"},

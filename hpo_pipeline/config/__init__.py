@@ -39,7 +39,7 @@ from hpo_pipeline.config import schema
 from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.composed import Composed, at, flatten
 from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
-from hpo_pipeline.config.containment import containment_problems, without_download
+from hpo_pipeline.config.containment import containment_problems, trust_typed_command, without_download
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
@@ -208,6 +208,7 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     problems += schema.root_problems(config, program)
     problems += schema.folder_problems(config["folder"])
     problems += containment_problems(config, now.is_typed)
+    trust_typed_command(now.typed)
     notes = without_download(config, public, now.is_typed)
     runtime = HydraConfig.get()
     if runtime.mode == RunMode.MULTIRUN:  # all jobs of a multirun have the same time stamp

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.config.command_line import CommandLine
-from hpo_pipeline.config.containment import written_places
+from hpo_pipeline.config.containment import COMMAND, written_places
 from hpo_pipeline.errors import Problem
 from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.report.command import overrides, trial_overrides
@@ -104,8 +104,10 @@ class Composed:
         return shlex.join([*words, "name=another", *overrides(self._elsewhere(another=True))])
 
     def _elsewhere(self, *, another: bool = False) -> dict[str, Any]:
-        """What has to be typed again, as no file may say it: where results go, if that isn't below this folder."""
+        """What has to be typed again, as no file may say it: where results go, if not below here; what is run."""
         found = {path: at(self.public, path) for path in written_places(self.config)}
+        if any(override.lstrip("+").startswith(f"{COMMAND}=") for override in self.line.overrides):
+            found[f"++{COMMAND}"] = at(self.public, COMMAND)
         if another and "folder" in found:
             found["folder"] = str(Path(found["folder"]).with_name("another"))
         return found

@@ -6,14 +6,22 @@ folder. (A symbolic link that lies there is the person's own.)
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from hpo_pipeline.errors import Problem
+from hydra.core.override_parser.types import Override
+
+from hpo_pipeline import trust
+from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.objective.program.template import Template
 from hpo_pipeline.tracker import tracker_nodes
 from hpo_pipeline.tracker.mlflow.uri import database_path
+
+COMMAND = "objective.command"
+"""Path of the command line of a person's program."""
 
 
 def leads_elsewhere(path: str | PurePath) -> bool:
@@ -44,6 +52,15 @@ def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bo
             other = ", or set MLFLOW_TRACKING_URI" if path.startswith("tracker.") else ""
             what = f"{value!r} comes from a file and leads out of this folder"
             yield Problem(path, f"{what}; if this is what you want, type {path}=…{other}")
+
+
+def trust_typed_command(typed: Iterable[Override]) -> None:
+    """What `objective=command` runs is trusted where the person has typed all of it, not where a file says it."""
+    for override in typed:
+        command = override.value()
+        if override.key_or_group == COMMAND and "${" not in str(command):  # else a file may say what that stands for
+            with contextlib.suppress(ConfigError):  # the objective says what is wrong with it
+                trust.trust((*trust.trusted(), trust.as_entry(Template.parse(command).words)))
 
 
 def without_download(config: dict[str, Any], public: dict[str, Any], is_typed: Callable[[str], bool]) -> list[str]:

@@ -18,7 +18,7 @@ from hpo_pipeline.config.composing import CONF
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.report.command import overrides
-from hpo_pipeline.space.config_paths import values_at
+from hpo_pipeline.space_tree import values_at
 
 
 def diagnose(

@@ -3,7 +3,7 @@
 Serial, Process, Fused   what a config chooses: a pool over which transport, and how many jobs a pack has
 Pool                     who gets which job, and what becomes of those of a lost worker (`pool.py`)
 Transport                what a pool needs of the place where its workers are (`transport.py`)
-OwnProcess, Processes    that place: the tuner's process, other ones (`serial.py`; `process.py`, `guardian.py`)
+OwnProcess, Processes    that place: the tuner's process, other ones (`serial.py`; `process.py`)
 Pack                     what a worker does: jobs one by one or together (`worker.py`, `pack.py`, `pack_policy.py`)
 Checkpoints              the store of what jobs go on from (`checkpoints.py`)
 Simulated                jobs that take no time (`simulated.py`)

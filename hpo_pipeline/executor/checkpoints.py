@@ -24,7 +24,7 @@ from typing import Generic, TypeVar
 
 from hpo_pipeline.atomic import put, remove
 from hpo_pipeline.errors import StudyError, describe
-from hpo_pipeline.objective import real_folder
+from hpo_pipeline.objective import WORKING, real_folder
 
 State = TypeVar("State")
 
@@ -122,9 +122,9 @@ class Checkpoints:
         return f"{what} ({'; '.join(found.problems)})" if found.problems else what
 
     def discard(self, trial_id: int) -> None:
-        """Removes the trial's checkpoints, and what is left of one that was not finished."""
+        """Removes the trial's checkpoints, what is left of one that was not finished, and what objectives work with."""
         for name in self._names(trial_id):
-            if _NAME.fullmatch(name) or _ASIDE.fullmatch(name):
+            if name == WORKING or _NAME.fullmatch(name) or _ASIDE.fullmatch(name):
                 _remove(self._folder / str(trial_id) / name)
 
     def _names(self, trial_id: int) -> list[str]:

@@ -19,7 +19,7 @@ from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import PackPolicy
 from hpo_pipeline.executor.runner import LiveTrial, PackSettings, Task, begin, failure, finished, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
-from hpo_pipeline.objective import SupportsClose
+from hpo_pipeline.objective import SupportsClose, SupportsNotices, SupportsTarget
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 
 Around = Callable[..., AbstractContextManager[None]]
@@ -115,6 +115,8 @@ class Pack:
         if not self._due and self._running:
             self._advance(self._next())
         events, self._due = self._due, []
+        if isinstance(self._objective, SupportsNotices):
+            self._notices += [Notice(text, once=True) for text in self._objective.notices()]
         notices, self._notices = self._notices, []
         self.asked = any(isinstance(event, Report) and self._decides(event) for event in events)
         return [*self.policy.notices(), *notices, *events]
@@ -155,6 +157,8 @@ class Pack:
             notices.append(notice)
         if live.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {live.resource} already, past the job's {task.resource}")
+        if isinstance(self._objective, SupportsTarget):
+            self._objective.set_target(live.state, task.resource - live.resource)
         key = self.policy.key(self._objective, live.state)
         return _Running(task, live, key, time.monotonic()), list(filter(None, notices))
 

@@ -69,6 +69,7 @@ class Pool(Executor):
         self._max_retries = max_retries
         self._workers: dict[str, _Work] = {}
         self._unassigned: list[Task] = []  # jobs that have lost a worker, and have no other yet
+        self._said: set[Notice] = set()
         self._cancelled: list[int] = []  # trials of such jobs
 
     @property
@@ -169,7 +170,8 @@ class Pool(Executor):
         events: list[Event] = []
         for event in answer.events:
             if isinstance(event, Notice):
-                events.append(event)
+                events += [] if event in self._said else [event]
+                self._said |= {event} if event.once else set()
             elif event.trial_id in work.jobs:
                 task = work.jobs[event.trial_id]
                 if isinstance(event, Result):

@@ -12,8 +12,6 @@ import itertools
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +20,11 @@ from multiprocessing import connection, context, forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from hpo_pipeline.executor import guardian
 from hpo_pipeline.executor.pool import Pool, check_arguments
 from hpo_pipeline.executor.runner import PackSettings, StudySetup
 from hpo_pipeline.executor.transport import Answer, Lost, Message
 from hpo_pipeline.executor.worker import work
+from hpo_pipeline.guardian import Guardian
 
 TERM_SECONDS = 5.0
 """Time to end in good order, before a process is killed."""
@@ -62,8 +60,7 @@ class Processes:
         self.capacity = n_workers or len(devices) or int(joblib.cpu_count())
         self._devices = devices
         self._context = start_method(objective)
-        self._guardian: subprocess.Popen[bytes] | None = None
-        self._guarded: set[int] = set()
+        self._guardian = Guardian()
         self._workers: dict[str, _Worker] = {}
         self._numbers = itertools.count()
         self._wakes, self._waker = connection.Pipe(duplex=False)
@@ -82,7 +79,8 @@ class Processes:
         with _without_working_folder():
             process.start()
         there.close()
-        self._guard("+", process)  # before it has anything to do
+        assert process.pid is not None  # it was started
+        self._guardian.add(process.pid)  # before it has anything to do
         self._workers[name] = _Worker(process, here, device)
         return name
 
@@ -139,35 +137,16 @@ class Processes:
             process.join(max(0.0, deadline - time.monotonic()))
             _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             process.join()
-            self._guard("-", process)
+            assert process.pid is not None
+            self._guardian.discard(process.pid)
 
     def close(self) -> None:
         self._end(*(worker.process for worker in self._workers.values()))
         for pipe in (*(worker.pipe for worker in self._workers.values()), self._wakes, self._waker):
             pipe.close()
         self._workers.clear()
-        if self._guardian is not None:
-            assert self._guardian.stdin is not None
-            with contextlib.suppress(OSError):
-                self._guardian.stdin.close()
-            self._guardian.wait()
-            self._guardian = None
+        self._guardian.close()
         atexit.unregister(self.close)
-
-    def _guard(self, what: str, process: BaseProcess) -> None:
-        """Tells the guardian of a process that has started (+) or ended (-)."""
-        pid = process.pid
-        if not hasattr(os, "killpg") or pid is None:
-            return
-        lines = [f"{what}{pid}"]
-        if self._guardian is None or self._guardian.poll() is not None:
-            command = [sys.executable, "-I", "-S", guardian.__file__]
-            self._guardian = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True)
-            lines = [*(f"+{guarded}" for guarded in self._guarded), *lines]
-        (self._guarded.add if what == "+" else self._guarded.discard)(pid)
-        assert self._guardian.stdin is not None
-        with contextlib.suppress(OSError):
-            self._guardian.stdin.write("".join(f"{line}\n" for line in lines).encode())
 
 
 class ProcessExecutor(Pool):

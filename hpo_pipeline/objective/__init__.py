@@ -18,6 +18,9 @@ from hpo_pipeline.errors import Problem, StudyError
 
 Metrics = dict[str, float]
 
+WORKING = "working"
+"""The folder beside `files` for what an objective works with; it is removed when the trial won't go on."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrialSpec:
@@ -38,7 +41,8 @@ class TrialSpec:
     def directory(self) -> Path:
         """The one place that the trial's code may write to as it likes, made when it is asked for: `<folder>/files`.
 
-        It stays when the study is over. A trial that takes over another one's checkpoint gets none of its files.
+        It stays when the study is over; what an objective needs only to go on is in `<folder>/working`. A trial that
+        takes over another one's checkpoint gets none of its files.
 
         Raises:
             StudyError: it is a link, or no folder.
@@ -136,6 +140,25 @@ class SupportsTest(Protocol):
 
     def test(self, state: Any) -> Metrics:
         """Scores the test set. Tuning must never see these numbers."""
+
+
+@runtime_checkable
+class SupportsTarget(Protocol):
+    """Is told beforehand how far a trial is to go: what is started once and trains to its end, a program, has to be."""
+
+    def set_target(self, state: Any, units: int) -> None:
+        """`advance` will be called `units` times, unless the trial fails or is stopped on the way.
+
+        Called when a job begins: with a new state, a loaded one, and one that goes on after a pause.
+        """
+
+
+@runtime_checkable
+class SupportsNotices(Protocol):
+    """Finds out about a person's code what that person should know, when it runs."""
+
+    def notices(self) -> list[str]:
+        """What is new since the last call, in one line each. A study shows each once, however many trials find it."""
 
 
 @runtime_checkable

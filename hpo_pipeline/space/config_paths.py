@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hpo_pipeline.errors import Problem, nearest
 from hpo_pipeline.space.domain import Choice, Constant, text
 from hpo_pipeline.space.parameter import Parameter
+from hpo_pipeline.space_tree import values_at
 
 
 def path_problems(
@@ -42,12 +43,3 @@ def path_problems(
             elif isinstance(values[p.path], Mapping) and not isinstance(p.domain, (Choice, Constant)):
                 problems.append(Problem(p.path, "is a group of the config, not a value; tune one of its keys"))
     return problems
-
-
-def values_at(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Path -> value of every key, groups as well. A key with a dot in it has no path."""
-    for key, value in tree.items():
-        if "." not in str(key):
-            yield f"{prefix}{key}", value
-            if isinstance(value, Mapping):
-                yield from values_at(value, f"{prefix}{key}.")

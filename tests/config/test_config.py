@@ -40,6 +40,8 @@ def test_every_option_of_every_group_composes_to_a_study_that_could_start(group,
         choices["model"] = option
     if option in ("function", "learning_curve") or (group in ("model", "dataset", "optimizer") and option == "none"):
         choices |= {"objective": "function", "search_space": "learning_curve"}
+    if option == "command":  # what runs is for the person to say
+        choices |= {"search_space": "learning_curve", "objective.command": "'true {config}'"}
     check_study(compose(*(f"{key}={value}" for key, value in choices.items())))
 
 

@@ -11,6 +11,7 @@ import trouble
 from commands import DIGITS, compose
 from pools import curve_of, job, setup
 
+from hpo_pipeline import trust
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.runner import StudySetup
 from hpo_pipeline.executor.serial import SerialExecutor
@@ -199,3 +200,17 @@ def test_a_promoted_trial_reaches_what_an_uninterrupted_one_reaches_bit_for_bit(
             ]
     assert [at for at, _ in curves[0]] == [1, 2, 3, 4]
     assert curves[0] == curves[1]
+
+
+def test_an_objective_that_asks_for_it_is_told_how_far_each_job_goes():
+    aimed = setup("Aimed")
+    trust.trust(("trouble",))
+    at_work = Pack(aimed.pack(threads=1, checkpoint_seconds=1e9))
+    targets = []
+    for resource, recorded in ((2, 0), (9, 2)):  # the second one goes on in memory
+        at_work.submit(aimed.task(job(0, resource), recorded))
+        targets += curve_of(advanced(at_work))
+    at_work = Pack(aimed.pack(threads=1, checkpoint_seconds=1e9))
+    at_work.submit(aimed.task(job(0, 10), 9))  # and the third from its checkpoint
+    targets += curve_of(advanced(at_work))
+    assert targets == [(1, 2.0), (2, 2.0), *((at, 7.0) for at in range(3, 10)), (10, 1.0)]

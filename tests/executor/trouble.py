@@ -238,6 +238,16 @@ class Writes(Sum):
             file.write(f"{state[0]} at {-state[1]}\n")
 
 
+class Aimed(Sum):
+    """Reports how far it was told to go."""
+
+    def set_target(self, state: list[float], units: int) -> None:
+        state[:] = [0.0, float(units)]
+
+    def advance(self, state: list[float]) -> dict[str, float]:
+        return {"loss": state[-1]}
+
+
 class HangsInAPack(Sum):
     """Trials hang when they are trained as a pack."""
 

@@ -11,6 +11,8 @@ from hpo_pipeline.errors import StudyError
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.function import Function
 
+OF_OTHERS = ("SupportsClose", "SupportsTarget", "SupportsNotices")
+OF_OTHERS += ("SupportsFinish", "SupportsReported", "SupportsReplay")
 ABILITIES = [name for name in vars(objective) if name.startswith("Supports")]
 
 
@@ -33,7 +35,7 @@ def test_a_trial_s_directory_leads_nowhere_else(link, tmp_path):
 
 
 @pytest.mark.parametrize("name", ABILITIES)
-def test_the_training_has_every_ability_but_to_close_and_a_function_has_none(name):
+def test_the_training_has_every_ability_but_those_of_others_and_a_function_has_none(name):
     training = pytest.importorskip("hpo_pipeline.objective.training").Training(device="cpu")
-    assert isinstance(training, getattr(objective, name)) == (name != "SupportsClose")
+    assert isinstance(training, getattr(objective, name)) == (name not in OF_OTHERS)
     assert not isinstance(Function(), getattr(objective, name))
