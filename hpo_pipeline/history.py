@@ -100,7 +100,7 @@ class History:
             case "result" if record["outcome"] in ("done", "failed"):
                 return self._after_result(self._job_of(record), record)
             case "counted" if self._next is not None:
-                return self._counted(self._next, record["time"])
+                return self._counted(self._next, record["time"], "")
         return []
 
     def _job_of(self, record: Record) -> Job:
@@ -131,13 +131,13 @@ class History:
             reached = failure(job, metrics)
             if not job.finalist:
                 self._searcher.on_evaluation(reached)
-        elif trial.finished and not job.finalist:
-            return self._counted(job, result["time"])
+        elif (why := trial.finished or result.get("finished", "")) and not job.finalist:
+            return self._counted(job, result["time"], why)
         else:
             reached = evaluation(job, job.resource, trial.curve[-1][1] if trial.curve else {}, metrics)
         return self._changed(job, self._scheduler.on_result(job, reached), result["time"])
 
-    def _counted(self, job: Job, now: float) -> list[Record]:
+    def _counted(self, job: Job, now: float, why: str) -> list[Record]:
         """Counts on the rest of its job what is known of a trial that has finished, as if it had gone on so.
 
         That is its last report; of one that was further up as a finalist, what it reported on the way, or its failure.
@@ -164,7 +164,7 @@ class History:
             changes = self._scheduler.on_result(
                 job, replace(evaluation(job, job.resource, reported, metrics), finished=True)
             )
-        own = [StateChange(job.trial.id, State.COMPLETED, trial.finished)] if is_new else []
+        own = [StateChange(job.trial.id, State.COMPLETED, why)] if is_new else []
         others = [change for change in changes if change.trial_id != job.trial.id]
         return records + self._changed(job, [*own, *others], now)
 

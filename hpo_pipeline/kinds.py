@@ -181,6 +181,10 @@ KINDS = {
         _component("tracker", "Tracker"),
         # Not groups: what `objective.function` names, and a node that is an argument of another node.
         Kind("function", "types.FunctionType", (_CURVE,)),
+        Kind("train_function", "types.FunctionType", ()),
+        # What model and dataset hold beside objective=lightning.
+        Kind("lightning_module", "lightning.pytorch.LightningModule", ()),
+        Kind("lightning_data", "lightning.pytorch.LightningDataModule", ()),
         Kind("part", None, (*_MODELS, _TRANSFORMS)),
     )
 }

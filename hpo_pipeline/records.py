@@ -21,6 +21,7 @@
     rung       trial, rung, bracket, resource                    the trial's last report is a rung evaluation
     test       trial, resource, metrics                          what a final training measures on the test set
     result     trial, outcome, error, traceback                  the job ended
+               finished                                          why the trial is through with its last report
     decision   trial, state, reason                              the trial's state changed
     end        state, reason, traceback (if there is one)        this session ended in good order
 

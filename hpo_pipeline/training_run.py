@@ -12,7 +12,7 @@ from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor.runner import finished
 from hpo_pipeline.journal import Journal
-from hpo_pipeline.objective import Objective, SupportsClose, SupportsTarget, SupportsTest, TrialSpec
+from hpo_pipeline.objective import Finished, Objective, SupportsClose, SupportsTarget, SupportsTest, TrialSpec
 from hpo_pipeline.preflight import check_training
 from hpo_pipeline.report.files import MODEL
 from hpo_pipeline.report.status import status_line
@@ -55,9 +55,16 @@ def run_training(composed: Composed) -> int:
         journal.append({**header(composed, unit), "kind": "training"})
         record("suggested", config={})
         record("submitted", resource=resource, rung=0, bracket=0)
+        why, reached = "", 0
         for at in range(1, resource + 1):
-            metrics = _advance(objective, state)
+            try:
+                metrics = _advance(objective, state)
+            except Finished as through:
+                why = str(through)
+                print(f"It ends here: {why}", flush=True)
+                break
             why = finished(objective, state)
+            reached = at
             record("report", resource=at, metrics=metrics, **({"finished": why} if why else {}))
             _show(f"{unit} {at}/{resource}", metrics)
             if why:
@@ -68,8 +75,8 @@ def run_training(composed: Composed) -> int:
         if config["final"] and isinstance(objective, SupportsTest):
             metrics = objective.test(state)
             _show("test set", metrics)
-            record("test", resource=at, metrics=metrics)
-        record("result", outcome="done", error="", traceback="")
+            record("test", resource=reached, metrics=metrics)
+        record("result", outcome="done", error="", traceback="", **({"finished": why} if why else {}))
         record("decision", state="COMPLETED", reason="")
         journal.append({"event": "end", "state": "completed", "reason": "", "time": time.time()})
     print(f"The model is in {folder / MODEL}")

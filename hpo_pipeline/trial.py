@@ -100,13 +100,19 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A job has ended and its place is free. `error` (one line) and `traceback` are empty if it went well."""
+    """A job has ended and its place is free. `error` (one line) and `traceback` are empty if it went well.
+
+    Attributes:
+        finished: why the trial is through with its last report, of this job or an earlier one; empty if it isn't, or if
+            that report says so.
+    """
 
     trial_id: int
     outcome: Outcome
     time: float
     error: str = ""
     traceback: str = ""
+    finished: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,7 @@ class Tuner:
     def _record_result(self, result: Result) -> None:
         record = {"event": "result", "trial": result.trial_id, "outcome": result.outcome.value, "error": result.error}
         record |= {"traceback": result.traceback, "time": result.time}
+        record |= {"finished": result.finished} if result.finished else {}
         self._record(record, *self._history.consequences(record))
 
     # -- records and checkpoints ---------------------------------------------------------------------------------

@@ -264,6 +264,7 @@ class StudyView:
         trial.ended = time
         if record["outcome"] == "done" and not trial.finalist:
             trial.counted = trial.target_resource
+            trial.finished = trial.finished or record.get("finished", "")
         if record["outcome"] == "failed":
             self.failures += 1
             self.last_failed = trial

@@ -48,6 +48,7 @@ DOORS = {
     "torchmetrics": ("objective/",),
     "torchvision": ("dataset/", "model/"),
     "sklearn": ("dataset/", "objective/curve_surrogate.py"),
+    "lightning": ("objective/lightning",),
     "optuna": ("searcher/optuna.py",),
     "matplotlib": ("report/",),
     "pandas": ("report/",),

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo_pipeline.build import build
+from hpo_pipeline.errors import encodable
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import PackPolicy
 from hpo_pipeline.executor.runner import LiveTrial, PackSettings, Task, begin, failure, finished, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
-from hpo_pipeline.objective import SupportsClose, SupportsNotices, SupportsTarget
+from hpo_pipeline.objective import Finished, SupportsClose, SupportsNotices, SupportsTarget
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 
 Around = Callable[..., AbstractContextManager[None]]
@@ -28,6 +29,8 @@ Around = Callable[..., AbstractContextManager[None]]
 `breakable`: whether the study's time may end it in the middle.
 """
 
+BEGIN_AGAIN = "trials that have to be loaded are trained again from the beginning: the objective keeps no checkpoints"
+REPEATS = "trials that have to be loaded repeat what followed the last checkpoint that the objective has kept"
 FEW = 3
 """Notices about trials that begin at one time; of more, there is one that counts them."""
 
@@ -155,6 +158,8 @@ class Pack:
             self._keep(self.policy.size - 1)  # one's memory for another's
             live, notice = begin(self._objective, task, self._checkpoints, self._setup.folder)
             notices.append(notice)
+            if live.resource < task.recorded and not notice and not task.attempts:
+                self._notices.append(Notice(REPEATS if live.resource else BEGIN_AGAIN, once=True))
         if live.resource >= task.resource:
             raise RuntimeError(f"trial {task.trial_id} is at {live.resource} already, past the job's {task.resource}")
         if isinstance(self._objective, SupportsTarget):
@@ -203,6 +208,10 @@ class Pack:
                 else:
                     metrics = self._objective.advance_pack(_states(group))
             pairs = list(zip(group, metrics, strict=True))
+        except Finished as why:
+            for running in group:
+                self._end(running, encodable(str(why)) or "there is nothing left to train")
+            return
         except BaseException as error:
             self._take_apart(group, error)
             return
@@ -245,10 +254,15 @@ class Pack:
             return
         self._due.append(event)
         if done:
-            del self._running[task.trial_id]
-            self._paused[task.trial_id] = live
-            self._keep(self.policy.size)
-            self._due.append(Result(task.trial_id, Outcome.DONE, time.time()))
+            self._end(running)
+
+    def _end(self, running: _Running, finished: str = "") -> None:
+        """The job is done. `finished`: why its trial is through without another report."""
+        trial_id = running.task.trial_id
+        del self._running[trial_id]
+        self._paused[trial_id] = running.live
+        self._keep(self.policy.size)
+        self._due.append(Result(trial_id, Outcome.DONE, time.time(), finished=finished))
 
 
 def _states(group: Sequence[_Running]) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import Any, SupportsFloat
 from hpo_pipeline import trust
 from hpo_pipeline.errors import StudyError, describe, encodable
 from hpo_pipeline.executor.checkpoints import Checkpoints
-from hpo_pipeline.objective import Objective, SupportsFinish, TrialSpec, real_folder
+from hpo_pipeline.objective import Objective, SupportsFinish, SupportsRepeats, TrialSpec, real_folder
 from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
 
@@ -143,12 +143,13 @@ def begin(objective: Objective, task: Task, checkpoints: Checkpoints, folder: Pa
         return LiveTrial(task.trial_id, 0, objective.start(trial)), ""
     found = checkpoints.load(task.trial_id, task.recorded, lambda path: objective.load(trial, path))
     state = found.state if found.resource else objective.start(trial)
+    behind = objective.behind(state) if found.resource and isinstance(objective, SupportsRepeats) else 0
     notice = ""
     if found.problems or (found.resource < task.recorded and not task.attempts):  # of a second attempt, people know
         where = f"from {found.resource}" if found.resource else "from the beginning"
         why = "; ".join(found.problems) or "there is no later checkpoint"
         notice = f"has records to {task.recorded} and goes on {where}: {why}"
-    return LiveTrial(task.trial_id, found.resource, state), notice
+    return LiveTrial(task.trial_id, max(0, found.resource - behind), state), notice
 
 
 def report(live: LiveTrial, metrics: object, seconds: float, needed: Iterable[str], finished: str = "") -> Report:

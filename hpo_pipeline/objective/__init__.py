@@ -64,6 +64,13 @@ def real_folder(path: Path) -> Path:
     return path
 
 
+class Finished(Exception):  # noqa: N818 - nothing has gone wrong
+    """Raised by `advance` where there is nothing left to train: the trial is through with its last report.
+
+    Its text says why, in a few words. The trial ends as COMPLETED.
+    """
+
+
 class Objective(Protocol):
     """Evaluates one configuration, and can save it, load it and go on.
 
@@ -205,6 +212,14 @@ class SupportsReplay(Protocol):
 
     def keep(self, folder: Path) -> None:
         """Keeps in the study's folder what a resumed study needs to find as it was."""
+
+
+@runtime_checkable
+class SupportsRepeats(Protocol):
+    """May have saved an earlier state than it was asked to: code of people's own that has kept no later one."""
+
+    def behind(self, state: Any) -> int:
+        """How many units a state that was just loaded lacks to where it was saved. They are spent again."""
 
 
 @runtime_checkable

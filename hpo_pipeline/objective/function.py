@@ -16,6 +16,7 @@ from typing import Any
 from hpo_pipeline.build import locate
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective import Metrics, TrialSpec
+from hpo_pipeline.objective.signature import signature_problem
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class Function:
             self.function: Callable[[Mapping[str, Any], int, int], Mapping[str, float]] = locate(function, "function")
         except ConfigError as error:
             raise ConfigError(replace(problem, path="function") for problem in error.problems) from None
+        if problem := signature_problem(function, self.function, ("config", "resource", "seed")):
+            raise ConfigError(problem)
 
     def start(self, trial: TrialSpec) -> FunctionState:
         return FunctionState(trial.config, trial.seed)

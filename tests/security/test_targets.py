@@ -153,7 +153,7 @@ def offered() -> dict[str, Any]:
     return {**shape, **study, "params": weights, "optimizer": torch.optim.SGD(weights, lr=0.1), "final": False}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "function"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].homes and kind != "function"])
 def test_no_constructor_does_anything_with_a_text_but_keep_or_refuse_it(kind: str, request: pytest.FixtureRequest):
     targets = list(everything_that(kind))
     builders = [target for target in targets if target.startswith("torchvision.models.")]

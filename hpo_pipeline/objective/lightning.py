@@ -1,0 +1,140 @@
+"""A LightningModule as an objective: one unit of resource is an epoch of Lightning's Trainer. Extra: `lightning`.
+
+`trainer.fit` runs in a thread of its own and stands still between two epochs (`reporting.py`), so that a trial goes on
+where it was without being loaded; what is loaded are Lightning's own checkpoints, weights and plain data only.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+try:
+    from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+    from lightning.pytorch.callbacks import Checkpoint
+    from lightning.pytorch.utilities.warnings import PossibleUserWarning
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(f"{missing}: pip install 'hpo_pipeline[lightning]'") from missing
+
+from hpo_pipeline.build import build
+from hpo_pipeline.errors import ConfigError, Problem, StudyError, describe
+from hpo_pipeline.objective import lightning_checks as checks
+from hpo_pipeline.objective.device import resolve, visible_devices
+from hpo_pipeline.objective.reporting import Reporting, Trial, seed_globally
+from hpo_pipeline.seeding import derived_seed
+
+
+class Lightning(Reporting):
+    """Fits `config["model"]`, a LightningModule, on `config["dataset"]`, a LightningDataModule, if it has one.
+
+    What the module logs at the end of an epoch is what is measured. Its weights follow from the trial's seed, all that
+    is random within an epoch, the order of the data included, from the trial's seed and the epoch.
+
+    Args:
+        trainer: options of the Trainer, of those in `lightning_checks.OPTIONS`.
+        device: `auto`, or what `torch.device` takes.
+        threads: CPU threads of this process's torch.
+    """
+
+    name = "trainer.fit"
+
+    def __init__(self, trainer: Mapping[str, Any] | None = None, device: str = "auto", threads: int = 1) -> None:
+        found = list(checks.trainer_problems(trainer or {}))
+        try:
+            self.device = resolve(device)
+        except ConfigError as error:
+            found += error.problems
+        if found:
+            raise ConfigError(found)
+        super().__init__(threads)
+        self._options = dict(trainer or {})
+        _be_quiet()
+
+    def train(self, config: Mapping[str, Any], trial: Trial) -> None:
+        module: LightningModule = build(config["model"], "lightning_module")
+        data = _data(config)
+        trainer = Trainer(
+            **{"num_sanity_val_steps": 0, **self._options, **self._placement()},
+            max_epochs=max(trial.max_resource, trial.resource + 1),
+            callbacks=[_Reporter(trial)],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=trial.directory,
+        )
+        trainer.fit(module, datamodule=data, ckpt_path=trial.checkpoint, weights_only=True)
+
+    def _placement(self) -> dict[str, Any]:
+        if self.device.type == "cuda":
+            return {"accelerator": "gpu", "devices": [self.device.index or 0]}
+        return {"accelerator": self.device.type, "devices": 1}
+
+    def problems(self, config: Mapping[str, Any]) -> list[Problem]:
+        return list(checks.problems(config))
+
+    def available(self, config: Mapping[str, Any]) -> None:
+        """Has the data prepared, downloaded say, once."""
+        source = _data(config)
+        try:
+            (source or build(config["model"], "lightning_module")).prepare_data()
+        except Exception as error:  # whatever somebody's own code may raise
+            group = "model" if source is None else "dataset"
+            target = config[group]["_target_"]
+            raise StudyError(f"{group}: {target}.prepare_data fails ({describe(error)})") from error
+
+    def devices(self) -> list[str]:
+        return visible_devices() if self.device.type == "cuda" else []
+
+
+def _data(config: Mapping[str, Any]) -> LightningDataModule | None:
+    node = config.get("dataset")
+    return None if node is None else build(node, "lightning_data")
+
+
+class _Reporter(Checkpoint):
+    """Reports each epoch when all is done that belongs to it, which is when the next one begins, or the fit is over.
+
+    A `Checkpoint` for two reasons: it is called after the module's own hooks, and Lightning adds none of its own.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._metrics: dict[str, float] | None = None
+        self._has_begun = False
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        # There is no last epoch: whoever trains the trial decides.
+        limit = trainer.fit_loop.max_epochs or 0
+        trainer.fit_loop.max_epochs = max(limit, trainer.current_epoch + 2)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._report(trainer)
+        seed_globally(derived_seed(self._trial.seed, "epoch", self._trial.resource))
+        if not self._has_begun:  # the Trainer has begun to draw from its loaders before; else it will now
+            self._has_begun = True
+            iter(trainer.fit_loop._data_fetcher)  # type: ignore[call-overload]
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._trial._finished = "the module has stopped its fit"
+        self._report(trainer)
+
+    def _report(self, trainer: Trainer) -> None:
+        if self._metrics is not None:
+            metrics, self._metrics = self._metrics, None
+            self._trial.report(self._trial.resource + 1, checkpoint=trainer.save_checkpoint, **metrics)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """It is written when the next epoch is about to begin; for Lightning, the last one has ended."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            counts["ready"] = counts["completed"]
+
+
+def _be_quiet() -> None:
+    """No lines about devices and tips, and no advice about workers: a study has hundreds of fits."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=PossibleUserWarning)

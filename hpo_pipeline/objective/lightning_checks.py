@@ -1,0 +1,100 @@
+"""What is wrong with the config of a LightningModule's training, found before any trial."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from hpo_pipeline.build import build, check
+from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.objective.checks import reason
+
+OPTIONS = (
+    "accumulate_grad_batches",
+    "benchmark",
+    "detect_anomaly",
+    "deterministic",
+    "gradient_clip_algorithm",
+    "gradient_clip_val",
+    "inference_mode",
+    "limit_train_batches",
+    "limit_val_batches",
+    "num_sanity_val_steps",
+    "overfit_batches",
+    "precision",
+    "reload_dataloaders_every_n_epochs",
+    "val_check_interval",
+)
+"""Of the Trainer's, those that say how to train. The others are the study's."""
+
+
+def trainer_problems(trainer: Any) -> Iterator[Problem]:
+    """Why these can't be options of the Trainer."""
+    if not isinstance(trainer, Mapping):
+        yield Problem("trainer", "must be a mapping of the Trainer's options", trainer)
+        return
+    for name, value in trainer.items():
+        if name not in OPTIONS:
+            what = "is the study's to set" if name in _all_options() else "is no option of Lightning's Trainer"
+            yield Problem(f"trainer.{name}", f"{what}; there are {', '.join(OPTIONS)}{nearest(str(name), OPTIONS)}")
+        elif isinstance(value, (Mapping, list)):
+            yield Problem(f"trainer.{name}", "must be a plain value", value)
+
+
+def _all_options() -> set[str]:
+    return set(inspect.signature(Trainer).parameters)
+
+
+def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Everything that would keep a trial with this config from being trained."""
+    for group in ("optimizer", "lr_schedule"):
+        if config.get(group) is not None:
+            yield Problem(group, f"a LightningModule has its own (configure_optimizers); leave {group}=none")
+    if config.get("params"):
+        names = ", ".join(config["params"])
+        yield Problem("params", f"this objective has none, got {names}; tune model and dataset")
+    node = config.get("model")
+    if node is None:
+        yield Problem(
+            "model", "name your LightningModule: a file model/net.yaml with _target_: my_module.Net, model=net"
+        )
+        return
+    refused = [problem.under("model") for problem in check(node, "lightning_module")]
+    yield from refused
+    if config.get("dataset") is not None:
+        yield from (problem.under("dataset") for problem in check(config["dataset"], "lightning_data"))
+    if refused:
+        return
+    try:
+        module = _built(node)
+    except ConfigError as error:
+        yield from error.under("model").problems
+    except Exception as error:  # whatever somebody's own code may raise
+        yield Problem("model", f"{node['_target_']} refuses these values ({reason(error)})")
+    else:
+        yield from _lacking(module, node["_target_"], has_data=config.get("dataset") is not None)
+
+
+def _built(node: Mapping[str, Any]) -> LightningModule:
+    """The module: with weights that take no memory, where its constructor can do without their values."""
+    module: LightningModule
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                module = build(node, "lightning_module")
+        except Exception:  # which is raised again, if that wasn't the reason
+            module = build(node, "lightning_module")
+    return module
+
+
+def _lacking(module: LightningModule, target: str, *, has_data: bool) -> Iterator[Problem]:
+    needed = ("training_step", "configure_optimizers") + (() if has_data else ("train_dataloader",))
+    for name in needed:
+        if not is_overridden(name, module):
+            mend = "; or choose a LightningDataModule as dataset" if name == "train_dataloader" else ""
+            yield Problem("model", f"{target} has no {name}, which Lightning needs{mend}")

@@ -1,0 +1,196 @@
+"""LightningModules: an epoch at a time, the same numbers with and without a break."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("lightning", reason="the extra `lightning` is not installed")
+
+import torch
+
+from hpo_pipeline import trust
+from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.objective import TrialSpec
+from hpo_pipeline.objective.lightning import Lightning
+
+NET = {"_target_": "lightning_modules.Net", "lr": 0.05}
+DATA = {"_target_": "lightning_modules.Numbers"}
+
+
+@pytest.fixture(autouse=True)
+def _trusted():
+    trust.trust(("lightning_modules",))
+
+
+def config(model: Any = NET, dataset: Any = DATA, **keys: Any) -> dict[str, Any]:
+    return {"model": model, "dataset": dataset, "max_resource": 4, **keys}
+
+
+def spec(made: Any, seed: int = 5, folder: str = "trials/3") -> TrialSpec:
+    return TrialSpec(made, seed, Path(folder))
+
+
+def curve(objective: Lightning, state: Any, n: int) -> list[dict[str, float]]:
+    return [objective.advance(state) for _ in range(n)]
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "step", "onecycle"])
+def test_a_module_gives_the_same_numbers_with_and_without_a_break(schedule, recwarn, capfd):
+    made = config({**NET, "schedule": schedule})
+    objective = Lightning(device="cpu")
+    whole, other = objective.start(spec(made)), objective.start(spec(made, 6, "trials/4"))
+    expected = []
+    for _ in range(6):  # beyond max_resource, and beside another trial
+        expected += curve(objective, whole, 1)
+        objective.advance(other)
+    assert set(expected[0]) == {"train_loss", "loss", "lr"}
+    for n in (1, 3):
+        first = objective.start(spec(made))
+        assert curve(objective, first, n) == expected[:n]
+        objective.save(first, Path(f"saved{n}"))
+        objective.close(first)
+        again = objective.load(spec(made), Path(f"saved{n}"))
+        assert objective.behind(again) == 0
+        assert curve(objective, again, 6 - n) == expected[n:]
+        objective.close(again)
+    objective.close(whole)
+    objective.close(other)
+    assert [path for path in Path().rglob("*") if "lightning_logs" in path.name or path.suffix == ".ckpt"] == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_order_of_the_data_and_the_weights_follow_from_the_trials_seed():
+    objective = Lightning(device="cpu")
+    losses = set()
+    for seed in (5, 5, 6):
+        state = objective.start(spec(config(), seed))
+        losses.add(objective.advance(state)["loss"])
+        objective.close(state)
+    assert len(losses) == 2
+
+
+def test_workers_of_a_loader_change_no_number():
+    objective = Lightning(device="cpu")
+    curves = []
+    for n_workers in (0, 1):
+        state = objective.start(spec(config(dataset={**DATA, "n_workers": n_workers})))
+        curves.append(curve(objective, state, 2))
+        objective.close(state)
+    assert curves[0] == curves[1]
+
+
+def test_one_epoch_is_what_plain_torch_does():
+    objective = Lightning(device="cpu")
+    made = config({**NET, "dropout": 0.0}, {**DATA, "batch_size": 64})
+    state = objective.start(spec(made))
+    curve(objective, state, 2)
+    objective.save(state, Path("saved"))
+    objective.close(state)
+    (path,) = Path("saved/saved").iterdir()
+    weights = torch.load(path, weights_only=True)["state_dict"]
+
+    import lightning_modules
+
+    torch.manual_seed(5)
+    net, data = lightning_modules.Net(0.05, dropout=0.0), lightning_modules.Numbers().data
+    optimizer = torch.optim.Adam(net.parameters(), 0.05)
+    for _ in range(2):  # one batch each
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(net.layers(data.tensors[0]), data.tensors[1]).backward()
+        optimizer.step()
+    for name, weight in net.state_dict().items():
+        torch.testing.assert_close(weights[name], weight)
+
+
+def test_a_module_that_stops_early_is_through():
+    objective = Lightning(device="cpu")
+    state = objective.start(spec(config({"_target_": "lightning_modules.Stops", "lr": 0.05}, None)))
+    objective.advance(state)
+    assert objective.finished(state) == ""
+    objective.advance(state)
+    assert objective.finished(state) == "the module has stopped its fit"
+    objective.close(state)
+
+
+def test_what_a_module_raises_fails_its_trial():
+    objective = Lightning(device="cpu")
+    state = objective.start(spec(config({"_target_": "lightning_modules.Fails", "lr": 0.05}, None)))
+    with pytest.raises(ValueError, match="no such luck"):
+        objective.advance(state)
+    objective.close(state)
+
+
+def test_the_trainers_options_are_heeded():
+    objective = Lightning({"limit_train_batches": 1, "gradient_clip_val": 1e-9}, device="cpu")
+    state = objective.start(spec(config({**NET, "dropout": 0.0})))
+    before = objective.advance(state)
+    objective.close(state)
+    assert before["train_loss"] == pytest.approx(before["loss"], rel=0.5)
+
+
+def test_a_checkpoint_that_runs_code_is_refused():
+    objective = Lightning(device="cpu")
+    state = objective.start(spec(config()))
+    objective.advance(state)
+    objective.save(state, Path("saved"))
+    objective.close(state)
+    (path,) = Path("saved/saved").iterdir()
+    torch.save({**torch.load(path, weights_only=True), "evil": Path}, path)
+    again = objective.load(spec(config()), Path("saved"))
+    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+        objective.advance(again)
+    objective.close(again)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"model": None}, "model: name your LightningModule"),
+        ({"model": {**NET, "widht": 4}}, "model.widht: lightning_modules.Net takes no 'widht'; did you mean 'width'?"),
+        ({"model": {"_target_": "lightning_modules.Net"}}, "model.lr: missing; lightning_modules.Net needs it"),
+        ({"model": {**NET, "width": 0}}, "refuses these values (width must be positive, not 0)"),
+        ({"model": {"_target_": "torch.nn.Linear"}}, "model._target_: 'torch.nn.Linear' is no lightning_module"),
+        ({"model": {"_target_": "os.system"}}, "model._target_: 'os.system' is not on the trust list"),
+        ({"model": {"_target_": "lightning_modules.NoSteps"}}, "has no training_step, which Lightning needs"),
+        ({"dataset": None}, "Net has no train_dataloader, which Lightning needs; or choose a LightningDataModule"),
+        ({"dataset": {**DATA, "batch": 4}}, "dataset.batch: lightning_modules.Numbers takes no 'batch'"),
+        ({"dataset": {"_target_": "lightning_modules.Net", "lr": 1}}, "it is no lightning.pytorch.LightningDataModule"),
+        ({"optimizer": {"_target_": "torch.optim.SGD"}}, "optimizer: a LightningModule has its own"),
+        ({"params": {"lr": 1}}, "params: this objective has none, got lr"),
+    ],
+)
+def test_a_config_that_can_not_be_trained_is_refused_beforehand(changes, line):
+    found = list(map(str, Lightning(device="cpu").problems({**config(), **changes})))
+    assert any(line in one for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("trainer", "line"),
+    [
+        ({"gradient_clip": 1.0}, "trainer.gradient_clip: is no option of Lightning's Trainer; .*'gradient_clip_val'"),
+        ({"max_epochs": 5}, "trainer.max_epochs: is the study's to set"),
+        ({"logger": True}, "trainer.logger: is the study's to set"),
+        ({"precision": {"_target_": "os.system"}}, "trainer.precision: must be a plain value"),
+        ("fast", "trainer: must be a mapping of the Trainer's options, got 'fast'"),
+    ],
+)
+def test_options_that_the_trainer_does_not_get_are_refused(trainer, line):
+    with pytest.raises(ConfigError, match=line):
+        Lightning(trainer)
+
+
+def test_data_is_prepared_once_before_the_study():
+    objective = Lightning(device="cpu")
+    objective.available(config())
+    with pytest.raises(StudyError, match=r"dataset: lightning_modules.NoData.prepare_data fails \(OSError: no network"):
+        objective.available(config(dataset={"_target_": "lightning_modules.NoData"}))
+
+
+def test_a_right_config_has_no_problem():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Lightning(device="cpu").problems(config()) == []
