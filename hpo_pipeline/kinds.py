@@ -140,6 +140,12 @@ _CURVE = Home(
     "learning_curve of hpo_pipeline.objective.function",
     lambda name, _: name == "learning_curve",
 )
+_NAMES = ("garden", "branin", "hartmann6", "ackley", "mf_hartmann")
+_FUNCTIONS = Home(
+    "hpo_pipeline.objective.functions",
+    f"{', '.join(_NAMES)} of hpo_pipeline.objective.functions",
+    lambda name, _: name in _NAMES,
+)
 
 
 def _component(name: str, protocol: str, *offers: Offer) -> Kind:
@@ -180,7 +186,7 @@ KINDS = {
         _component("executor", "Executor", Offer("setup"), Offer("devices", settable=True)),
         _component("tracker", "Tracker"),
         # Not groups: what `objective.function` names, and a node that is an argument of another node.
-        Kind("function", "types.FunctionType", (_CURVE,)),
+        Kind("function", "types.FunctionType", (_CURVE, _FUNCTIONS)),
         Kind("train_function", "types.FunctionType", ()),
         # What model and dataset hold beside objective=lightning.
         Kind("lightning_module", "lightning.pytorch.LightningModule", ()),

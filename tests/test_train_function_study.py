@@ -122,3 +122,28 @@ def test_killed_and_resumed_under_asha_no_finished_rung_is_trained_again():
     for (*_, resource), trials in before.items():
         for trial in trials:  # an epoch on the way to a rung that was not recorded may be trained twice
             assert [trained[trial].count(epoch) for epoch in range(1, resource + 1)] == [1] * resource
+
+
+@pytest.mark.slow
+def test_a_lightning_module_under_asha_is_killed_and_resumed_and_no_finished_rung_is_trained_again(monkeypatch):
+    pytest.importorskip("lightning", reason="the extra `lightning` is not installed")
+    monkeypatch.setenv("HPO_TRUST", "lightning_modules")
+    Path("mine/model").mkdir(parents=True)
+    Path("mine/model/net.yaml").write_text("_target_: lightning_modules.ByGate\nlr: 0.1\n")
+    study = ("--config-dir", "mine", *STUDY[1:2], "objective=lightning", "model=net", *STUDY[3:])
+    process = start(*study, "search_space={model: {lr: {type: float, low: 0, high: 1}}}", *ASHA, "executor.n_workers=2",
+                    GATE="closed")  # fmt: skip
+    read_until(process, 5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = rung_table(journal("s"))
+    ended = wait_for(start("name=s", "resume=true"))
+    assert (ended.code, "Traceback" in ended.err) == (0, False), ended.err
+    after, trained = rung_table(journal("s")), epochs()
+    assert sizes(after)[4] >= 1
+    for (*place, resource), trials in before.items():
+        assert trials.items() <= after[*place, resource].items()
+        for trial in trials:
+            assert [trained[trial].count(epoch) for epoch in range(1, resource + 1)] == [1] * resource
+    logs = [path.read_text() for path in Path("runs/s/trials").glob("*/log.txt")]
+    assert set(logs) <= {""}, "what Lightning says of devices and tips is nobody's to read"

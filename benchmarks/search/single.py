@@ -6,7 +6,7 @@
     mixed        a logarithmic range, an integer, a choice and a range with steps; least value 0
     conditional  two optimizers, each with hyperparameters of its own; least value 0
 
-The first three as in Surjanovic & Bingham, "Virtual Library of Simulation Experiments".
+The first three are those of `hpo_pipeline.objective.functions`.
 """
 
 from __future__ import annotations
@@ -16,43 +16,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from benchmarks.search.task import Curve, Task, Value
+from hpo_pipeline.objective import functions
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial import Config
 
 Function = Callable[[Mapping[str, Any]], float]
 
-_ALPHA = np.array([1.0, 1.2, 3.0, 3.2])
-_A = np.array(
-    [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
-)
-_P = 1e-4 * np.array(
-    [
-        [1312, 1696, 5569, 124, 8283, 5886],
-        [2329, 4135, 8307, 3736, 1004, 9991],
-        [2348, 1451, 3522, 2883, 3047, 6650],
-        [4047, 8828, 8732, 5743, 1091, 381],
-    ]
-)
 
-
-def branin(c: Mapping[str, Any]) -> float:
-    x, y = c["x0"], c["x1"]
-    bend = y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6
-    return bend**2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
-
-
-def hartmann(c: Mapping[str, Any]) -> float:
-    x = np.array([c[f"x{i}"] for i in range(6)])
-    return -float(_ALPHA @ np.exp(-(_A * (x - _P) ** 2).sum(1)))
-
-
-def ackley(c: Mapping[str, Any]) -> float:
-    x = np.array(list(c.values()))
-    root, wave = math.sqrt((x**2).mean()), np.cos(2 * np.pi * x).mean()
-    return float(-20 * math.exp(-0.2 * root) - math.exp(wave) + 20 + math.e)
+def _of(function: Callable[[Mapping[str, Any], int, int], Mapping[str, float]]) -> Function:
+    return lambda c: function({"params": c}, 1, 0)["value"]
 
 
 def mixed(c: Mapping[str, Any]) -> float:
@@ -75,9 +48,12 @@ def _box(low: float, high: float, dim: int) -> dict[str, Any]:
 
 
 FUNCTIONS: Mapping[str, tuple[Function, Mapping[str, Any]]] = {
-    "Branin": (branin, {"x0": _box(-5.0, 10.0, 1)["x0"], "x1": {"type": "float", "low": 0.0, "high": 15.0}}),
-    "Hartmann-6": (hartmann, _box(0.0, 1.0, 6)),
-    "Ackley-10": (ackley, _box(-32.768, 32.768, 10)),
+    "Branin": (
+        _of(functions.branin),
+        {"x0": _box(-5.0, 10.0, 1)["x0"], "x1": {"type": "float", "low": 0.0, "high": 15.0}},
+    ),
+    "Hartmann-6": (_of(functions.hartmann6), _box(0.0, 1.0, 6)),
+    "Ackley-10": (_of(functions.ackley), _box(-32.768, 32.768, 10)),
     "mixed": (
         mixed,
         {

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 try:
+    from lightning.fabric.utilities.warnings import PossibleUserWarning
     from lightning.pytorch import LightningDataModule, LightningModule, Trainer
     from lightning.pytorch.callbacks import Checkpoint
-    from lightning.pytorch.utilities.warnings import PossibleUserWarning
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(f"{missing}: pip install 'hpo_pipeline[lightning]'") from missing
 
@@ -115,7 +115,7 @@ class _Reporter(Checkpoint):
         seed_globally(derived_seed(self._trial.seed, "epoch", self._trial.resource))
         if not self._has_begun:  # the Trainer has begun to draw from its loaders before; else it will now
             self._has_begun = True
-            iter(trainer.fit_loop._data_fetcher)  # type: ignore[call-overload]
+            iter(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._trial._finished = "the module has stopped its fit"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -87,3 +90,13 @@ class NoSteps(LightningModule):
 class NoData(LightningDataModule):
     def prepare_data(self) -> None:
         raise OSError("no network")
+
+
+class ByGate(OwnData):
+    """Notes its epochs, and stands still before its third while GATE is set."""
+
+    def on_train_epoch_start(self) -> None:
+        while self.current_epoch == 2 and "GATE" in os.environ:
+            time.sleep(60)
+        with open(Path(self.trainer.default_root_dir, "epochs"), "a") as file:
+            file.write(f"{self.current_epoch + 1} ")
