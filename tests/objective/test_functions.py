@@ -69,5 +69,5 @@ def test_fifty_trials_find_the_garden():
 
 @pytest.mark.parametrize("name", ["generator", "_hartmann", "math"])
 def test_what_is_beside_them_is_not_offered(name):
-    with pytest.raises(ConfigError, match="is no function; it may be|is not a class or a function"):
+    with pytest.raises(ConfigError, match=r"is no function; it may be|is not a class or a function"):
         Function(f"hpo_pipeline.objective.functions.{name}")
