@@ -254,6 +254,16 @@ NODES: tuple[tuple[str, Any, str], ...] = (
     ("model", {"_target_": {"_target_": "os.system"}}, "must be a dotted path"),
     ("model", listed(10_000)["x"], "must be a mapping with a _target_"),
     ("model", {"_target_": b"os.system"}, "must be a dotted path"),
+    # training code of one's own
+    ("objective", {"_target_": "hpo_pipeline.objective.reporting.Reporting"}, "is an interface"),
+    ("objective", {"_target_": "hpo_pipeline.objective.reporting.Trial"}, "is no objective"),
+    ("objective", {"_target_": "hpo_pipeline.objective.handover.Handover"}, "is no objective"),
+    ("lightning_module", LINEAR, "is no lightning_module"),
+    ("lightning_module", {"_target_": "lightning.pytorch.LightningModule"}, NOT_TRUSTED),
+    ("lightning_module", {"_target_": "lightning.pytorch.demos.boring_classes.BoringModel"}, NOT_TRUSTED),
+    ("lightning_data", {"_target_": "hpo_pipeline.dataset.digits.Digits"}, "is no lightning_data"),
+    ("train_function", {"_target_": "hpo_pipeline.objective.function.learning_curve"}, "is no train_function"),
+    ("function", {"_target_": "hpo_pipeline.objective.functions.generator"}, "is no function"),
     # hidden within arguments
     ("model", {**IDENTITY, "x": TOUCH}, "model.x._target_: "),
     ("model", {**IDENTITY, "x": [0, TOUCH]}, "model.x[1]._target_: "),
