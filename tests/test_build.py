@@ -284,15 +284,22 @@ def test_every_component_that_the_project_ships_is_of_the_kind_of_its_group():
     }
 
 
+PLACES = {
+    "function": "objective.function",
+    "train_function": "objective.function of train_function",
+    "lightning_module": "model of lightning",
+    "lightning_data": "dataset of lightning",
+    "metrics": "metrics.<name>",
+    "part": "an argument of a node",
+}
+"""Kinds that are no groups -> where they stand."""
+
+
 def test_what_is_offered_is_told_to_people():
     text = (ROOT / "docs/components.md").read_text()
     rows = {row[1].strip(" `"): row[3] for line in text.splitlines() if len(row := line.split("|")) == 5}
     for kind in KINDS.values():
-        place = {
-            "function": "objective.function",
-            "metrics": "metrics.<name>",
-            "part": "an argument of a node",
-        }.get(kind.name, kind.name)
+        place = PLACES.get(kind.name, kind.name)
         assert rows[place].strip() == ", ".join(f"`{offer.name}`" for offer in kind.offers), place
     settable = {offer.name for kind in KINDS.values() for offer in kind.offers if offer.settable}
     (line,) = (line for line in text.splitlines() if line.startswith("- A config may set"))

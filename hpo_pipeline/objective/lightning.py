@@ -33,7 +33,7 @@ class Lightning(Reporting):
     is random within an epoch, the order of the data included, from the trial's seed and the epoch.
 
     Args:
-        trainer: options of the Trainer, of those in `lightning_checks.OPTIONS`.
+        trainer: options of the Trainer, of those in `lightning_checks.OPTIONS`; None is its own default.
         device: `auto`, or what `torch.device` takes.
         threads: CPU threads of this process's torch.
     """
@@ -49,14 +49,16 @@ class Lightning(Reporting):
         if found:
             raise ConfigError(found)
         super().__init__(threads)
-        self._options = dict(trainer or {})
+        given = {name: value for name, value in (trainer or {}).items() if value is not None}
+        self._options = {"num_sanity_val_steps": 0, **given}
         _be_quiet()
 
     def train(self, config: Mapping[str, Any], trial: Trial) -> None:
         module: LightningModule = build(config["model"], "lightning_module")
         data = _data(config)
         trainer = Trainer(
-            **{"num_sanity_val_steps": 0, **self._options, **self._placement()},
+            **self._options,
+            **self._placement(),
             max_epochs=max(trial.max_resource, trial.resource + 1),
             callbacks=[_Reporter(trial)],
             logger=False,

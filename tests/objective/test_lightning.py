@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ import pytest
 pytest.importorskip("lightning", reason="the extra `lightning` is not installed")
 
 import torch
+import yaml
+from commands import CONF
+from lightning.pytorch import Trainer
 
 from hpo_pipeline import trust
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.lightning import Lightning
+from hpo_pipeline.objective.lightning_checks import OPTIONS
 
 NET = {"_target_": "lightning_modules.Net", "lr": 0.05}
 DATA = {"_target_": "lightning_modules.Numbers"}
@@ -122,6 +127,13 @@ def test_what_a_module_raises_fails_its_trial():
     with pytest.raises(ValueError, match="no such luck"):
         objective.advance(state)
     objective.close(state)
+
+
+def test_every_option_of_the_trainer_is_a_key_of_the_yaml():
+    node = yaml.safe_load((CONF / "objective/lightning.yaml").read_text())["objective"]
+    assert set(node["trainer"]) == set(OPTIONS)
+    assert set(OPTIONS) < set(inspect.signature(Trainer).parameters)
+    assert Lightning(node["trainer"], device="cpu").problems(config()) == []
 
 
 def test_the_trainers_options_are_heeded():
