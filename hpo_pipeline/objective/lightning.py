@@ -33,7 +33,8 @@ class Lightning(Reporting):
     is random within an epoch, the order of the data included, from the trial's seed and the epoch.
 
     Args:
-        trainer: options of the Trainer, of those in `lightning_checks.OPTIONS`; None is its own default.
+        trainer: options of the Trainer, of those in `lightning_checks.OPTIONS`; None is its own default. A trial's
+            `objective.trainer` goes before.
         device: `auto`, or what `torch.device` takes.
         threads: CPU threads of this process's torch.
     """
@@ -49,15 +50,15 @@ class Lightning(Reporting):
         if found:
             raise ConfigError(found)
         super().__init__(threads)
-        given = {name: value for name, value in (trainer or {}).items() if value is not None}
-        self._options = {"num_sanity_val_steps": 0, **given}
+        self.trainer = dict(trainer or {})
         _be_quiet()
 
     def train(self, config: Mapping[str, Any], trial: Trial) -> None:
         module: LightningModule = build(config["model"], "lightning_module")
         data = _data(config)
+        options = (config.get("objective") or {}).get("trainer", self.trainer)
         trainer = Trainer(
-            **self._options,
+            **{"num_sanity_val_steps": 0, **{name: value for name, value in options.items() if value is not None}},
             **self._placement(),
             max_epochs=max(trial.max_resource, trial.resource + 1),
             callbacks=[_Reporter(trial)],

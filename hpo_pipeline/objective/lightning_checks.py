@@ -52,6 +52,8 @@ def _all_options() -> set[str]:
 
 def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """Everything that would keep a trial with this config from being trained."""
+    for problem in trainer_problems((config.get("objective") or {}).get("trainer") or {}):
+        yield problem.under("objective")
     for group in ("optimizer", "lr_schedule"):
         if config.get(group) is not None:
             yield Problem(group, f"a LightningModule has its own (configure_optimizers); leave {group}=none")

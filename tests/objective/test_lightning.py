@@ -141,6 +141,9 @@ def test_the_trainers_options_are_heeded():
     state = objective.start(spec(config({**NET, "dropout": 0.0})))
     before = objective.advance(state)
     objective.close(state)
+    own = objective.start(spec(config({**NET, "dropout": 0.0}, objective={"trainer": {"limit_train_batches": 0.5}})))
+    assert objective.advance(own) != before
+    objective.close(own)
     assert before["train_loss"] == pytest.approx(before["loss"], rel=0.5)
 
 
@@ -172,6 +175,7 @@ def test_a_checkpoint_that_runs_code_is_refused():
         ({"dataset": {**DATA, "batch": 4}}, "dataset.batch: lightning_modules.Numbers takes no 'batch'"),
         ({"dataset": {"_target_": "lightning_modules.Net", "lr": 1}}, "it is no lightning.pytorch.LightningDataModule"),
         ({"optimizer": {"_target_": "torch.optim.SGD"}}, "optimizer: a LightningModule has its own"),
+        ({"objective": {"trainer": {"max_epochs": 1}}}, "objective.trainer.max_epochs: is the study's to set"),
         ({"params": {"lr": 1}}, "params: this objective has none, got lr"),
     ],
 )
