@@ -218,3 +218,18 @@ def test_what_can_not_be_called_is_refused_beforehand(function, message):
     trust.trust(("train_functions",))
     with pytest.raises(ConfigError, match=f"^function: .*{message}"):
         TrainFunction(function)
+
+
+def test_a_function_trains_with_as_many_threads_as_it_may():
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        trust.trust((train_functions.__name__,))
+        objective = TrainFunction("train_functions.reports_threads", threads=3)
+        state = objective.start(spec())
+        metrics = objective.advance(state)
+        objective.close(state)
+    finally:
+        torch.set_num_threads(before)
+    assert (metrics["loss"], metrics["threads"]) == (3, 3)
