@@ -11,8 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from hpo_pipeline.build import build, check
-from hpo_pipeline.errors import ConfigError, Problem, nearest
-from hpo_pipeline.objective.checks import reason
+from hpo_pipeline.errors import ConfigError, Problem, nearest, reason
 
 OPTIONS = (
     "accumulate_grad_batches",

@@ -21,6 +21,7 @@ from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.lightning import Lightning
 from hpo_pipeline.objective.lightning_checks import OPTIONS
+from hpo_pipeline.testing import check_objective
 
 NET = {"_target_": "lightning_modules.Net", "lr": 0.05}
 DATA = {"_target_": "lightning_modules.Numbers"}
@@ -210,3 +211,7 @@ def test_a_right_config_has_no_problem():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Lightning(device="cpu").problems(config()) == []
+
+
+def test_a_module_holds_to_the_contract_of_objectives():
+    check_objective(lambda: Lightning(device="cpu"), config())

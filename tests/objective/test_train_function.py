@@ -14,6 +14,7 @@ from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.interrupt import time_limit
 from hpo_pipeline.objective import Finished, TrialSpec
 from hpo_pipeline.objective.train_function import TrainFunction
+from hpo_pipeline.testing import check_objective
 
 CONFIG = {"params": {"lr": 0.1}, "max_resource": 9}
 
@@ -233,3 +234,8 @@ def test_a_function_trains_with_as_many_threads_as_it_may():
     finally:
         torch.set_num_threads(before)
     assert (metrics["loss"], metrics["threads"]) == (3, 3)
+
+
+@pytest.mark.parametrize("name", ["loop", "generator"])
+def test_functions_that_keep_checkpoints_hold_to_the_contract_of_objectives(name):
+    check_objective(lambda: made(name), CONFIG)
