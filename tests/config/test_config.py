@@ -33,7 +33,7 @@ def _rerun_curve(*arguments: str) -> list[tuple[int, dict[str, float]]]:
 
 
 OF_NOTHING = (("objective", "train_function"), ("objective", "lightning"))
-"""Options that name code of a person's own, and can't start without: test_train_function_study.py has studies of them."""
+"""Options that can't start without code of a person's own; test_train_function_study.py has studies of them."""
 FORMULAS = ("garden", "branin", "hartmann6", "ackley")
 """Search spaces of functions that are studies by themselves."""
 
