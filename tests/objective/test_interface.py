@@ -12,7 +12,7 @@ from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.function import Function
 
 OF_OTHERS = ("SupportsClose", "SupportsTarget", "SupportsNotices")
-OF_OTHERS += ("SupportsFinish", "SupportsReported", "SupportsReplay", "SupportsRepeats")
+OF_OTHERS += ("SupportsFinish", "SupportsReplay", "SupportsRepeats")
 ABILITIES = [name for name in vars(objective) if name.startswith("Supports")]
 
 
