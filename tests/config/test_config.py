@@ -32,8 +32,8 @@ def _rerun_curve(*arguments: str) -> list[tuple[int, dict[str, float]]]:
     return curve(journal("again"))
 
 
-OF_NOTHING = (("objective", "train_function"), ("objective", "lightning"))
-"""Options that can't start without code of a person's own; test_train_function_study.py has studies of them."""
+OF_NOTHING = (("objective", "train_function"), ("objective", "lightning"), ("objective", "tabular"))
+"""Options that can't start without something of a person's own: test_train_function_study.py, test_replay.py have it."""
 FORMULAS = ("garden", "branin", "hartmann6", "ackley")
 """Search spaces of functions that are studies by themselves."""
 
