@@ -182,6 +182,7 @@ KINDS = {
         # Not groups: what `objective.function` names, and a node that is an argument of another node.
         Kind("function", "types.FunctionType", (_CURVE,)),
         Kind("part", None, (*_MODELS, _TRANSFORMS)),
+        Kind("transform", None, (_TRANSFORMS,)),  # an item of `dataset.transform`
     )
 }
 """Group -> what it may hold."""

@@ -46,11 +46,11 @@ DOORS = {
     "mlflow": ("tracker/mlflow/",),
     "torch": ("objective/", "model/", "dataset/"),
     "torchmetrics": ("objective/",),
-    "torchvision": ("dataset/", "model/"),
+    "torchvision": ("dataset/", "model/", "objective/augment.py"),
     "sklearn": ("dataset/", "objective/curve_surrogate.py"),
     "optuna": ("searcher/optuna.py",),
     "matplotlib": ("report/",),
-    "pandas": ("report/",),
+    "pandas": ("report/", "dataset/tabular.py"),
     "rich": ("report/",),
 }
 
