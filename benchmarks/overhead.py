@@ -54,7 +54,8 @@ SETTLE_SECONDS = 1.5
 def bare_loop(pipe: Connection, config: dict[str, Any], epochs: int) -> None:
     """Main function of a process: runs the loop each time that it is asked to, and sends back the seconds."""
     from hpo_pipeline.objective import TrialSpec
-    from hpo_pipeline.objective.epoch import data_order, evaluate, train
+    from hpo_pipeline.objective.epoch import data_order, evaluate, in_memory, train, whole
+    from hpo_pipeline.objective.step import Step
     from hpo_pipeline.objective.training import Training
 
     objective = Training(threads=1)
@@ -68,9 +69,9 @@ def bare_loop(pipe: Connection, config: dict[str, Any], epochs: int) -> None:
         for epoch in range(epochs):
             order = data_order(len(data.y_train), 0, epoch)
             state.model.train()
-            train(state.model, state.optimizer, data.x_train, data.y_train, order, state.batch_size)
+            train(state.model, Step(state.optimizer), in_memory(data.x_train, data.y_train, order, state.batch_size))
             state.model.eval()
-            evaluate(state.model, data.x_validation, data.y_validation)
+            evaluate(state.model, whole(data.x_validation, data.y_validation), state.scores())
         pipe.send(time.perf_counter() - began)
 
 

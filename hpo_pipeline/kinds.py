@@ -192,6 +192,7 @@ KINDS = {
         Kind("lightning_module", "lightning.pytorch.LightningModule", ()),
         Kind("lightning_data", "lightning.pytorch.LightningDataModule", ()),
         Kind("part", None, (*_MODELS, _TRANSFORMS)),
+        Kind("transform", None, (_TRANSFORMS,)),  # an item of `dataset.transform`
     )
 }
 """Group -> what it may hold."""

@@ -273,8 +273,7 @@ class StudyView:
             trial.state = State.INTERRUPTED
 
     def _on_counted(self, record: Record, time: float) -> None:
-        trial = self._trial(record)
-        trial.counted = record["resource"]
+        self._trial(record).counted = record["resource"]
 
     def _on_decision(self, record: Record, time: float) -> None:
         trial = self._trial(record)

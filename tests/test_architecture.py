@@ -46,12 +46,12 @@ DOORS = {
     "mlflow": ("tracker/mlflow/",),
     "torch": ("objective/", "model/", "dataset/"),
     "torchmetrics": ("objective/",),
-    "torchvision": ("dataset/", "model/"),
+    "torchvision": ("dataset/", "model/", "objective/augment.py"),
     "sklearn": ("dataset/", "objective/curve_surrogate.py"),
     "lightning": ("objective/lightning",),
     "optuna": ("searcher/optuna.py",),
     "matplotlib": ("report/",),
-    "pandas": ("report/",),
+    "pandas": ("report/", "dataset/tabular.py"),
     "rich": ("report/",),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hpo_pipeline.checks import is_integer
 from hpo_pipeline.dataset.task import Task
@@ -11,6 +11,7 @@ from hpo_pipeline.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.utils.data import Dataset as MapDataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,45 @@ class Splits:
         return tuple(self.x_train.shape[1:])
 
 
+@dataclass(frozen=True, slots=True)
+class MapSplits:
+    """`Splits` of data that are read an example at a time: larger than memory, or images in files.
+
+    A part is a map-style dataset of torch: `len(part)`, and `part[i]` is an example, float32 of one shape, with its
+    target as `Task` says (a class may be an int); the same every time. `dataset.n_workers` processes read them.
+    Random changes to training examples are not theirs but `dataset.transform`'s.
+
+    Attributes:
+        train, validation: the parts.
+        task: what a model has to tell of an example.
+    """
+
+    train: MapDataset[Any]
+    validation: MapDataset[Any]
+    task: Task
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example; reads the first one."""
+        return tuple(self.train[0][0].shape)
+
+    @property
+    def n_classes(self) -> int | None:
+        """Number of classes; None where the task is no classification."""
+        return self.task.n_outputs if self.task.kind == "classification" else None
+
+
+TRAINING_KEYS = ("batch_size", "n_workers", "transform")
+"""Keys of `dataset` in a config that are no arguments of the dataset: they say how a trial is trained on it."""
+
+
 class Dataset(Protocol):
     """Examples with their targets. The constructor checks its arguments and reads nothing.
 
         available();  load() -> Splits(...);  ... at the very end, if ever: load_test() -> (x, y)
 
-    Equal arguments give equal splits, on every machine and in every process. `dataset.batch_size` in a config is not
-    an argument of the dataset: trials with different batch sizes share one.
+    Equal arguments give equal splits, on every machine and in every process. `TRAINING_KEYS` are not arguments of the
+    dataset: trials with different batch sizes share one.
 
     What is known before the data are loaded, attributes of the class or set by the constructor say: `input_shape`, the
     shape of one example, and `task` (or `n_classes` of a classification). By these, models are checked beforehand.
@@ -72,8 +105,8 @@ class Dataset(Protocol):
             StudyError: there is no data; says where it was looked for and what to do.
         """
 
-    def load(self) -> Splits:
-        """The examples for training and validation, in memory."""
+    def load(self) -> Splits | MapSplits:
+        """The examples for training and validation: in memory, which is fastest, or to be read one at a time."""
 
-    def load_test(self) -> tuple[Tensor, Tensor]:
-        """The test examples and their targets. Only a final training asks for them."""
+    def load_test(self) -> tuple[Tensor, Tensor] | MapDataset[Any]:
+        """The test examples and their targets, in memory or map-style. Only a final training asks for them."""

@@ -7,21 +7,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset as MapDataset
 
-from hpo_pipeline.dataset import Dataset, Splits
+from hpo_pipeline.dataset import Dataset, MapSplits, Splits
 from hpo_pipeline.dataset.task import Task, declared_task
 from hpo_pipeline.errors import ConfigError, Problem
 
 
-def load(dataset: Dataset) -> Splits:
+def load(dataset: Dataset) -> Splits | MapSplits:
     """What the dataset holds for training and validation.
 
     Raises:
         ConfigError: with all that is wrong with it, as problems of the key `dataset`.
     """
     splits = dataset.load()
+    if isinstance(splits, MapSplits):
+        parts = (("train", splits.train), ("validation", splits.validation))
+        found = [problem for name, part in parts for problem in _map_problems(name, part, splits.task)]
+        if found := found or [*_class_problems(dataset, splits)]:
+            raise _refusal(found)
+        return splits
     if not isinstance(splits, Splits):
-        raise _refusal([f"load() gives {_kind(splits)}; give hpo_pipeline.dataset.Splits(…)"])
+        raise _refusal([f"load() gives {_kind(splits)}; give hpo_pipeline.dataset.Splits(…), or MapSplits(…)"])
     found = [
         *_class_problems(dataset, splits),
         *_problems("train", splits.x_train, splits.y_train, splits.task),
@@ -36,13 +43,17 @@ def load(dataset: Dataset) -> Splits:
     return splits
 
 
-def load_test(dataset: Dataset, like: Splits) -> tuple[Tensor, Tensor]:
+def load_test(dataset: Dataset, like: Splits | MapSplits) -> tuple[Tensor, Tensor] | MapDataset[Any]:
     """The test examples and their targets, which must be like those for training.
 
     Raises:
         ConfigError: with all that is wrong with them.
     """
     parts: Any = dataset.load_test()
+    if isinstance(parts, MapDataset):
+        if found := list(_map_problems("test", parts, like.task)):
+            raise _refusal(found)
+        return parts
     if not isinstance(parts, (tuple, list)) or len(parts) != 2:
         raise _refusal([f"load_test() gives {_kind(parts)}; give the examples and their targets, (x, y)"])
     x, y = parts
@@ -59,12 +70,32 @@ def _refusal(messages: Iterable[str]) -> ConfigError:
     return ConfigError(Problem("dataset", message) for message in messages)
 
 
-def _class_problems(dataset: Dataset, splits: Splits) -> Iterator[str]:
+def _map_problems(name: str, part: Any, task: Task) -> Iterator[str]:
+    """What is wrong with a map-style part, by its length and its first example."""
+    if not isinstance(part, MapDataset) or not hasattr(part, "__len__"):
+        yield f"{name} is {_kind(part)}; give a torch.utils.data.Dataset with __len__ and __getitem__"
+        return
+    if len(part) == 0:
+        yield f"{name} is empty; at least one example is needed"
+        return
+    first = part[0]
+    if not isinstance(first, (tuple, list)) or len(first) != 2:
+        yield f"{name}[0] is {_kind(first)}; give an example and its target, (x, y)"
+        return
+    x, y = first
+    y = torch.as_tensor(y, dtype=torch.float32 if isinstance(y, float) else None)
+    if not isinstance(x, Tensor):
+        yield f"the example of {name}[0] must be a torch tensor of float32, got {_kind(x)}"
+        return
+    yield from _problems(name, x.unsqueeze(0), y.unsqueeze(0), task)
+
+
+def _class_problems(dataset: Dataset, splits: Splits | MapSplits) -> Iterator[str]:
     """Where the class, by which models are checked, and the data say different things."""
     task = declared_task(dataset)
     if task is not None and splits.n_classes is None and task != splits.task:
         yield f"{type(dataset).__name__} declares a {task}, the data are a {splits.task}; make them equal"
-    if not isinstance(splits.x_train, Tensor):
+    if isinstance(splits, Splits) and not isinstance(splits.x_train, Tensor):
         return
     for name, found in (("n_classes", splits.n_classes), ("input_shape", splits.input_shape)):
         said = None if found is None else getattr(dataset, name, None)

@@ -11,14 +11,16 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hpo_pipeline.build import build, check, locate
-from hpo_pipeline.checks import integer_problems, is_integer, is_positive, value_problems
-from hpo_pipeline.dataset import Dataset
+from hpo_pipeline.checks import integer_problems, is_integer
+from hpo_pipeline.dataset import TRAINING_KEYS, Dataset
 from hpo_pipeline.dataset import checks as data
 from hpo_pipeline.dataset.task import Task, declared, declared_task
 from hpo_pipeline.errors import ConfigError, Problem, StudyError, reason
-from hpo_pipeline.objective import loss, metrics
+from hpo_pipeline.objective import augment, loss, metrics
 from hpo_pipeline.objective import schedule as schedules
 
+MOST_LOADERS = 64
+"""Processes that load data for one trial."""
 _MOST_SCHEDULES = 1000
 _MOST_WEIGHTS = 50_000_000
 """A larger model is not made before it is needed: that takes seconds, and memory."""
@@ -31,12 +33,9 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if config.get("params"):
         names = ", ".join(config["params"])
         yield Problem("params", f"this objective has none, got {names}; tune model, optimizer, dataset")
-    for problem in grad_clip_problems(config.get("objective", {}).get("grad_clip")):
-        yield problem.under("objective")
     if isinstance(dataset, Mapping):
-        for problem in integer_problems(batch_size=dataset.get("batch_size")):
-            yield problem.under("dataset")
-        dataset = without_batch_size(dataset)
+        yield from (problem.under("dataset") for problem in _loading_problems(dataset))
+        dataset = own_arguments(dataset)
     task = known_task(config)
     yield from _refusals(dataset, "dataset", {})
     yield from _refusals(model, "model", _shape(dataset))
@@ -120,14 +119,16 @@ def told(input_shape: Sequence[int] | None, task: Task | None) -> dict[str, Any]
     return {"input_shape": input_shape, "n_outputs": n_outputs, "n_classes": n_outputs}
 
 
-def without_batch_size(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The dataset's own arguments; the batch size is the training's."""
-    return {key: value for key, value in node.items() if key != "batch_size"}
+def own_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The dataset's own arguments; the other keys are the training's."""
+    return {key: value for key, value in node.items() if key not in TRAINING_KEYS}
 
 
-def grad_clip_problems(value: Any) -> list[Problem]:
-    """Why `value` is no largest norm of a gradient, if it is none."""
-    return [] if value is None else value_problems("a positive number or null", is_positive, grad_clip=value)
+def _loading_problems(dataset: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the keys of `dataset` that are the training's."""
+    yield from integer_problems(batch_size=dataset.get("batch_size"))
+    yield from integer_problems(least=0, most=MOST_LOADERS, n_workers=dataset.get("n_workers", 0))
+    yield from augment.problems(dataset.get(augment.KEY), _shape(dataset)["input_shape"])
 
 
 def _shape(dataset: Any) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def _known(dataset: Any) -> Any:
     known: Any = None
     with contextlib.suppress(Exception):  # reported where the dataset is checked
         known = locate(dataset["_target_"], "dataset")
-        known = build(without_batch_size(dataset), "dataset")
+        known = build(own_arguments(dataset), "dataset")
     return known
 
 

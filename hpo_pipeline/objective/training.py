@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,78 +14,39 @@ import torch
 from torch import Tensor, nn
 
 from hpo_pipeline.build import build
-from hpo_pipeline.dataset import Dataset, Splits
+from hpo_pipeline.dataset import Dataset, MapSplits, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError, Problem
-from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss, metrics, scoring
-from hpo_pipeline.objective.checks import grad_clip_problems, told, without_batch_size
+from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss, metrics, options, scoring
+from hpo_pipeline.objective.checks import own_arguments, told
 from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
 from hpo_pipeline.objective.lazy_compiler import postpone_compiler
-from hpo_pipeline.objective.loss import Loss, build_loss
-from hpo_pipeline.objective.metrics import Measured
+from hpo_pipeline.objective.loader import (
+    Loading,
+    Part,
+    evaluation_batches,
+    joined,
+    n_train,
+    training_batches,
+    validation_part,
+)
+from hpo_pipeline.objective.loss import build_loss
+from hpo_pipeline.objective.options import Options
 from hpo_pipeline.objective.packed import loss as packed_loss
 from hpo_pipeline.objective.packed.cost import PackCost, measure_cost, measure_gain
-from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_alone, train_pack
+from hpo_pipeline.objective.packed.epoch import Member, evaluate_pack, train_on, train_pack
 from hpo_pipeline.objective.packed.key import pack_key, why_alone
+from hpo_pipeline.objective.patience import patience_of
+from hpo_pipeline.objective.precision import in_precision, scaler
 from hpo_pipeline.objective.schedule import Schedule
-from hpo_pipeline.objective.scoring import Scores
+from hpo_pipeline.objective.step import Step
+from hpo_pipeline.objective.training_state import TrainingState
 from hpo_pipeline.seeding import derived_seed
 
 postpone_compiler()
 
 _KEPT_DATASETS = 2
-
-
-@dataclass(slots=True)
-class TrainingState:
-    """A trial in the making.
-
-    Attributes:
-        model, optimizer: as the last epoch left them.
-        loss: what its steps minimise.
-        data: shared by all trials with the same dataset.
-        config, seed: the trial's, as `start` got them.
-        schedule: of the learning rate; None where the config has none.
-        resource: epochs done.
-    """
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    loss: Loss
-    data: Splits
-    config: Mapping[str, Any]
-    seed: int
-    schedule: Schedule | None = None
-    resource: int = 0
-
-    @property
-    def batch_size(self) -> int:
-        return int(self.config["dataset"]["batch_size"])
-
-    def begin_epoch(self) -> None:
-        """Makes model and optimizer ready to train the next epoch."""
-        self.model.train()
-        if self.schedule is not None:
-            self.schedule.apply(self.optimizer, self.resource)
-
-    def measured(self) -> Measured | None:
-        """The config's metrics, for one set of examples; None where there are none."""
-        nodes = self.config.get("metrics")
-        return Measured(nodes, self.data.task, self.data.y_train.device) if nodes else None
-
-    def scores(self) -> Scores:
-        """To score its model with, on one set of examples."""
-        return Scores(self.data.task, self.loss, self.measured(), self.data.y_train.device)
-
-    def end_epoch(self, train_loss: float, scored: Metrics | None) -> Metrics:
-        """Counts the epoch that was just trained; `scored`: on the validation data, None if there are none."""
-        self.resource += 1
-        metrics = {f"validation_{name}": value for name, value in (scored or {}).items()}
-        metrics["train_loss"] = train_loss
-        if self.schedule is not None:  # it changes from epoch to epoch
-            metrics["learning_rate"] = self.optimizer.param_groups[0]["lr"]
-        return metrics
 
 
 class Training:
@@ -97,9 +59,12 @@ class Training:
     random within an epoch (dropout) from the trial's seed and the epoch. So a trial gives the same numbers alone or
     beside others, in one piece or with breaks.
 
+    Random changes to training examples follow from the trial's seed, the epoch and the batch, whoever loads them.
+
     Args:
         device: `auto`, or what `torch.device` takes.
-        grad_clip: largest norm of a step's gradient; None is no limit. A trial's `objective.grad_clip` goes before.
+        grad_clip, accumulate, precision, compile, patience: see `Options`; what a trial's config says goes before.
+            There is no patience in a final training, which has no validation data.
         final: train on the training and validation data together; there are no validation metrics then.
         threads: CPU threads of this process's torch, supplied by whoever runs the trial; None leaves them alone.
 
@@ -112,24 +77,29 @@ class Training:
         self,
         device: str = "auto",
         grad_clip: float | None = None,
+        accumulate: int = 1,
+        precision: str = "float32",
+        compile: bool = False,
+        patience: int | None = None,
         final: bool = False,
         threads: int | None = None,
     ) -> None:
-        found = grad_clip_problems(grad_clip)
+        self.options = Options(grad_clip, accumulate, precision, compile, patience)
+        found: list[Problem] = []
+        known: torch.device | None = None
         try:
-            self.device = resolve(device)
+            self.device = known = resolve(device)
         except ConfigError as error:
             found += error.problems
-        if found:
+        if found := options.problems(dataclasses.asdict(self.options), known) + found:
             raise ConfigError(found)
         if threads is not None:
             torch.set_num_threads(threads)
-        self.grad_clip = grad_clip
         self.final = final
         self.metrics: tuple[str, ...] = ("train_loss", "seconds")
         if not final:
             self.metrics = ("validation_loss", *self.metrics)
-        self._datasets: dict[str, Splits] = {}
+        self._datasets: dict[str, Splits | MapSplits] = {}
 
     def start(self, trial: TrialSpec) -> TrainingState:
         config = trial.config
@@ -140,18 +110,41 @@ class Training:
         optimizer, node = _optimizer(config["optimizer"], model), config.get("lr_schedule")
         schedule = None if node is None else Schedule(node, optimizer)
         loss = build_loss(config.get("loss"), data.task, self.device)
-        state = TrainingState(model, optimizer, loss, data, config, trial.seed, schedule)
+        state = TrainingState(
+            model,
+            optimizer,
+            loss,
+            data,
+            config,
+            trial.seed,
+            Loading.of(config["dataset"], self.device),
+            own := self.options.of(config),
+            schedule,
+            None if self.final else patience_of(own.patience, config),
+            scaler(own.precision, self.device),
+            torch.compile(model) if own.compile else None,
+        )
         state.measured()  # what has to be imported for it takes seconds, and is no epoch's
         return state
 
     def advance(self, state: TrainingState) -> Metrics:
         """One epoch, then the whole validation set. Returns all of `metrics` but the seconds, which the caller adds."""
-        data = state.data
         [member] = self._members([state])
-        train_loss = train_alone(member, data.x_train, data.y_train)
+        own, data = state.options, state.data
+        step = Step(state.optimizer, member.grad_clip, own.accumulate, state.scaler)
+        with contextlib.closing(training_batches(data, member.order, state.loading, member.seed)) as batches:
+            train_loss = train_on(member, batches, step, self.device, own.precision, state.compiled)
+        return state.end_epoch(train_loss, None if self.final else self._scored(state, validation_part(data)))
+
+    def _scored(self, state: TrainingState, part: Part) -> Metrics:
+        """The model's scores on a part of the data."""
         state.model.eval()
-        scored = None if self.final else evaluate(state.model, data.x_validation, data.y_validation, state.scores())
-        return state.end_epoch(train_loss, scored)
+        forward = in_precision(state.model, state.options.precision, self.device)
+        with contextlib.closing(evaluation_batches(part, state.loading)) as batches:
+            return evaluate(forward, batches, state.scores())
+
+    def finished(self, state: TrainingState) -> str:
+        return "" if state.patience is None else state.patience.over
 
     def pack_key(self, state: TrainingState) -> Hashable | None:
         if self.why_alone(state):
@@ -162,10 +155,12 @@ class Training:
     def why_alone(self, state: TrainingState) -> str:
         if type(state) is not TrainingState:
             return f"the epochs of a {type(state).__name__} may begin in another way"
+        if why := state.loading.why_alone(state.data) or state.options.why_alone:
+            return why
         return packed_loss.why_alone(state.loss) or why_alone(state.model, state.optimizer)
 
     def advance_pack(self, states: Sequence[TrainingState]) -> list[Metrics]:
-        data, ordered = states[0].data, sorted(states, key=_place)
+        data, ordered = _in_memory(states), sorted(states, key=_place)
         losses, stack = train_pack(self._members(ordered), data.x_train, data.y_train)
         for state in states:
             state.model.eval()
@@ -179,11 +174,13 @@ class Training:
 
     def pack_gain(self, states: Sequence[TrainingState]) -> float:
         members = self._members(sorted(states, key=_place))
-        return measure_gain(members, states[0].data.x_train, states[0].data.y_train)
+        data = _in_memory(states)
+        return measure_gain(members, data.x_train, data.y_train)
 
     def pack_cost(self, states: Sequence[TrainingState]) -> PackCost:
         four = self._members(sorted(itertools.islice(itertools.cycle(states), 4), key=_place))
-        return measure_cost(four, states[0].data.x_train, states[0].data.y_train)
+        data = _in_memory(states)
+        return measure_cost(four, data.x_train, data.y_train)
 
     def _members(self, states: Sequence[TrainingState]) -> list[Member]:
         """The trials' parts in a pack, about to train their next epochs."""
@@ -193,18 +190,16 @@ class Training:
             state.begin_epoch()
             study_seed, epoch = state.config["seed"], state.resource
             if (study_seed, epoch) not in orders:
-                orders[study_seed, epoch] = data_order(len(state.data.y_train), study_seed, epoch).to(self.device)
+                orders[study_seed, epoch] = data_order(n_train(state.data), study_seed, epoch).to(self.device)
             seed = derived_seed(state.seed, "epoch", epoch)
-            grad_clip = state.config.get("objective", {}).get("grad_clip", self.grad_clip)
-            order = orders[study_seed, epoch]
+            order, grad_clip = orders[study_seed, epoch], state.options.grad_clip
             members.append(Member(state.model, state.optimizer, order, state.batch_size, seed, grad_clip, state.loss))
         return members
 
     def test(self, state: TrainingState) -> Metrics:
         dataset = _dataset(state.config["dataset"])
-        x, y = (part.to(self.device) for part in dataset_checks.load_test(dataset, state.data))
-        state.model.eval()
-        return {f"test_{name}": value for name, value in evaluate(state.model, x, y, state.scores()).items()}
+        scored = self._scored(state, dataset_checks.load_test(dataset, state.data))
+        return {f"test_{name}": value for name, value in scored.items()}
 
     def save(self, state: TrainingState, path: Path) -> None:
         torch.save(
@@ -215,6 +210,8 @@ class Training:
                 "scheduled": state.schedule is not None,
                 "random_state": torch.get_rng_state(),
                 "resource": state.resource,
+                "patience": None if state.patience is None else state.patience.saved(),
+                "scaler": None if state.scaler is None else state.scaler.state_dict(),
             },
             path,
         )
@@ -238,13 +235,18 @@ class Training:
                 group.update({key: value for key, value in changed.items() if key in group})
             torch.set_rng_state(saved["random_state"].cpu())
             state.resource = int(saved["resource"])
+            if state.patience is not None:
+                state.patience.restore(saved.get("patience"))
+            if state.scaler is not None and saved.get("scaler") is not None:
+                state.scaler.load_state_dict(saved["scaler"])
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = str(error).partition("\n")[0]
             raise checkpoint.unusable(path, f"does not fit the trial's model and optimizer ({reason})") from None
         return state
 
     def problems(self, config: Mapping[str, Any]) -> list[Problem]:
-        return list(checks.problems(config))
+        own = ConfigError(options.problems(config.get("objective") or {}, self.device)).under("objective").problems
+        return [*own, *checks.problems(config)]
 
     def model_problems(self, config: Mapping[str, Any]) -> list[Problem]:
         return list(checks.model_problems(config))
@@ -265,16 +267,18 @@ class Training:
     def devices(self) -> list[str]:
         return visible_devices() if self.device.type == "cuda" else []
 
-    def _data(self, node: Mapping[str, Any]) -> Splits:
-        """The splits on the device; trials that differ in `batch_size` alone share them."""
-        key = json.dumps(without_batch_size(node), sort_keys=True)
+    def _data(self, node: Mapping[str, Any]) -> Splits | MapSplits:
+        """The splits, those in memory on the device; trials that differ in `TRAINING_KEYS` alone share them."""
+        key = json.dumps(own_arguments(node), sort_keys=True)
         if key not in self._datasets:
             while len(self._datasets) >= _KEPT_DATASETS:
                 del self._datasets[next(iter(self._datasets))]
             self._datasets[key] = self._on_device(dataset_checks.load(_dataset(node)))
         return self._datasets[key]
 
-    def _on_device(self, splits: Splits) -> Splits:
+    def _on_device(self, splits: Splits | MapSplits) -> Splits | MapSplits:
+        if isinstance(splits, MapSplits):
+            return joined(splits) if self.final else splits
         x, y = splits.x_train, splits.y_train
         x_validation, y_validation = splits.x_validation, splits.y_validation
         if self.final:
@@ -285,8 +289,15 @@ class Training:
 
 
 def _dataset(node: Mapping[str, Any]) -> Dataset:
-    dataset: Dataset = build(without_batch_size(node), "dataset")
+    dataset: Dataset = build(own_arguments(node), "dataset")
     return dataset
+
+
+def _in_memory(states: Sequence[TrainingState]) -> Splits:
+    """The data of trials that can be in a pack."""
+    data = states[0].data
+    assert isinstance(data, Splits)  # or they had no pack_key
+    return data
 
 
 def _optimizer(node: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimizer:

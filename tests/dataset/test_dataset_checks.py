@@ -94,7 +94,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     ),
     "no splits": (
         lambda s: (s.x_train, s.y_train),
-        "dataset: load() gives tuple; give hpo_pipeline.dataset.Splits(…)",
+        "dataset: load() gives tuple; give hpo_pipeline.dataset.Splits(…), or MapSplits(…)",
     ),
 }
 

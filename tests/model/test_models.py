@@ -8,6 +8,7 @@ import torch
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.model.cnn import CNN
 from hpo_pipeline.model.mlp import MLP
+from hpo_pipeline.model.resnet18 import ResNet18
 from hpo_pipeline.model.softmax import Softmax
 
 
@@ -117,3 +118,41 @@ def test_several_cnns_can_be_evaluated_and_differentiated_as_one():
         alone = torch.autograd.grad(model(x[i]).square().sum(), list(model.parameters()))
         for (name, _), gradient in zip(model.named_parameters(), alone, strict=True):
             assert torch.allclose(together[name][i], gradient, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "side", "kernel"), [(1, 28, 3), (3, 63, 3), (4, 64, 7)])
+def test_resnet18_is_that_of_the_paper_but_for_a_small_first_convolution_on_small_images(channels, side, kernel):
+    model = ResNet18((channels, side, side), 5)
+    # Without first and last layer: two normalizations a block and one a shortcut, and the convolutions of table 1.
+    blocks = sum(2 * 9 * w * w + 9 * w * w + 9 * w * (w if w == 64 else w // 2) for w in (64, 128, 256, 512))
+    shortcuts = sum(w * w // 2 for w in (128, 256, 512))
+    norms = 2 * (64 + sum(4 * w + (w if w > 64 else 0) for w in (64, 128, 256, 512)))
+    assert n_weights(model) == blocks + shortcuts + norms + channels * kernel**2 * 64 + 512 * 5 + 5
+    assert model.eval()(torch.rand(2, channels, side, side)).shape == (2, 5)
+    if side < 64:  # the first stage sees the whole image
+        seen = []
+        model.net.layer1.register_forward_hook(lambda _module, _inputs, output: seen.append(tuple(output.shape[2:])))
+        model(torch.rand(1, channels, side, side))
+        assert seen == [(side, side)]
+
+
+def test_resnet18_of_torchvision_has_the_weights_that_are_counted_above():
+    from torchvision.models import resnet18
+
+    assert n_weights(ResNet18((3, 224, 224), 1000)) == n_weights(resnet18(weights=None)) == 11_689_512
+
+
+def test_resnet18_begins_with_branches_at_zero_if_told_so():
+    torch.manual_seed(0)
+    model = ResNet18((1, 8, 8), 3, zero_init=True)
+    assert all((block.bn2.weight == 0).all() for block in model.net.layer1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [({"dropout": 1.0}, "dropout"), ({"zero_init": 1}, "zero_init"), ({"input_shape": (64,)}, "input_shape")],
+)
+def test_resnet18_refuses_what_makes_no_network(arguments, path):
+    with pytest.raises(ConfigError) as error:
+        ResNet18(**{"input_shape": (1, 8, 8), "n_outputs": 2, **arguments})
+    assert [problem.path for problem in error.value.problems] == [path]

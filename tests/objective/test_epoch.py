@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from hpo_pipeline.dataset.task import Task
-from hpo_pipeline.objective.epoch import EVALUATION_BATCH, data_order, evaluate, train
+from hpo_pipeline.objective.epoch import EVALUATION_BATCH, data_order, evaluate, in_memory, train, whole
 from hpo_pipeline.objective.loss import build_loss
 from hpo_pipeline.objective.scoring import Scores
+from hpo_pipeline.objective.step import Step
 
 
 def one_weight(value: float = 0.0) -> nn.Linear:
@@ -24,7 +25,7 @@ def one_weight(value: float = 0.0) -> nn.Linear:
 
 def scores(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
     task = Task("classification", 2)
-    return evaluate(model, x, y, Scores(task, build_loss(None, task)))
+    return evaluate(model, whole(x, y), Scores(task, build_loss(None, task)))
 
 
 def test_the_whole_validation_set_is_scored_the_last_batch_included():
@@ -57,7 +58,8 @@ def test_every_example_is_trained_on_once_in_the_given_order_with_a_smaller_last
         return model(x)
 
     x, order = torch.arange(5.0).unsqueeze(1), torch.tensor([3, 0, 4, 1, 2])
-    train(recorded, torch.optim.SGD(model.parameters(), lr=0.1), x, torch.zeros(5, dtype=torch.int64), order, 2)
+    step = Step(torch.optim.SGD(model.parameters(), lr=0.1))
+    train(recorded, step, in_memory(x, torch.zeros(5, dtype=torch.int64), order, 2))
     assert seen == [[3, 0], [4, 1], [2]]
 
 
@@ -66,7 +68,7 @@ def test_train_loss_is_the_mean_over_examples_not_over_batches():
     # the last one, of class 0 with x = 1 and alone in its batch, costs 1000.
     model, x = one_weight(value=1000.0), torch.tensor([[0.0], [0.0], [0.0], [1.0]])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    loss = train(model, optimizer, x, torch.zeros(4, dtype=torch.int64), torch.arange(4), 3)
+    loss = train(model, Step(optimizer), in_memory(x, torch.zeros(4, dtype=torch.int64), torch.arange(4), 3))
     assert abs(loss - (3 * 0.6931471805599453 + 1000) / 4) < 1e-4
 
 
@@ -74,7 +76,7 @@ def test_a_step_moves_the_weights_by_the_learning_rate_times_the_clipped_gradien
     # One example x = 6 of class 1 with scores (0, 0): gradient (3, -3), norm 3 sqrt 2; clipped to 1, times lr 2.
     model = one_weight()
     optimizer = torch.optim.SGD(model.parameters(), lr=2.0)
-    train(model, optimizer, torch.tensor([[6.0]]), torch.tensor([1]), torch.tensor([0]), 1, grad_clip=1.0)
+    train(model, Step(optimizer, grad_clip=1.0), [(torch.tensor([[6.0]]), torch.tensor([1]))])
     assert torch.allclose(model.weight[:, 0], torch.tensor([-(2.0**0.5), 2.0**0.5]), atol=1e-5)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from hpo_pipeline.dataset.task import Task
 from hpo_pipeline.objective import scoring
-from hpo_pipeline.objective.epoch import train
+from hpo_pipeline.objective.epoch import Batch, in_memory, train
 from hpo_pipeline.objective.loss import Loss
 from hpo_pipeline.objective.metrics import Measured
 from hpo_pipeline.objective.packed.batches import Batches
@@ -29,6 +29,8 @@ from hpo_pipeline.objective.packed.module_stack import ModuleStack
 from hpo_pipeline.objective.packed.optimizer import PackOptimizer
 from hpo_pipeline.objective.packed.perceptron import PerceptronStack, perceptron
 from hpo_pipeline.objective.packed.stack import Stack, launch_bound
+from hpo_pipeline.objective.precision import Forward, in_precision
+from hpo_pipeline.objective.step import Step
 
 
 @dataclass(slots=True)
@@ -61,11 +63,30 @@ def train_alone(member: Member, x: Tensor, y: Tensor) -> float:
     Returns:
         The mean loss over the examples at the time when they were seen.
     """
+    batches = in_memory(x, y, member.order, member.batch_size)
+    return train_on(member, batches, Step(member.optimizer, member.grad_clip), x.device)
+
+
+def train_on(
+    member: Member,
+    batches: Iterable[Batch],
+    step: Step,
+    device: torch.device,
+    precision: str = "float32",
+    compiled: Forward | None = None,
+) -> float:
+    """`train_alone`, on batches from anywhere.
+
+    Args:
+        precision: what the network computes in.
+        compiled: runs in place of the model; it is in no pack, and drops out what torch's own generator says.
+    """
     torch.manual_seed(member.seed)
-    as_in_pack = masked(member.model, member.seed) if launch_bound(x.device) else contextlib.nullcontext(member.model)
+    as_in_pack: contextlib.AbstractContextManager[Forward] = contextlib.nullcontext(compiled or member.model)
+    if launch_bound(device) and compiled is None:
+        as_in_pack = masked(member.model, member.seed)
     with as_in_pack as forward:
-        settings = member.order, member.batch_size, member.grad_clip, member.loss.mean
-        return train(forward, member.optimizer, x, y, *settings)
+        return train(in_precision(forward, precision, device), step, batches, member.loss.mean)
 
 
 def train_pack(members: Sequence[Member], x: Tensor, y: Tensor) -> tuple[list[float], Stack]:

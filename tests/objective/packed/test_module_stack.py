@@ -10,7 +10,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from hpo_pipeline.dataset.task import Task  # noqa: E402
-from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
+from hpo_pipeline.objective.epoch import evaluate, whole  # noqa: E402
 from hpo_pipeline.objective.loss import build_loss  # noqa: E402
 from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
 from hpo_pipeline.objective.packed.key import module_key  # noqa: E402
@@ -71,7 +71,7 @@ def trained(models, optimizer, examples, *, together, orders=None):
             losses = [packed_epoch.train_alone(member, x, y) for member in members]
             scored = [Scores(TASK, build_loss(None, TASK)) for _ in models]
             scores = [
-                evaluate(model.eval(), x_validation, y_validation, own)
+                evaluate(model.eval(), whole(x_validation, y_validation), own)
                 for model, own in zip(models, scored, strict=True)
             ]
         seen += [losses, *map(list, zip(*(score.values() for score in scores), strict=True))]

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrizations, parametrize  # noqa: E402
 from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 
 from hpo_pipeline.dataset.task import Task  # noqa: E402
-from hpo_pipeline.objective.epoch import evaluate  # noqa: E402
+from hpo_pipeline.objective.epoch import evaluate, whole  # noqa: E402
 from hpo_pipeline.objective.loss import build_loss  # noqa: E402
 from hpo_pipeline.objective.packed import epoch as packed_epoch  # noqa: E402
 from hpo_pipeline.objective.packed.key import pack_key  # noqa: E402
@@ -326,7 +326,7 @@ def test_a_trial_in_a_pack_is_what_it_is_alone_or_is_not_in_a_pack(examples, cas
     for one, other in zip(alone, together, strict=True):
         for a, b in zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True):
             assert torch.allclose(a, b, rtol=1e-12, atol=1e-14)
-    scores = [evaluate(member.model.eval(), x, y, Scores(TASK, member.loss)) for member in alone]
+    scores = [evaluate(member.model.eval(), whole(x, y), Scores(TASK, member.loss)) for member in alone]
     assert packed_epoch.evaluate_pack(stack, x, y, TASK) == [pytest.approx(score, rel=1e-12) for score in scores]
 
 
