@@ -298,6 +298,7 @@ PLACES = {
     "lightning_data": "dataset of lightning",
     "metrics": "metrics.<name>",
     "part": "an argument of a node",
+    "transform": "an item of dataset.transform",
 }
 """Kinds that are no groups -> where they stand."""
 
