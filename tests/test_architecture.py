@@ -34,6 +34,7 @@ LAYERS = (
     {"tuner", "history"},
     {"warm_start", "replay"},
     {"testing", "objective_contract", "simulation", "preflight"},
+    {"best_model"},
     {"study"},
     {"training_run"},
     {"config.schema", "config.layers", "config.composing"},
