@@ -27,6 +27,6 @@ def load_model(folder: str | Path) -> Any:
     Raises:
         StudyError: there is no such folder, or no model in it, or none that can be built here.
     """
-    from hpo_pipeline.best_model import load
+    from hpo_pipeline.objective.kept_model import load
 
     return load(folder)

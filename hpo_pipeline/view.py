@@ -335,6 +335,14 @@ class StudyView:
         values = [training.best(self.metric) for training in trainings if training.is_usable]
         return OverSeeds(len(trainings), tuple(value for value in values if value is not None))
 
+    @property
+    def has_further_seeds(self) -> bool:
+        return bool(self._further_seeds)
+
+    def _seed_columns(self, trial: TrialView) -> dict[str, Any]:
+        found = self.over_seeds(trial)
+        return {} if found.n == 1 else {"mean": found.mean, "standard_error": found.standard_error, "seeds": found.n}
+
     def leaderboard(self) -> list[dict[str, Any]]:
         """One row a trial, best first: rank, trial, state, the metric, where, and the configuration."""
         return [
@@ -343,6 +351,7 @@ class StudyView:
                 "trial": trial.id,
                 "state": trial.state.value,
                 self.metric: trial.best(self.metric),
+                **self._seed_columns(trial),
                 "resource": trial.best_resource,
                 "trained": trial.resource,
                 "bracket": trial.bracket,

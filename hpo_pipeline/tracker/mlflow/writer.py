@@ -20,6 +20,7 @@ from hpo_pipeline.records import Record
 from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
 from hpo_pipeline.tracker.mlflow import uri as uris
 from hpo_pipeline.tracker.mlflow.links import how_to_look
+from hpo_pipeline.tracker.mlflow.logged_model import KeptModel
 from hpo_pipeline.tracker.mlflow.store import RefusedError
 from hpo_pipeline.tracker.mlflow.study_runs import StudyRuns
 from hpo_pipeline.tracker.mlflow.training_run import TrainingRun
@@ -104,6 +105,7 @@ class MLflowWriter:
         if self._attached and not self._store.has_file(self._study_run, self._attached):
             raise LostError("its artifacts were deleted")
         self._present()
+        self._log_model()
         self._store.analyze()
         link = self._runs.link(self._experiment_id, self._study_run, with_view=self._tracker.saved_view)
         return how_to_look(self._tracker.uri, self._tracker.experiment, link)
@@ -169,6 +171,21 @@ class MLflowWriter:
         with open(os.open(path, flags, 0o644), "a", encoding="utf-8") as file:
             for line in lines:
                 file.write(json.dumps({"trial": key, "refused": line}) + "\n")
+
+    def _log_model(self) -> None:
+        """The best model, of a study or a training that has come to its end. That it can't be logged harms nobody."""
+        if not (self._tracker.log_model and self._runs.complete):
+            return
+        try:
+            if (kept := KeptModel.of(self._folder)) is not None:
+                own = self._trial_runs.get(kept.trial)
+                runs = [run_id for run_id in (own, self._study_run) if run_id]
+                self._store.model(self._experiment_id, self._study_id, kept, self._folder, runs)
+        except LostError:
+            raise
+        except Exception as error:
+            reason = self.masked(" ".join(str(error).split())[:300])
+            _log.warning("MLflow does not take the best model (%s); it is in %s", reason, self._folder / "best")
 
     # -- beside the runs -------------------------------------------------------------------------------------------
 
