@@ -21,7 +21,15 @@ from hpo_pipeline.errors import StudyError
 from hpo_pipeline.objective.epoch import evaluate
 
 HALVING = ("scheduler=asha", "scheduler.eta=2", "scheduler.fill_rungs=false", "scheduler.leaders=null")
-STUDY = (*DIGITS, *HALVING, "scheduler.early_eta=null", "searcher=random", "max_resource=4", "n_trials=3")
+STUDY = (
+    *DIGITS,
+    *HALVING,
+    "scheduler.early_eta=null",
+    "searcher=random",
+    "max_resource=4",
+    "n_trials=3",
+    "finalists.n=1",
+)
 """Its search ends with a best trial of 2 epochs."""
 
 
