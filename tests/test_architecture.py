@@ -16,7 +16,7 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic", "guardian"},
+    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian"},
     {"evaluation"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from hpo_pipeline.budget import Budget
+from hpo_pipeline.over_seeds import OverSeeds
 from hpo_pipeline.trial import FINAL, Config, State, Value
-from hpo_pipeline.view import OverSeeds, StudyView, TrialView
+from hpo_pipeline.view import StudyView, TrialView
 
 STATE_STYLE = {
     State.RUNNING: "cyan",
