@@ -105,10 +105,10 @@ class MLflowWriter:
         if self._attached and not self._store.has_file(self._study_run, self._attached):
             raise LostError("its artifacts were deleted")
         self._present()
-        self._log_model()
+        told = self._log_model()
         self._store.analyze()
         link = self._runs.link(self._experiment_id, self._study_run, with_view=self._tracker.saved_view)
-        return how_to_look(self._tracker.uri, self._tracker.experiment, link)
+        return "\n".join(filter(None, (how_to_look(self._tracker.uri, self._tracker.experiment, link), told)))
 
     def masked(self, text: str) -> str:
         return uris.masked(text, self._tracker.uri)
@@ -172,10 +172,10 @@ class MLflowWriter:
             for line in lines:
                 file.write(json.dumps({"trial": key, "refused": line}) + "\n")
 
-    def _log_model(self) -> None:
-        """The best model, of a study or a training that has come to its end. That it can't be logged harms nobody."""
+    def _log_model(self) -> str:
+        """Logs the best model of what has come to its end; a line on why that can't be done, which harms nobody."""
         if not (self._tracker.log_model and self._runs.complete):
-            return
+            return ""
         try:
             if (kept := KeptModel.of(self._folder)) is not None:
                 own = self._trial_runs.get(kept.trial)
@@ -185,7 +185,8 @@ class MLflowWriter:
             raise
         except Exception as error:
             reason = self.masked(" ".join(str(error).split())[:300])
-            _log.warning("MLflow does not take the best model (%s); it is in %s", reason, self._folder / "best")
+            return f"MLflow does not take the best model ({reason}); it is in {self._folder / 'best'}"
+        return ""
 
     # -- beside the runs -------------------------------------------------------------------------------------------
 
