@@ -344,4 +344,5 @@ def _setup(composed: Composed) -> StudySetup:
         folder=Path(config["folder"]) / "trials",
         merge=composed.trial_config,
         trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),
+        best_by=composed.metrics[0],
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.atomic import write_text
+from hpo_pipeline.best_model import keep_winner
 from hpo_pipeline.budget import End
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
@@ -88,8 +89,9 @@ def run_study(composed: Composed) -> int:
         finally:
             console.close()
         with interrupts_held():
-            unwritten = _write_views(composed, view, folder, parts)
-        summary(view, folder, _closing(composed, view, folder, end), parts.objective.unit)
+            told, unwritten = _write_views(composed, view, folder, parts)
+        told += _without_finalists(view, end, parts)
+        summary(view, folder, [*told, *_closing(composed, view, folder, end)], parts.objective.unit)
         with status_line() as show:
             tracked = tracking.close(PATIENCE_SECONDS, show)
         for line in [*unwritten, *tracked.text.splitlines()]:
@@ -226,8 +228,12 @@ def _plan(parts: Components) -> str:
     return "\n".join(filter(None, told))
 
 
-def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Components) -> list[str]:
-    """Writes what is drawn from the journal; returns a line for each file that can't be written."""
+def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Components) -> tuple[list[str], list[str]]:
+    """Writes what is drawn from the journal, and the best model.
+
+    Returns:
+        What to say of the model, and a line for each file that can't be written.
+    """
     from hpo_pipeline.report.plot import study_picture
 
     group = composed.config["choices"]
@@ -237,7 +243,9 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
         (folder / "plots").mkdir(exist_ok=True)
         study_picture(view, folder / "plots" / "study.png", parts.objective.unit, title)
 
+    told: list[str] = []
     writers: dict[str, Callable[[], object]] = {
+        "best": lambda: told.extend(keep_winner(composed, view, folder, parts.objective)),
         "leaderboard.csv": lambda: write_leaderboard(view, folder),
         "best.yaml": lambda: write_best(view, folder, composed.training_choices, composed.changes),
         "plots/study.png": picture,
@@ -249,18 +257,26 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
         except OSError as error:
             again = f"make room for it, then: {composed.resume_command()}"
             problems.append(f"{folder / name} can't be written ({error.strerror or error}); {again}")
-    return problems
+    return told, problems
 
 
 def _log(folder: Path, trial: int | str) -> Path:
     return folder / "trials" / str(trial) / "log.txt"
 
 
+def _without_finalists(view: StudyView, end: End, parts: Components) -> list[str]:
+    """That another limit than that of the search has ended the study, where that kept trials from being finalists."""
+    whole, unit = parts.finalists.max_resource, parts.objective.unit
+    short = [] if end.state != "completed" else parts.finalists.unfinished(view)
+    where = ", ".join(f"trial {trial.id} at {unit} {trial.resource} of {whole}" for trial in short)
+    return [f"Not trained to the end, as the study's limits came first: {where}"] if short else []
+
+
 def _closing(composed: Composed, view: StudyView, folder: Path, end: End) -> list[str]:
     lines = []
     if end.state == "failed" and view.last_failed is not None and view.last_failed.traceback:
         lines.append(f"The last error's traceback is in {_log(folder, view.last_failed.id)}")
-    if (best := view.best) is not None:
+    if (best := view.winner) is not None:
         changed = " (its hyperparameters changed on the way: this has the last ones from the start)"
         command = composed.rerun_command(best.id, best.best_resource, best.best_config)
         lines += [f"Train the best one again{changed if best.changes else ''}:", f"  {command}"]

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.atomic import replacing
+from hpo_pipeline.best_model import keep_training
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import StudyError
+from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.executor.runner import finished
 from hpo_pipeline.journal import Journal
-from hpo_pipeline.objective import Finished, Objective, SupportsClose, SupportsTarget, SupportsTest, TrialSpec
+from hpo_pipeline.objective import (
+    Finished,
+    Objective,
+    SupportsClose,
+    SupportsModel,
+    SupportsTarget,
+    SupportsTest,
+    TrialSpec,
+)
 from hpo_pipeline.preflight import check_training
 from hpo_pipeline.report.files import MODEL
 from hpo_pipeline.report.status import status_line
@@ -55,6 +67,7 @@ def run_training(composed: Composed) -> int:
         journal.append({**header(composed, unit), "kind": "training"})
         record("suggested", config={})
         record("submitted", resource=resource, rung=0, bracket=0)
+        best = _Best(composed.metrics[0])
         why, reached = "", 0
         for at in range(1, resource + 1):
             try:
@@ -63,6 +76,7 @@ def run_training(composed: Composed) -> int:
                 why = str(through)
                 print(f"It ends here: {why}", flush=True)
                 break
+            best.note(objective, state, at, metrics)
             why = finished(objective, state)
             reached = at
             record("report", resource=at, metrics=metrics, **({"finished": why} if why else {}))
@@ -72,14 +86,20 @@ def run_training(composed: Composed) -> int:
                 break
         with replacing(folder / MODEL) as aside:
             objective.save(state, aside)
+        test: dict[str, float] = {}
         if config["final"] and isinstance(objective, SupportsTest):
-            metrics = objective.test(state)
-            _show("test set", metrics)
-            record("test", resource=reached, metrics=metrics)
+            test = objective.test(state)
+            _show("test set", test)
+            record("test", resource=reached, metrics=test)
         record("result", outcome="done", error="", traceback="", **({"finished": why} if why else {}))
         record("decision", state="COMPLETED", reason="")
         journal.append({"event": "end", "state": "completed", "reason": "", "time": time.time()})
     print(f"The model is in {folder / MODEL}")
+    if isinstance(objective, SupportsModel) and best.snapshot is not None:
+        keeper, snapshot = objective, best.snapshot
+        measured = {"trial": trial, "resource": best.resource, "metrics": {**best.metrics, **test}}
+        config = composed.public_trial_config(trial, {})
+        print(keep_training(folder, config, measured, lambda path: keeper.save_model(snapshot, path)))
     command = composed.rerun_command(trial, resource, {})
     tracking = Tracking(trackers, folder, composed.public_training, {"train": command})
     with status_line() as show:
@@ -87,6 +107,25 @@ def run_training(composed: Composed) -> int:
     if tracked.text:
         print(tracked.text)
     return 0 if tracked.complete else UNTRACKED
+
+
+@dataclass(slots=True)
+class _Best:
+    """The best report so far, and the model then; where nothing is measured to go by (`final=true`), the last one."""
+
+    metric: Metric
+    score: float = math.inf
+    resource: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    snapshot: Any = None
+
+    def note(self, objective: Objective, state: Any, resource: int, metrics: dict[str, float]) -> None:
+        if not isinstance(objective, SupportsModel):
+            return
+        score = self.metric.score(metrics[self.metric.name]) if self.metric.name in metrics else -math.inf
+        if score < self.score or score == -math.inf or self.snapshot is None:
+            self.score, self.resource, self.metrics = score, resource, metrics
+            self.snapshot = objective.snapshot(state)
 
 
 def _advance(objective: Objective, state: Any) -> dict[str, float]:

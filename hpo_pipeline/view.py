@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
-import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.evaluation import WORST, Metric
+from hpo_pipeline.over_seeds import OverSeeds
 from hpo_pipeline.records import Record
 from hpo_pipeline.trial import FINAL, State, Value
 
@@ -32,29 +32,6 @@ class Change:
     resource: int
     source: tuple[int, int] | None
     config: dict[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class OverSeeds:
-    """What one configuration comes to with several seeds.
-
-    Attributes:
-        n: how many trainings there were.
-        values: the metric of those that have a finite one and did not fail.
-    """
-
-    n: int
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """NaN without a value."""
-        return statistics.fmean(self.values) if self.values else math.nan
-
-    @property
-    def standard_error(self) -> float:
-        """Of the mean: s / sqrt(m), with s over m - 1; NaN of fewer than two values."""
-        return statistics.stdev(self.values) / math.sqrt(len(self.values)) if len(self.values) > 1 else math.nan
 
 
 @dataclass(slots=True)
@@ -335,6 +312,14 @@ class StudyView:
         values = [training.best(self.metric) for training in trainings if training.is_usable]
         return OverSeeds(len(trainings), tuple(value for value in values if value is not None))
 
+    @property
+    def has_further_seeds(self) -> bool:
+        return bool(self._further_seeds)
+
+    def _seed_columns(self, trial: TrialView) -> dict[str, Any]:
+        found = self.over_seeds(trial)
+        return {} if found.n == 1 else {"mean": found.mean, "standard_error": found.standard_error, "seeds": found.n}
+
     def leaderboard(self) -> list[dict[str, Any]]:
         """One row a trial, best first: rank, trial, state, the metric, where, and the configuration."""
         return [
@@ -343,6 +328,7 @@ class StudyView:
                 "trial": trial.id,
                 "state": trial.state.value,
                 self.metric: trial.best(self.metric),
+                **self._seed_columns(trial),
                 "resource": trial.best_resource,
                 "trained": trial.resource,
                 "bracket": trial.bracket,

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic", "guardian"},
+    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian"},
     {"evaluation"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},
@@ -34,6 +34,7 @@ LAYERS = (
     {"tuner", "history"},
     {"warm_start", "replay"},
     {"testing", "objective_contract", "simulation", "preflight"},
+    {"best_model"},
     {"study"},
     {"training_run"},
     {"config.schema", "config.layers", "config.composing"},

@@ -73,6 +73,12 @@ class Composed:
                 values[group] = options[str(sample[group])]
         return with_values(self.training, values) if self.merge is None else self.merge(values)
 
+    def public_trial_config(self, trial_id: int, sample: Config) -> dict[str, Any]:
+        """The same as it may be shown and saved."""
+        shown, real = flatten(self.public_training), flatten(self.training)
+        hidden = {path: value for path, value in shown.items() if path in real and real[path] != value}
+        return with_values(self.trial_config(trial_id, sample), hidden)
+
     @property
     def training_choices(self) -> dict[str, str]:
         """Group -> option, for the groups that a training is made of."""

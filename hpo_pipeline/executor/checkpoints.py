@@ -123,23 +123,15 @@ class Checkpoints:
 
     def discard(self, trial_id: int) -> None:
         """Removes the trial's checkpoints, what is left of one that was not finished, and what objectives work with."""
-        for name in self._names(trial_id):
+        for name in names_in(self._folder / str(trial_id)):
             if name == WORKING or _NAME.fullmatch(name) or _ASIDE.fullmatch(name):
                 _remove(self._folder / str(trial_id) / name)
-
-    def _names(self, trial_id: int) -> list[str]:
-        """What is in the trial's folder; nothing, where it is a link."""
-        folder = self._folder / str(trial_id)
-        try:
-            return [] if folder.is_symlink() else os.listdir(folder)
-        except OSError:
-            return []
 
     def _found(self, trial_id: int) -> list[_Stored]:
         """All that there are of a trial, newest first."""
         found = [
             _Stored(self._folder / str(trial_id) / name, int(match[1]), match[2] or "", match[3] is not None)
-            for name in self._names(trial_id)
+            for name in names_in(self._folder / str(trial_id))
             if (match := _NAME.fullmatch(name))
         ]
         return sorted(found, key=lambda one: (one.resource, one.checksum != ""), reverse=True)
@@ -160,7 +152,7 @@ class Checkpoints:
         try:
             write(aside)
             try:
-                checksum = _checksum(aside, trial_id, resource)
+                checksum = content_checksum(aside, trial_id, resource)
             except (FileNotFoundError, _DamagedError) as error:
                 raise StudyError(
                     f"the objective's save wrote no file or folder to the path that it got: {error}"
@@ -177,7 +169,7 @@ class Checkpoints:
 
     def _read(self, trial_id: int, found: _Stored, read: Callable[[Path], State]) -> State:
         try:
-            checksum = _checksum(found.path, trial_id, found.resource)
+            checksum = content_checksum(found.path, trial_id, found.resource)
         except OSError as error:
             raise _DamagedError(f"can't be read ({error.strerror or error})") from None
         if found.checksum not in ("", checksum):
@@ -204,6 +196,14 @@ class _DamagedError(StudyError):
     """A checkpoint isn't what was saved."""
 
 
+def names_in(folder: Path) -> list[str]:
+    """What is in a trial's folder; nothing, where it is a link, or not there."""
+    try:
+        return [] if folder.is_symlink() else os.listdir(folder)
+    except OSError:
+        return []
+
+
 def _parts(path: Path) -> Iterator[Path]:
     """The file, or the folder and all that is in it, in an order that is always the same."""
     mode = path.lstat().st_mode
@@ -215,7 +215,8 @@ def _parts(path: Path) -> Iterator[Path]:
             yield from _parts(path / name)
 
 
-def _checksum(path: Path, trial_id: int, resource: int) -> str:
+def content_checksum(path: Path, trial_id: int, resource: int) -> str:
+    """Of a file or folder that is this trial's at this resource; an OSError or StudyError where it is neither."""
     digest = hashlib.sha256(f"trial {trial_id} at {resource}\n".encode())
     for part in _parts(path):
         is_file = part.is_file()

@@ -16,11 +16,13 @@ from typing import Any
 
 from hpo_pipeline.build import build
 from hpo_pipeline.errors import encodable
+from hpo_pipeline.evaluation import WORST
+from hpo_pipeline.executor.best_models import BestModel, BestModels
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import PackPolicy
 from hpo_pipeline.executor.runner import LiveTrial, PackSettings, Task, begin, failure, finished, log, report
 from hpo_pipeline.interrupt import TimeUp, pass_on
-from hpo_pipeline.objective import Finished, SupportsClose, SupportsNotices, SupportsTarget
+from hpo_pipeline.objective import Finished, SupportsClose, SupportsModel, SupportsNotices, SupportsTarget
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 
 Around = Callable[..., AbstractContextManager[None]]
@@ -73,6 +75,7 @@ class Pack:
         self._setup = setup
         self._around = around
         self._checkpoints = Checkpoints(setup.folder)
+        self._best_models = BestModels(setup.folder)
         self._objective: Any = None
         self._new: dict[int, Task] = {}
         self._running: dict[int, _Running] = {}
@@ -157,6 +160,7 @@ class Pack:
             live = None
             self._keep(self.policy.size - 1)  # one's memory for another's
             live, notice = begin(self._objective, task, self._checkpoints, self._setup.folder)
+            live.best = self._best_models.known(task.trial_id, live.resource)
             notices.append(notice)
             if live.resource < task.recorded and not notice and not task.attempts:
                 self._notices.append(Notice(REPEATS if live.resource else BEGIN_AGAIN, once=True))
@@ -239,9 +243,11 @@ class Pack:
             with self._around([task.trial_id], breakable=False):
                 why = finished(self._objective, live.state)
             event = report(live, metrics, seconds, self._setup.metrics, why)
+            self._note_best(live, event)
             done = live.resource == task.resource or bool(why)
             if done or time.monotonic() - running.saved >= self._setup.checkpoint_seconds:
                 with self._around([task.trial_id], breakable=False):
+                    self._keep_best(live)
                     self._checkpoints.save(
                         task.trial_id,
                         live.resource,
@@ -263,6 +269,22 @@ class Pack:
         self._paused[trial_id] = running.live
         self._keep(self.policy.size)
         self._due.append(Result(trial_id, Outcome.DONE, time.time(), finished=finished))
+
+    def _note_best(self, live: LiveTrial, event: Report) -> None:
+        """Copies the model of a trial that was never better."""
+        metric = self._setup.best_by
+        if metric is None or not isinstance(self._objective, SupportsModel):
+            return
+        score = metric.score(event.metrics[metric.name])
+        if score < (live.best.score if live.best else WORST):
+            with self._around([live.trial_id], breakable=False):
+                live.best = BestModel(event.resource, score, self._objective.snapshot(live.state))
+
+    def _keep_best(self, live: LiveTrial) -> None:
+        """Writes the copy, if that hasn't been done: before the checkpoint, so that what is lost is trained again."""
+        if live.best is not None and (snapshot := live.best.snapshot) is not None:
+            self._best_models.save(live.trial_id, live.best, lambda path: self._objective.save_model(snapshot, path))
+            live.best.snapshot = None
 
 
 def _states(group: Sequence[_Running]) -> list[Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from hpo_pipeline.checks import integer_problems, is_integer, is_positive, value_problems
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor
+from hpo_pipeline.executor.best_models import BestModels
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import FIRST
 from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup, Task, log
@@ -231,6 +232,7 @@ class Pool(Executor):
     def discard(self, trial_id: int) -> None:
         self._forget(trial_id)
         Checkpoints(self._setup.folder).discard(trial_id)
+        BestModels(self._setup.folder).discard(trial_id)
 
     def _forget(self, trial_id: int, but: str | None = None) -> None:
         """Has the trial's state dropped from the memory of all workers but one."""

@@ -13,6 +13,8 @@ from typing import Any, SupportsFloat
 
 from hpo_pipeline import trust
 from hpo_pipeline.errors import StudyError, describe, encodable
+from hpo_pipeline.evaluation import Metric
+from hpo_pipeline.executor.best_models import BestModel
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.objective import Objective, SupportsFinish, SupportsRepeats, TrialSpec, real_folder
 from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
@@ -28,6 +30,7 @@ class StudySetup:
         folder: the study's `trials` folder; absolute, wherever the working folder is later.
         merge: (trial id, sample) -> the composed training config with the sample in it: nested and plain.
         trial_seed: trial id -> the trial's seed.
+        best_by: what a trial's best report is found by, whose model is kept; None: none is.
     """
 
     objective: Mapping[str, Any]
@@ -35,6 +38,7 @@ class StudySetup:
     folder: Path
     merge: Callable[[int, Config], dict[str, Any]]
     trial_seed: Callable[[int], int]
+    best_by: Metric | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", self.folder.absolute())
@@ -61,7 +65,7 @@ class StudySetup:
     def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSettings:
         """What those who train need to know."""
         fixed = self.objective, self.metrics, self.folder, trust.trusted()
-        return PackSettings(*fixed, threads, checkpoint_seconds, size)
+        return PackSettings(*fixed, threads, checkpoint_seconds, size, best_by=self.best_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class PackSettings:
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
         size: jobs at once; None to measure what is best.
         sharing: packs that share the memory of one device.
+        best_by: as in `StudySetup`.
     """
 
     objective: Mapping[str, Any]
@@ -85,6 +90,7 @@ class PackSettings:
     checkpoint_seconds: float
     size: int | None
     sharing: int = 1
+    best_by: Metric | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ class LiveTrial:
     trial_id: int
     resource: int
     state: Any
+    best: BestModel | None = None
 
     def fits(self, task: Task) -> bool:
         """Whether this is where the task goes on."""

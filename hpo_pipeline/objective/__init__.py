@@ -169,6 +169,29 @@ class SupportsNotices(Protocol):
 
 
 @runtime_checkable
+class SupportsModel(Protocol):
+    """Trains a model that can be kept as it was at its best, and made again to predict."""
+
+    def snapshot(self, state: Any) -> Any:
+        """A copy of the model as it is now; training goes on and doesn't change it. Called whenever a trial improves:
+        it has to be fast."""
+
+    def save_model(self, snapshot: Any, path: Path) -> None:
+        """Writes it to a file."""
+
+    def load_model(self, config: Mapping[str, Any], path: Path) -> Any:
+        """The model, ready to predict, from the config of its trial and the file, which may come from a stranger:
+        nothing in it is executed.
+
+        Raises:
+            StudyError: the file is no model of this config.
+        """
+
+    def input_shape(self, path: Path) -> tuple[int, ...] | None:
+        """The shape of one example that the model in the file takes, float32; None where nobody knows."""
+
+
+@runtime_checkable
 class SupportsClose(Protocol):
     """Has states that hold more than memory: a process, a connection, an open file."""
 

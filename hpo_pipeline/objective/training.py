@@ -17,7 +17,7 @@ from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, MapSplits, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.errors import ConfigError, Problem
-from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss, metrics, options, scoring
+from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss, metrics, options, saved_model, scoring
 from hpo_pipeline.objective.checks import own_arguments, told
 from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
@@ -243,6 +243,18 @@ class Training:
             reason = str(error).partition("\n")[0]
             raise checkpoint.unusable(path, f"does not fit the trial's model and optimizer ({reason})") from None
         return state
+
+    def snapshot(self, state: TrainingState) -> saved_model.Snapshot:
+        return saved_model.snapshot(state.model, state.data.input_shape, state.data.task)
+
+    def save_model(self, snapshot: saved_model.Snapshot, path: Path) -> None:
+        saved_model.write(snapshot, path)
+
+    def load_model(self, config: Mapping[str, Any], path: Path) -> nn.Module:
+        return saved_model.build_from(config["model"], path)
+
+    def input_shape(self, path: Path) -> tuple[int, ...]:
+        return saved_model.read(path).input_shape
 
     def problems(self, config: Mapping[str, Any]) -> list[Problem]:
         own = ConfigError(options.problems(config.get("objective") or {}, self.device)).under("objective").problems

@@ -18,6 +18,8 @@ MODEL = "model.ckpt"
 def write_leaderboard(view: StudyView, folder: Path) -> Path:
     """Writes `leaderboard.csv`: one row a trial, best first; empty cells where a hyperparameter wasn't active."""
     columns = ["rank", "trial", "state", view.metric, "resource", "trained", "bracket", "rung", "seconds", "origin"]
+    if view.has_further_seeds:
+        columns[4:4] = ["mean", "standard_error", "seeds"]
     sampled = dict.fromkeys(path for trial in view.trials.values() for path in trial.config)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys([*columns, *sampled])), restval="", lineterminator="\n")
@@ -41,7 +43,7 @@ def write_best(view: StudyView, folder: Path, choices: Mapping[str, str], change
     """
     from omegaconf import OmegaConf
 
-    path, best = folder / "best.yaml", view.best
+    path, best = folder / "best.yaml", view.winner
     if best is None:
         path.unlink(missing_ok=True)  # of an earlier session, whose best trial has failed since
         return None
@@ -57,6 +59,8 @@ def write_best(view: StudyView, folder: Path, choices: Mapping[str, str], change
         "# @package _global_\n"
         f"# study {study}: {view.metric} {value_text} (trial {best.id}, resource {best.best_resource})\n"
     )
+    if (over := view.over_seeds(best)).n > 1:
+        head += f"# With {over.n} seeds it comes to {over.mean!r}, standard error {over.standard_error!r}.\n"
     if best.changes:
         head += "# Its hyperparameters changed while it trained; these are the last ones before its best value.\n"
     # OmegaConf's dumper, not PyYAML's: OmegaConf reads 1e5 as a float, so the string "1e5" needs quotes.

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from hpo_pipeline.records import Record
 from hpo_pipeline.report.text import config_text, metric_text, resource_text, short_names
-from hpo_pipeline.view import StudyView
+from hpo_pipeline.view import StudyView, TrialView
 
 BURST = 100
 """Lines that may follow one another at once."""
@@ -49,6 +49,8 @@ class Lines:
     def update(self, record: Record) -> None:
         """Takes in a record that the view has applied already."""
         event = record["event"]
+        if event == "submitted" and record.get("finalist"):
+            self._say(f"finalist: {self._finalist(self._view.trials[record['trial']])}")
         if event not in ("report", "rung", "result"):
             return
         trial, metric = self._view.trials[record["trial"]], self._view.metric
@@ -56,6 +58,11 @@ class Lines:
         if event == "result":
             if record["outcome"] == "failed":
                 self._say(f"trial {trial.id}  {where}  FAILED: {record['error']}")
+            elif trial.finalist and record["outcome"] == "done":
+                best = metric_text(trial.best(metric))
+                self._say(
+                    f"trial {trial.id}  {where}  {metric} {metric_text(trial.latest(metric))}, at its best {best}"
+                )
             return
         is_best = self._view.best is trial and trial.best_resource == record["resource"]
         if event == "rung":
@@ -68,6 +75,10 @@ class Lines:
                 self._best_trial = trial.id
                 best += f"  {config_text(trial.config, short_names(trial.config))}"
         self._say(f"trial {trial.id}{rung}  {where}  {metric} {metric_text(trial.latest(metric))}{best}")
+
+    def _finalist(self, trial: TrialView) -> str:
+        goes_on = f"goes on from {self._unit} {trial.resource} to {trial.target_resource}"
+        return f"trial {trial.id} " + (goes_on if trial.repeats is None else f"repeats trial {trial.repeats}")
 
     def _say(self, line: str) -> None:
         if self._throttle.allows():

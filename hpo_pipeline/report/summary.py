@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from hpo_pipeline.report.text import STATE_STYLE, counts, duration, metric_text, plural, short
+from hpo_pipeline.report.text import STATE_STYLE, counts, duration, metric_text, over_seeds_text, plural, short
 from hpo_pipeline.view import StudyView, TrialView
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BEST = 5
 FILES = {
     "best.yaml": "the best trial's values: copy to conf/experiment/, then train.py experiment=best",
+    "best": "the best trial's model, as of its best report",
     "leaderboard.csv": "all trials, best first",
     "plots/study.png": "best so far, and all learning curves",
     "journal.jsonl": "everything that happened",
@@ -86,6 +87,8 @@ def _print_best(terminal: Terminal, view: StudyView, best: list[TrialView], unit
     table.add_row("trial", *(str(trial.id) for trial in best))
     values = (Text(metric_text(trial.best(view.metric)), style="green") for trial in best)
     table.add_row(Text(str(view.metrics[0])), *values)
+    if view.has_further_seeds:
+        table.add_row(Text("mean over seeds"), *(Text(over_seeds_text(view.over_seeds(trial))) for trial in best))
     table.add_row(Text(f"at {unit}"), *(str(trial.best_resource) for trial in best))
     table.add_row("state", *(Text(trial.state.value.lower(), style=STATE_STYLE[trial.state]) for trial in best))
     if any(trial.origin for trial in best):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from hpo_pipeline.budget import Budget
+from hpo_pipeline.over_seeds import OverSeeds
 from hpo_pipeline.trial import FINAL, Config, State, Value
 from hpo_pipeline.view import StudyView, TrialView
 
@@ -38,6 +39,15 @@ def metric_text(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:#.4g}".removesuffix(".") if math.isfinite(value) else str(value)
+
+
+def over_seeds_text(found: OverSeeds) -> str:
+    """`0.02000 ± 0.0019 (3)`: mean, standard error, seeds; `(2 of 3)` where not all came to a value."""
+    if found.n == 1:
+        return "–"
+    n = len(found.values)
+    error = f" ± {found.standard_error:.2g}" if n > 1 else ""
+    return f"{metric_text(found.mean)}{error} ({n if n == found.n else f'{n} of {found.n}'})"
 
 
 def plural(count: int, noun: str) -> str:

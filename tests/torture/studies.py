@@ -66,6 +66,7 @@ class Study:
             f"n_trials={N_TRIALS}",
             f"max_resource={MAX_RESOURCE}",
             "tracker=none",
+            "finalists.n=0",
             "dataset=digits",
         )
         return (*common, *objective, *scheduler, *EXECUTORS[self.executor])

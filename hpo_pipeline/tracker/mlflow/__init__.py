@@ -26,10 +26,16 @@ class MLflowTracker:
         experiment: name of the MLflow experiment; it is made if there is none.
         window: seconds between two looks at the journal. What happened meanwhile is written together.
         saved_view: keep a page of charts for each study under "Views" in the UI.
+        log_model: log the best model of each study or training, as an exported program.
     """
 
     def __init__(
-        self, uri: str | None = None, experiment: str = "hpo", window: float = 0.5, saved_view: bool = True
+        self,
+        uri: str | None = None,
+        experiment: str = "hpo",
+        window: float = 0.5,
+        saved_view: bool = True,
+        log_model: bool = True,
     ) -> None:
         inherited = os.environ.get("MLFLOW_TRACKING_URI")
         if inherited and (not uri or uri == uris.shown(inherited)):  # saved configs hold no passwords
@@ -46,6 +52,7 @@ class MLflowTracker:
         self.experiment = experiment
         self.window = float(window)
         self.saved_view = bool(saved_view)
+        self.log_model = bool(log_model)
 
     def problems(self) -> list[Problem]:
         """Why the store can't be written to: it is not there, refuses its credentials, or lacks its driver."""

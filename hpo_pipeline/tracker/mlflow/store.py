@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
 from hpo_pipeline.tracker.mlflow import sqlite
 from hpo_pipeline.tracker.mlflow import uri as uris
 from hpo_pipeline.tracker.mlflow.links import deleted_experiment
+from hpo_pipeline.tracker.mlflow.logged_model import KeptModel, log_model
 from hpo_pipeline.tracker.mlflow.update import Update
 
 _PAGE = 1000
@@ -208,6 +209,13 @@ class MLflowStore:
     def fetch(self, run_id: str, name: str, folder: Path) -> None:
         """Copies one of the run's files into a folder."""
         self._ask(self._client.download_artifacts, run_id, name, str(folder))
+
+    def model(
+        self, experiment_id: str, study_id: str, kept: KeptModel, folder: Path, runs: Sequence[str]
+    ) -> str | None:
+        """Logs the model that lies in `folder/best`; see `logged_model.log_model`."""
+        found: str | None = self._ask(log_model, self._client, experiment_id, study_id, kept, folder, runs)
+        return found
 
     def has_file(self, run_id: str, name: str) -> bool:
         try:

@@ -89,6 +89,11 @@ class StudyRuns:
         for resource, value, time in self.view.best_history[known:]:
             yield None, Update(metrics=self._points({f"best.{self.view.metric}": value}, milliseconds(time), resource))
 
+    @property
+    def complete(self) -> bool:
+        """Whether the study has come to its end."""
+        return self.view.end is not None and self.view.end["state"] == "completed"
+
     def standing(self, experiment_id: str, trial_runs: Mapping[int, str]) -> Update:
         """Where the study stands, taken once a window: how many trials are in which state, and it in a few lines."""
         found, spent = counts(self.view.trials.values()), self.view.total_resource
@@ -134,6 +139,7 @@ class StudyRuns:
             "hpo.uid": f"{self._study_id}:{trial.id}",
             "hpo.trial": str(trial.id),
             "hpo.origin": clipped(trial.origin, TAG_LENGTH),
+            **({"hpo.repeats": str(trial.repeats)} if trial.repeats is not None else {}),
             **self._source,
             **self._standing(trial),
         }
@@ -152,6 +158,8 @@ class StudyRuns:
 
     def _submitted(self, trial: TrialView, record: Record, now: int) -> Update:
         update = Update(tags=self._standing(trial))
+        if record.get("finalist"):
+            update.tags["hpo.finalist"] = "true"
         if "source" in record:
             # An MLflow parameter can't change; what does is a metric over the steps that it holds from.
             update.metrics += self._hyperparameters(trial.config, now, trial.resource)
@@ -212,7 +220,13 @@ class StudyRuns:
                 yield trial.id, update
         state = {"interrupted": State.INTERRUPTED, "failed": State.FAILED}.get(record["state"], State.COMPLETED)
         tags = {"hpo.state": state.value, "hpo.end_reason": clipped(str(record["reason"]), TAG_LENGTH)}
-        yield None, Update(tags=tags, status=(_RUN_STATUS[state], now))
+        winner, metrics = self.view.winner, []
+        if winner is not None:
+            tags["hpo.winner"] = str(winner.id)
+            if (over := self.view.over_seeds(winner)).n > 1:
+                values = {"hpo.winner.mean": over.mean, "hpo.winner.standard_error": over.standard_error}
+                metrics = self._points(values, now, self.view.total_resource)
+        yield None, Update(tags=tags, metrics=metrics, status=(_RUN_STATUS[state], now))
 
 
 def _source_tags() -> dict[str, str]:

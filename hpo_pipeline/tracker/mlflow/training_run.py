@@ -17,6 +17,7 @@ class TrainingRun:
 
     files = ("config.yaml", MODEL)
     trials: frozenset[int] = frozenset()
+    complete = True
 
     def __init__(self, study: Record, config: Mapping[str, Any], commands: Mapping[str, str]) -> None:
         self._config = config

@@ -20,6 +20,7 @@ from hpo_pipeline.records import Record
 from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
 from hpo_pipeline.tracker.mlflow import uri as uris
 from hpo_pipeline.tracker.mlflow.links import how_to_look
+from hpo_pipeline.tracker.mlflow.logged_model import KeptModel
 from hpo_pipeline.tracker.mlflow.store import RefusedError
 from hpo_pipeline.tracker.mlflow.study_runs import StudyRuns
 from hpo_pipeline.tracker.mlflow.training_run import TrainingRun
@@ -104,9 +105,10 @@ class MLflowWriter:
         if self._attached and not self._store.has_file(self._study_run, self._attached):
             raise LostError("its artifacts were deleted")
         self._present()
+        told = self._log_model()
         self._store.analyze()
         link = self._runs.link(self._experiment_id, self._study_run, with_view=self._tracker.saved_view)
-        return how_to_look(self._tracker.uri, self._tracker.experiment, link)
+        return "\n".join(filter(None, (how_to_look(self._tracker.uri, self._tracker.experiment, link), told)))
 
     def masked(self, text: str) -> str:
         return uris.masked(text, self._tracker.uri)
@@ -169,6 +171,22 @@ class MLflowWriter:
         with open(os.open(path, flags, 0o644), "a", encoding="utf-8") as file:
             for line in lines:
                 file.write(json.dumps({"trial": key, "refused": line}) + "\n")
+
+    def _log_model(self) -> str:
+        """Logs the best model of what has come to its end; a line on why that can't be done, which harms nobody."""
+        if not (self._tracker.log_model and self._runs.complete):
+            return ""
+        try:
+            if (kept := KeptModel.of(self._folder)) is not None:
+                own = self._trial_runs.get(kept.trial)
+                runs = [run_id for run_id in (own, self._study_run) if run_id]
+                self._store.model(self._experiment_id, self._study_id, kept, self._folder, runs)
+        except LostError:
+            raise
+        except Exception as error:
+            reason = self.masked(" ".join(str(error).split())[:300])
+            return f"MLflow does not take the best model ({reason}); it is in {self._folder / 'best'}"
+        return ""
 
     # -- beside the runs -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,91 @@
+"""Takes up the model that a study or a training has kept in its folder `best` (best_model.py writes it).
+
+The folder may come from a stranger: its config chooses code like any other config, within the trust list, and nothing
+in the weights is executed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hpo_pipeline.build import build
+from hpo_pipeline.errors import ConfigError, StudyError, nearest
+from hpo_pipeline.objective import SupportsModel
+
+FOLDER = "best"
+WEIGHTS, CONFIG, METRICS = "model.pt", "config.yaml", "metrics.json"
+_DEEPEST = 50
+
+
+def load(folder: str | Path) -> Any:
+    """The best model of a study or a training, in eval mode, on the CPU; see `hpo_pipeline.load_model`."""
+    objective, config, weights = opened(folder)
+    try:
+        return objective.load_model(config, weights)
+    except ConfigError as error:
+        raise _refused(weights.parent / CONFIG, error) from None
+
+
+def opened(folder: str | Path) -> tuple[SupportsModel, dict[str, Any], Path]:
+    """What the model of a study or a training is made from: its objective, its config, the file with its weights.
+
+    Raises:
+        StudyError: there is none, or its config is none that could be run.
+    """
+    place = _found(Path(folder))
+    config = _config(place / CONFIG)
+    try:
+        objective = build(config["objective"], "objective", threads=None, final=False)
+    except ConfigError as error:
+        raise _refused(place / CONFIG, error.under("objective")) from None
+    except Exception as error:  # whatever somebody's own code may raise
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise StudyError(f"{place / CONFIG}: objective can't be made ({what})") from None
+    if not isinstance(objective, SupportsModel):
+        raise StudyError(f"{place / CONFIG}: {type(objective).__name__} is no objective that keeps models")
+    return objective, config, place / WEIGHTS
+
+
+def _found(folder: Path) -> Path:
+    """The folder `best`, with all that is needed in it, and no link."""
+    place = folder / FOLDER
+    if not folder.is_dir():
+        beside_it = [path.name for path in folder.parent.glob("*/") if (path / FOLDER).is_dir()]
+        raise StudyError(f"{folder}: there is no such folder{nearest(folder.name, beside_it)}")
+    if not place.is_dir():
+        what = "holds no model: it is not over, or its objective keeps none (it is no SupportsModel)"
+        raise StudyError(f"{folder}: {what}" if (folder / "journal.jsonl").exists() else f"{folder}: is no study")
+    for path in (place, place / CONFIG, place / WEIGHTS):
+        if path.is_symlink():
+            raise StudyError(f"{path}: is a link, which isn't followed")
+        if not path.exists():
+            raise StudyError(f"{path}: is missing; resume=true writes it anew, and so does train.py")
+    return place
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        _refuse_endless(text)
+        config = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        raise StudyError(f"{path}: can't be read ({' '.join(str(error).split())[:200]})") from None
+    if not isinstance(config, dict) or not isinstance(config.get("objective"), dict):
+        raise StudyError(f"{path}: is no config that a study has saved")
+    return config
+
+
+def _refuse_endless(text: str) -> None:
+    """Aliases of aliases hold more than any memory, and what is nested too deeply takes longer than anybody waits."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > _DEEPEST:
+            raise ValueError("aliases, or lists in lists: a study writes neither")
+
+
+def _refused(path: Path, error: ConfigError) -> StudyError:
+    return StudyError(f"{path}: {'; '.join(map(str, error.problems))}")

@@ -1,0 +1,91 @@
+"""A trained model in a file: its weights, and what its config doesn't say of it. Tensors and plain data, no code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hpo_pipeline.build import build
+from hpo_pipeline.dataset.task import Task
+from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.objective.checks import told
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A model as it was.
+
+    Attributes:
+        weights: name -> tensor, buffers included.
+        input_shape: shape of one example.
+        task: what the model was built for.
+    """
+
+    weights: Mapping[str, Tensor]
+    input_shape: tuple[int, ...]
+    task: Task
+
+
+@torch.no_grad()
+def snapshot(model: nn.Module, input_shape: tuple[int, ...], task: Task) -> Snapshot:
+    """A copy; it stays on the model's device."""
+    copied = {
+        name: value.detach().clone() if isinstance(value, Tensor) else value
+        for name, value in model.state_dict().items()
+    }
+    return Snapshot(copied, tuple(input_shape), task)
+
+
+def write(saved: Snapshot, path: Path) -> None:
+    """Writes a file that `read` takes; on any device."""
+    content = {"format": FORMAT, "weights": dict(saved.weights), "input_shape": list(saved.input_shape)}
+    torch.save({**content, "task": saved.task.kind, "n_outputs": saved.task.n_outputs}, path)
+
+
+def read(path: Path) -> Snapshot:
+    """What was written, in memory of the CPU. No code that is in there is run.
+
+    Raises:
+        StudyError: it is no such file, or one of a later version.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken archive raises whatever its bytes lead to
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise _unusable(path, f"can't be read ({reason[:200]})") from None
+    version = content.get("format") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise StudyError(f"{path}: was written by a later hpo_pipeline (format {version}, not {FORMAT}); update it")
+    try:
+        shape = tuple(map(int, content["input_shape"]))
+        return Snapshot(dict(content["weights"]), shape, Task(content["task"], content["n_outputs"]))
+    except (KeyError, TypeError, ValueError, ConfigError):
+        raise _unusable(path, "is no model that a study has kept") from None
+
+
+def build_from(node: Mapping[str, Any], path: Path) -> nn.Module:
+    """The model of a config with the weights in the file, ready to predict.
+
+    Raises:
+        ConfigError: the config names no model that may be built.
+        StudyError: the file is no model, or that of another one.
+    """
+    saved = read(path)
+    model: nn.Module = build(node, "model", **told(saved.input_shape, saved.task))
+    try:
+        model.load_state_dict(dict(saved.weights))
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise _unusable(path, f"does not fit the model of its config ({reason})") from None
+    return model.eval()
+
+
+def _unusable(path: Path, what: str) -> StudyError:
+    return StudyError(f"{path}: {what}; train it again with train.py")

@@ -1,0 +1,99 @@
+"""A study's best model as a LoggedModel of MLflow, which anybody loads with `mlflow.pyfunc.load_model`.
+
+It is an exported program (`torch.export`, MLflow's serialization format "pt2"): a graph and its weights, without Python
+code and without pickle, so whoever loads it needs neither this project nor trust in it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo_pipeline.objective.kept_model import FOLDER, METRICS, opened
+from hpo_pipeline.tracker.mlflow.naming import number
+
+NAME = "best"
+_STUDY, _PLACE = "hpo.study_id", "hpo.best"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptModel:
+    """What lies in `best/`, as far as its metrics.json tells.
+
+    Attributes:
+        trial, resource: whose model it is, and as of which report.
+        metrics: what was measured then.
+    """
+
+    trial: int
+    resource: int
+    metrics: Mapping[str, float]
+
+    @staticmethod
+    def of(folder: Path) -> KeptModel | None:
+        """None where there is none."""
+        place = folder / FOLDER
+        if place.is_symlink() or not (place / METRICS).is_file():
+            return None
+        told = json.loads((place / METRICS).read_bytes())
+        return KeptModel(int(told["trial"]), int(told["resource"]), dict(told["metrics"]))
+
+
+def log_model(
+    client: Any, experiment_id: str, study_id: str, kept: KeptModel, folder: Path, runs: Sequence[str]
+) -> str | None:
+    """Logs the model, once; returns its id, or None where it is there already or can't be described.
+
+    Args:
+        runs: whose output it is, the trial's first.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+
+    place = f"{kept.trial}:{kept.resource}"
+    mine = f"tags.`{_STUDY}` = '{study_id}' AND tags.`{_PLACE}` = '{place}'"
+    there = client.search_logged_models([experiment_id], filter_string=mine)
+    if any(model.status == LoggedModelStatus.READY for model in there):
+        return None
+    objective, config, weights = opened(folder)
+    shape = objective.input_shape(weights)
+    if shape is None:
+        return None
+    module = objective.load_model(config, weights)
+    tags = {_STUDY: study_id, _PLACE: place}
+    made = client.create_logged_model(experiment_id, NAME, source_run_id=runs[0], tags=tags)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            _save(module, shape, Path(scratch, "model"), made)
+            client.log_model_artifacts(made.model_id, str(Path(scratch, "model")))
+        client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+    except BaseException:
+        client.finalize_logged_model(made.model_id, LoggedModelStatus.FAILED)
+        raise
+    for run_id in runs:
+        client.log_outputs(run_id, [LoggedModelOutput(made.model_id, kept.resource)])
+    now = made.creation_timestamp
+    values = {name: number(value) for name, value in kept.metrics.items() if isinstance(value, (int, float))}
+    of_model = {"model_id": made.model_id, "run_id": runs[0]}
+    points = [Metric(name, value, now, kept.resource, **of_model) for name, value in values.items()]
+    client.log_batch(runs[0], metrics=points)
+    return str(made.model_id)
+
+
+def _save(module: Any, shape: tuple[int, ...], path: Path, made: Any) -> None:
+    import mlflow.pytorch
+    import numpy as np
+    from mlflow.models import Model
+
+    # Of two examples the signature follows, with any number of them; of one, the program would take nothing else.
+    mlflow.pytorch.save_model(
+        module,
+        path,
+        mlflow_model=Model(run_id=made.source_run_id, model_id=made.model_id),
+        input_example=np.zeros((2, *shape), np.float32),
+        serialization_format="pt2",
+        pip_requirements=["mlflow", "torch", "numpy"],
+    )
