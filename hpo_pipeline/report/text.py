@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.trial import FINAL, Config, State, Value
@@ -38,6 +39,11 @@ def metric_text(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:#.4g}".removesuffix(".") if math.isfinite(value) else str(value)
+
+
+def point_text(view: StudyView, trial: TrialView, resource: int, text: Callable[[Any], str] = metric_text) -> str:
+    """The study's metrics at one resource: `validation_error 0.1234, n_parameters 5130`."""
+    return ", ".join(f"{metric.name} {text(trial.at(resource).get(metric.name))}" for metric in view.metrics)
 
 
 def plural(count: int, noun: str) -> str:
