@@ -33,11 +33,10 @@ def draw_front(axes: Axes, view: StudyView, legend: dict[str, Any]) -> None:
     points = view.front.points
     members = np.array([[m.value(s) for m, s in zip(view.metrics, p.scores, strict=True)] for p in points])
     if len(points):
-        is_plane = len(view.metrics) == 2
         x, y = members[:, 1], members[:, 0]
-        axes.plot(x, y, color=FRONT, lw=1.6, marker="o", ms=5, ls="", label=f"front ({plural(len(points), 'member')})")
-        if is_plane:  # ascending first scores, so descending second ones: what a member dominates begins at it
-            axes.plot(x, y, color=FRONT, lw=1.4, drawstyle="steps-post" if len(points) > 1 else "default")
+        axes.plot(x, y, color=FRONT, marker="o", ms=5, ls="", label=f"front ({plural(len(points), 'member')})")
+        if len(view.metrics) == 2:  # the edge of what they dominate: between two members the worse value of each metric
+            axes.plot(x, y, color=FRONT, lw=1.4, drawstyle="steps-pre")
         for number in _labelled(len(points)):
             at = (x[number], y[number])
             axes.annotate(str(number + 1), at, xytext=(4, 4), textcoords="offset points", fontsize="small")
