@@ -23,7 +23,7 @@ def comparison_problems(config: dict[str, Any]) -> Iterator[Problem]:
     yield from found
     found = list(_constraints_problems(config["constraints"]))
     if found:
-        config["constraints"] = {}
+        config["constraints"] = None
     yield from found
     if "reference_point" in config:
         found = list(_reference_problems(config["reference_point"], config["metric"]))
@@ -45,8 +45,11 @@ def _metric_problems(metric: Any, mode: Any) -> Iterator[Problem]:
         yield Problem("mode", "is for a single metric; of several, each says min or max by itself: leave it out", mode)
 
 
-def _constraints_problems(constraints: Mapping[Any, Any]) -> Iterator[Problem]:
-    for name, bounds in constraints.items():
+def _constraints_problems(constraints: Any) -> Iterator[Problem]:
+    if not isinstance(constraints, Mapping | None):
+        yield Problem("constraints", "must be a mapping of names to bounds, {n_parameters: {max: 1e6}}", constraints)
+        return
+    for name, bounds in (constraints or {}).items():
         path = f"constraints.{name}"
         if not isinstance(bounds, Mapping) or not bounds:
             yield Problem(path, "must be a mapping of bounds, {max: 1e6}, {min: 0.5} or both", bounds)

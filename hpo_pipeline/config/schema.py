@@ -24,7 +24,7 @@ class _Shared:
     trial: int = 0
     metric: Any = "???"
     mode: str = "min"
-    constraints: dict[str, Any] = field(default_factory=dict)
+    constraints: Any = None
     max_resource: int = 1
     threads: int = 1
     choices: Any = None
