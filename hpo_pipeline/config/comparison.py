@@ -21,6 +21,11 @@ def comparison_problems(config: dict[str, Any]) -> Iterator[Problem]:
     if found:
         config["metric"], config["mode"] = _STAND_IN, "min"
     yield from found
+    group = config.get("metrics")
+    if isinstance(group, Mapping) and group and all(mode in MODES for mode in group.values()):
+        config["metrics"] = None
+        words = ", ".join(f"{name}: {mode}" for name, mode in group.items())
+        yield Problem("metrics", f"is what is measured; what is optimised is the key metric: metric={{{words}}}", group)
     found = list(_constraints_problems(config["constraints"]))
     if found:
         config["constraints"] = None
