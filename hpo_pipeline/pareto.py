@@ -58,12 +58,18 @@ def layers(points: Array) -> Places:
 
 def contributions(points: Array, reference: Array) -> Array:
     """What each of the points of one layer alone adds to its hypervolume; of equal ones the first, the others 0."""
-    import moocore
     import numpy as np
 
     unique, first = np.unique(points, axis=0, return_index=True)
     answer = np.zeros(len(points))
-    answer[first] = moocore.hv_contributions(unique, ref=reference)
+    answer[first] = _of_distinct(unique, reference)
+    return answer
+
+
+def _of_distinct(points: Array, reference: Array) -> Array:
+    import moocore
+
+    answer: Array = moocore.hv_contributions(points, ref=reference)
     return answer
 
 
@@ -78,12 +84,13 @@ def order(scores: Sequence[Sequence[float]]) -> list[int]:
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = np.nan_to_num((points - low) / np.maximum(points.max(axis=0) - low, np.finfo(float).tiny))
     reference = np.full(points.shape[1], 1 + MARGIN)
+    added = contributions if len(set(map(tuple, scores))) < len(scores) else _of_distinct
     layer = layers(points)
     by_layer = np.argsort(layer, kind="stable")
     answer: list[int] = []
     for members in np.split(by_layer, np.flatnonzero(np.diff(layer[by_layer])) + 1):
         if len(members) > 1:
-            members = members[np.argsort(-contributions(scaled[members], reference), kind="stable")]
+            members = members[np.argsort(-added(scaled[members], reference), kind="stable")]
         answer += members.tolist()
     return answer
 
