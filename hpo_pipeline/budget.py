@@ -23,7 +23,7 @@ class Budget:
         n_trials: trials started, those of the resumed study included.
         max_total_resource: resource spent by all trials together.
         max_seconds: wall-clock time of the study, earlier sessions included.
-        target: value of the metric that is good enough.
+        target: value of the metric that is good enough, of a trial within the constraints.
         max_failures: trials that may fail; None for 10 or a quarter of the trials, whichever is larger.
     """
 
@@ -51,7 +51,8 @@ class Budget:
         if self.max_seconds is not None and elapsed >= self.max_seconds:
             return End("completed", f"max_seconds={self.max_seconds:g} are over")
         best = view.best
-        if self.target is not None and best and best.best_score <= view.metrics[0].score(self.target):
+        is_feasible = best is not None and best.is_feasible
+        if self.target is not None and best and is_feasible and best.best_score <= view.metrics[0].score(self.target):
             return End("completed", f"target={self.target:g} is reached")
         return None
 

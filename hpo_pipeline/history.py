@@ -113,7 +113,7 @@ class History:
         if not view.trials[job.trial.id].resource < resource <= job.resource:
             at = view.trials[job.trial.id].resource
             raise StudyError(f"trial {job.trial.id} reports {resource} on its way from {at} to {job.resource}")
-        reached = evaluation(job, resource, report["metrics"], view.metrics)
+        reached = evaluation(job, resource, report["metrics"], view.metrics, view.constraints)
         decision = self._scheduler.on_report(job, reached)
         if not job.finalist:
             self._searcher.on_evaluation(replace(reached, rung=decision.rung))
@@ -134,7 +134,8 @@ class History:
         elif (why := trial.finished or result.get("finished", "")) and not job.finalist:
             return self._counted(job, result["time"], why)
         else:
-            reached = evaluation(job, job.resource, trial.curve[-1][1] if trial.curve else {}, metrics)
+            reported = trial.curve[-1][1] if trial.curve else {}
+            reached = evaluation(job, job.resource, reported, metrics, self.view.constraints)
         return self._changed(job, self._scheduler.on_result(job, reached), result["time"])
 
     def _counted(self, job: Job, now: float, why: str) -> list[Record]:
@@ -142,7 +143,8 @@ class History:
 
         That is its last report; of one that was further up as a finalist, what it reported on the way, or its failure.
         """
-        trial, metrics = self.view.trials[job.trial.id], self.view.metrics
+        trial = self.view.trials[job.trial.id]
+        metrics, constraints = self.view.metrics, self.view.constraints
         is_new = trial.state not in FINAL
         last = trial.curve[-1][1]
         records: list[Record] = []
@@ -151,7 +153,9 @@ class History:
             if resource > trial.resource and trial.state is State.FAILED:
                 changes = self._scheduler.on_result(job, failure(job, metrics))
                 break
-            reached = replace(evaluation(job, resource, trial.at(resource) or last, metrics), finished=True)
+            reached = replace(
+                evaluation(job, resource, trial.at(resource) or last, metrics, constraints), finished=True
+            )
             decision = self._scheduler.on_report(job, reached)
             if decision.rung is not None:
                 records.append(_rung(job, decision.rung, resource, now))
@@ -162,7 +166,7 @@ class History:
         else:
             reported = trial.at(job.resource) or last
             changes = self._scheduler.on_result(
-                job, replace(evaluation(job, job.resource, reported, metrics), finished=True)
+                job, replace(evaluation(job, job.resource, reported, metrics, constraints), finished=True)
             )
         own = [StateChange(job.trial.id, State.COMPLETED, why)] if is_new else []
         others = [change for change in changes if change.trial_id != job.trial.id]

@@ -15,6 +15,7 @@ from hpo_pipeline import replay
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.build import build, takes
 from hpo_pipeline.checks import option_problems
+from hpo_pipeline.comparing import comparing_problems, comparing_searcher, names
 from hpo_pipeline.config.composed import Composed, flatten, with_values
 from hpo_pipeline.config.hydra_keys import name_problems
 from hpo_pipeline.errors import ConfigError, Problem, nearest
@@ -27,12 +28,12 @@ from hpo_pipeline.objective import (
     SupportsData,
     SupportsDevices,
     SupportsModelCheck,
-    SupportsReported,
     SupportsTest,
 )
 from hpo_pipeline.ranking import ranking_of
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.finalists import NO_FINALISTS, FinalistSettings, finalist_settings
+from hpo_pipeline.searcher.scalarised import Scalarised
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.seeding import trial_seed
 from hpo_pipeline.space import SearchSpace
@@ -151,11 +152,13 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     flight.numbers(least=0, keys=("max_failures",))
     budget = Budget(**{limit.name: config[limit.name] for limit in fields(Budget)})
     space = _space(flight, composed, objective)
-    searcher = flight.built("searcher", component(config["searcher"]), space=space or _NO_SPACE, seed=config["seed"])
+    node, offered = component(config["searcher"]), {"space": space or _NO_SPACE, "seed": config["seed"]}
+    searcher = flight.built("searcher", node, **offered)
     points = config["points_to_evaluate"]
     trials: TrialGenerator | None = None
     if space and searcher:
-        trials = flight.attempt(lambda: TrialGenerator(searcher, space, budget.n_trials, points))
+        compared = comparing_searcher(composed, searcher, lambda: build(node, "searcher", **offered))
+        trials = flight.attempt(lambda: TrialGenerator(compared, space, budget.n_trials, points))
     if not budget.is_limited and not (searcher and searcher.finite):
         what = "no limit is set; give n_trials, max_total_resource, max_seconds or target"
         flight.problems.append(Problem("n_trials", what))
@@ -176,6 +179,8 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
         objective.available(composed.training)
     if earlier:
         trials.notes += earlier.notes
+        if isinstance(compared, Scalarised):
+            compared.begin_with(earlier.studies)
     return Components(space, trials, scheduler, objective, executor, trackers, budget, finalists, earlier)
 
 
@@ -194,11 +199,7 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     if objective is None:
         return None
     flight.problems += _unmet_wishes(config, objective)
-    known = objective.reported(composed.training) if isinstance(objective, SupportsReported) else objective.metrics
-    for metric in composed.metrics if known and not config.get("final", False) else ():
-        if metric.name not in known:
-            what = f"the objective reports no {metric.name!r}, only {', '.join(known)}{nearest(metric.name, known)}"
-            flight.problems.append(Problem("metric", what))
+    flight.problems += comparing_problems(composed, objective)
     return objective
 
 
@@ -340,7 +341,7 @@ def _setup(composed: Composed) -> StudySetup:
     config = composed.config
     return StudySetup(
         objective=config["objective"],
-        metrics=tuple(metric.name for metric in composed.metrics),
+        metrics=tuple(names(composed)),
         folder=Path(config["folder"]) / "trials",
         merge=composed.trial_config,
         trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),

@@ -5,6 +5,8 @@
     study      version, id, name, seed, metrics, unit            first; the latest one counts, if there are several;
                                                                  metrics: [{name, mode}, ...]; of a training that
                                                                  train.py does it has kind: training
+               constraints, reference_point                      if there are any: [{name, min, max}, ...], and metric
+                                                                 -> what the hypervolume reaches to
     session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs;
                simulated                                         true where its times are those of a simulated clock
                finalists {n, seeds}                              how it is to end; without it, with none
@@ -109,6 +111,23 @@ def _is_metric_list(value: Any) -> bool:
     )
 
 
+def _is_constraint_list(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_constraint, value))
+
+
+def _is_constraint(value: Any) -> bool:
+    bounds = {key: bound for key, bound in value.items() if key != "name"} if isinstance(value, dict) else {"": ""}
+    return (
+        bounds.keys() <= {"min", "max"}
+        and _is_text(value.get("name"))
+        and all(bound is None or _is_finite(bound) for bound in bounds.values())
+    )
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_finite, value.values()))
+
+
 def _is_config(value: Any) -> bool:
     return isinstance(value, dict) and not any(isinstance(part, (dict, list)) for part in value.values())
 
@@ -154,4 +173,6 @@ _OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
     "finalists": (_is_finalists, "counts n and seeds"),
     "source": (_is_place, "a trial and a resource"),
     "version": (_is_count, "a count"),
+    "constraints": (_is_constraint_list, "a list of names and bounds"),
+    "reference_point": (_is_point, "names with numbers"),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from hpo_pipeline.trial import Config, Event, Job
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
 
-Curve = Callable[[int, Config, int], float | None]
-"""(trial id, configuration, resource) -> value of the metric; None makes the trial fail there."""
+Curve = Callable[[int, Config, int], float | Mapping[str, float] | None]
+"""(trial id, configuration, resource) -> value of the metric, or of several by name; None: the trial fails there."""
 
 Seconds = Callable[[int, int], float]
 """(trial id, resource) -> how long that unit takes."""
@@ -64,7 +64,8 @@ class _Curves:
         value = self._curve(state["trial"], state["sample"], state["resource"])
         if value is None:
             raise RuntimeError("simulated failure")
-        return {METRIC: value, "seconds": self._seconds(state["trial"], state["resource"])}
+        values = value if isinstance(value, Mapping) else {METRIC: value}
+        return {**values, "seconds": self._seconds(state["trial"], state["resource"])}
 
     def finished(self, state: dict[str, Any]) -> str:
         return "the curve is over" if self._finishes(state["trial"], state["resource"]) else ""
@@ -90,7 +91,7 @@ class CurveExecutor(SimulatedWorkers):
         def merge(trial_id: int, sample: Config) -> dict[str, Any]:
             return {"trial": trial_id, "sample": sample}
 
-        setup = StudySetup({}, (METRIC,), Path(), merge, trial_seed=lambda trial_id: trial_id)
+        setup = StudySetup({}, (), Path(), merge, trial_seed=lambda trial_id: trial_id)
         super().__init__(setup, n_workers, _Curves(curve, seconds, finishes), now)
         self.jobs: list[Job] = []
         self.answers_left = dies_after
@@ -142,6 +143,7 @@ def simulate(
     space: SearchSpace = SPACE,
     points: Sequence[Config] = (),
     mode: str = "min",
+    compared: Mapping[str, Any] | None = None,
     seed: int = 0,
     seconds: Seconds = lambda _trial_id, _resource: 1.0,
     interrupt_after: Sequence[int] = (),
@@ -154,6 +156,7 @@ def simulate(
         make: the scheduler, given where its trials come from.
         searcher: made anew for each session, from `space` and `seed`.
         points: configurations to try first.
+        compared: what the journal's first record says of several metrics or constraints, in place of one and `mode`.
         interrupt_after: cut the study off after so many events, resume it from its journal, and so on.
         n_trials: of each session, if they differ; else the budget's.
     """
@@ -170,9 +173,8 @@ def simulate(
             with Journal(path) as journal:
                 records = [record for record, _ in read(path)]
                 if not records:
-                    metrics = [{"name": METRIC, "mode": mode}]
-                    header = {"event": "study", "version": VERSION, "name": "simulated", "metrics": metrics}
-                    records = [{**header, "time": 0.0}]
+                    header = {"event": "study", "version": VERSION, "name": "simulated"}
+                    records = [{**header, **(compared or {"metrics": [{"name": METRIC, "mode": mode}]}), "time": 0.0}]
                     journal.append(*records)
                 view = StudyView()
                 tuner = Tuner(make(trials), trials, executor, journal, view, budget)

@@ -17,17 +17,17 @@ from hpo_pipeline.budget import End
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.evaluation import Metric
+from hpo_pipeline.evaluation import Constraint, Metric
 from hpo_pipeline.executor.process import start_early
 from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.objective import SupportsReplay
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.console import Console
-from hpo_pipeline.report.files import write_best, write_leaderboard
+from hpo_pipeline.report.files import write_best, write_front, write_leaderboard
 from hpo_pipeline.report.status import status_line
-from hpo_pipeline.report.summary import summary
-from hpo_pipeline.report.text import plural
+from hpo_pipeline.report.summary import MOST_MEMBERS, summary
+from hpo_pipeline.report.text import plural, point_text
 from hpo_pipeline.tracker.tracking import Tracking
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
@@ -123,9 +123,15 @@ def _refuse_existing(composed: Composed, folder: Path) -> None:
 def _refuse_another(composed: Composed, folder: Path, records: list[Record]) -> None:
     """Raises StudyError if what the config says isn't the study that the journal holds, or its folder can't be used."""
     began = next((record for record in records if record["event"] == "study"), {})
-    metrics = ", ".join(map(str, composed.metrics))
+    metrics, constraints = (", ".join(map(str, found)) for found in (composed.metrics, composed.constraints))
     before = ", ".join(str(Metric(**metric)) for metric in began.get("metrics", []))
-    for key, now, then in (("seed", composed.config["seed"], began.get("seed")), ("metric", metrics, before or None)):
+    bounds = ", ".join(str(Constraint(**each)) for each in began.get("constraints", []))
+    for key, now, then in (
+        ("seed", composed.config["seed"], began.get("seed")),
+        ("metric", metrics, before or None),
+        ("constraints", constraints or "none", (bounds or "none") if began else None),
+        ("reference_point", composed.config["reference_point"], began.get("reference_point") if began else None),
+    ):
         if then not in (None, now):
             raise StudyError(
                 f"{folder / 'config.yaml'}: {key}: is {now}, and the study began with {then}; restore it, or start a "
@@ -157,6 +163,7 @@ def _new_header(composed: Composed, parts: Components, journal: Journal, records
 
 def header(composed: Composed, unit: str) -> Record:
     """The record that begins the journal of a new study, or of a training."""
+    reference = composed.config.get("reference_point")
     return {
         "event": "study",
         "version": VERSION,
@@ -164,6 +171,8 @@ def header(composed: Composed, unit: str) -> Record:
         "name": composed.config["name"],
         "seed": composed.config["seed"],
         "metrics": [asdict(metric) for metric in composed.metrics],
+        **({"constraints": [asdict(each) for each in composed.constraints]} if composed.constraints else {}),
+        **({"reference_point": dict(reference)} if reference else {}),
         "unit": unit,
         "time": time.time(),
     }
@@ -248,6 +257,7 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
         "best": lambda: told.extend(keep_winner(composed, view, folder, parts.objective)),
         "leaderboard.csv": lambda: write_leaderboard(view, folder),
         "best.yaml": lambda: write_best(view, folder, composed.training_choices, composed.changes),
+        "best/*.yaml": lambda: write_front(view, folder, composed.training_choices, composed.changes),
         "plots/study.png": picture,
     }
     problems = []
@@ -276,10 +286,22 @@ def _closing(composed: Composed, view: StudyView, folder: Path, end: End) -> lis
     lines = []
     if end.state == "failed" and view.last_failed is not None and view.last_failed.traceback:
         lines.append(f"The last error's traceback is in {_log(folder, view.last_failed.id)}")
-    if (best := view.winner) is not None:
+    if view.has_front and view.front.points:
+        lines += _front_commands(composed, view)
+    elif (best := view.winner) is not None:
         changed = " (its hyperparameters changed on the way: this has the last ones from the start)"
         command = composed.rerun_command(best.id, best.best_resource, best.best_config)
         lines += [f"Train the best one again{changed if best.changes else ''}:", f"  {command}"]
     if end.state == "interrupted":
         lines += ["Go on with this study:", f"  {composed.resume_command()}"]
+    return lines
+
+
+def _front_commands(composed: Composed, view: StudyView) -> list[str]:
+    """A command for each member of the front that the table shows."""
+    lines = ["Train a member of the front again:"]
+    for number, point in enumerate(view.front.points[:MOST_MEMBERS], start=1):
+        trial = view.trials[point.trial_id]
+        command = composed.rerun_command(trial.id, point.resource, trial.config_at(point.resource))
+        lines += [f"  {number}: {point_text(view, trial, point.resource)}", f"    {command}"]
     return lines

@@ -4,109 +4,18 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
 
+from hpo_pipeline import pareto
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.evaluation import WORST, Metric
+from hpo_pipeline.evaluation import WORST, Constraint, Metric, total_violation
+from hpo_pipeline.front import Front
 from hpo_pipeline.over_seeds import OverSeeds
 from hpo_pipeline.records import Record
-from hpo_pipeline.trial import FINAL, State, Value
+from hpo_pipeline.trial import FINAL, State
+from hpo_pipeline.trial_view import Change, RungEvaluation, TrialView
 
-
-@dataclass(slots=True)
-class RungEvaluation:
-    """One rung evaluation of one trial, with what was reported."""
-
-    rung: int
-    bracket: int
-    resource: int
-    metrics: dict[str, float]
-    time: float
-
-
-@dataclass(slots=True)
-class Change:
-    """From `resource` on the trial had another configuration, and the weights of (trial, resource) `source`."""
-
-    resource: int
-    source: tuple[int, int] | None
-    config: dict[str, Value]
-
-
-@dataclass(slots=True)
-class TrialView:
-    """What is known of one trial.
-
-    Attributes:
-        origin: where its configuration came from, for people; empty if nobody said.
-        config, first_config: what the trial has now, and what it began with (they differ in population-based training).
-        curve: (resource, metrics, time) of each report, in order.
-        finalist: whether it was trained further when the search was over, or began then.
-        repeats: the finalist that it is a further seed of; None: it has a configuration of its own.
-        best_score, best_resource: the best report so far (minimised; the earlier one of equals), +inf and 0 if none;
-            of a failed trial, too.
-        seconds: spent in training, the sum over its reports' `seconds`.
-        finished: why it was through before its job was; empty if it wasn't.
-        counted: up to which resource the scheduler counts it: beyond `resource`, if it has finished.
-    """
-
-    id: int
-    config: dict[str, Value]
-    first_config: dict[str, Value]
-    started: float
-    origin: str = ""
-    finalist: bool = False
-    repeats: int | None = None
-    state: State = State.RUNNING
-    reason: str = ""
-    error: str = ""
-    traceback: str = ""
-    bracket: int = 0
-    rung: int = 0
-    target_resource: int = 0
-    resource: int = 0
-    best_score: float = WORST
-    best_resource: int = 0
-    seconds: float = 0.0
-    finished: str = ""
-    counted: int = 0
-    ended: float | None = None
-    curve: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
-    rungs: list[RungEvaluation] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-
-    @property
-    def has_finished(self) -> bool:
-        """Whether it is final by itself, or was a finalist; its scheduler may have more jobs for it, only counted."""
-        return (self.finalist and self.state in FINAL) or (bool(self.finished) and self.state is State.COMPLETED)
-
-    @property
-    def rank(self) -> tuple[bool, float, int]:
-        """What trials are sorted by, best first: failed ones behind all others; ties by trial id."""
-        return self.state is State.FAILED, self.best_score, self.id
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether it can be the best: it has a finite value and has not failed."""
-        return self.best_resource > 0 and self.state is not State.FAILED
-
-    @property
-    def best_config(self) -> dict[str, Value]:
-        """The configuration that the best report was made with: `config`, unless it has changed since."""
-        configs = [change.config for change in self.changes if change.resource < self.best_resource]
-        return configs[-1] if configs else self.first_config
-
-    def at(self, resource: int) -> dict[str, float]:
-        """What it reported there; empty if it did not."""
-        return next((metrics for at, metrics, _ in reversed(self.curve) if at == resource), {})
-
-    def latest(self, metric: str) -> float | None:
-        return self.curve[-1][1].get(metric) if self.curve else None
-
-    def best(self, metric: str) -> float | None:
-        """The metric at `best_resource`, or None without a finite report."""
-        return self.at(self.best_resource).get(metric)
+__all__ = ["Change", "RungEvaluation", "StudyView", "TrialView"]
 
 
 class StudyView:
@@ -115,6 +24,7 @@ class StudyView:
     def __init__(self) -> None:
         self.header: Record = {}
         self.metrics: tuple[Metric, ...] = ()
+        self.constraints: tuple[Constraint, ...] = ()
         self.trials: dict[int, TrialView] = {}
         self.total_resource = 0
         self.evaluations = 0
@@ -124,6 +34,10 @@ class StudyView:
         self.best_history: list[tuple[int, float, float]] = []
         """(total resource, best value of the metric, time) each time it changed: it improves, or its trial fails and
         the next best takes its place (NaN if there is none)."""
+        self.front = Front()
+        """Of several metrics: the feasible reports of trials that haven't failed which no other dominates."""
+        self.front_history: list[tuple[int, float, int, float]] = []
+        """(total resource, hypervolume, points, time) each time the front or its reference point changed."""
         self.seconds = 0.0
         """How long the study has run, over all sessions, up to the last record: by the tuner's monotonic clock."""
         self.end: Record | None = None
@@ -142,6 +56,11 @@ class StudyView:
     @property
     def mode(self) -> str:
         return self.metrics[0].mode
+
+    @property
+    def has_front(self) -> bool:
+        """Whether the study looks for a Pareto front, of several metrics, and not for one best trial."""
+        return len(self.metrics) > 1
 
     @property
     def all_failed(self) -> bool:
@@ -185,6 +104,9 @@ class StudyView:
     def _on_study(self, record: Record, time: float) -> None:
         self.header = record
         self.metrics = tuple(Metric(one["name"], one["mode"]) for one in record["metrics"])
+        self.constraints = tuple(Constraint(**one) for one in record.get("constraints", ()))
+        if not self.trials:
+            self.front = Front(self.metrics, self.constraints, record.get("reference_point"))
 
     def _on_session(self, record: Record, time: float) -> None:
         self.sessions += 1
@@ -221,11 +143,16 @@ class StudyView:
         trial.curve.append((trial.resource, metrics, time))
         trial.seconds += metrics.get("seconds", 0.0)
         trial.finished = record.get("finished", "")
-        reached = self.metrics[0].score(metrics[self.metric])
-        if reached < trial.best_score:
-            trial.best_score, trial.best_resource = reached, trial.resource
+        violation = total_violation(self.constraints, metrics) if self.constraints else 0.0
+        scores = tuple([metric.score(metrics[metric.name]) for metric in self.metrics])
+        if WORST in scores or violation == WORST:
+            return
+        if (violation, scores) < (trial.best_violation, trial.best_scores):
+            trial.best_violation, trial.best_scores, trial.best_resource = violation, scores, trial.resource
             if trial.repeats is None and (self.best is None or trial.rank <= self.best.rank):
                 self._set_best(trial, time)
+        if self.has_front and self.front.take(trial.id, trial.resource, metrics):
+            self._note_front(time)
 
     def _on_rung(self, record: Record, time: float) -> None:
         self.evaluations += 1
@@ -257,7 +184,14 @@ class StudyView:
         trial.state, trial.reason = State(record["state"]), record["reason"]
         trial.ended = time
         if trial is self.best and not trial.is_usable:
-            self._set_best(next(iter(self.best_scores(1)), None), time)
+            usable = (other for other in self.trials.values() if other.is_usable and other.repeats is None)
+            self._set_best(min(usable, key=lambda other: other.rank, default=None), time)
+        if trial.state is State.FAILED and any(point.trial_id == trial.id for point in self.front.points):
+            self.front.rebuild((t.id, t.curve) for t in self.trials.values() if t.state is not State.FAILED)
+            self._note_front(time)
+
+    def _note_front(self, time: float) -> None:
+        self.front_history.append((self.total_resource, self.front.hypervolume(), len(self.front.points), time))
 
     def _set_best(self, trial: TrialView | None, time: float) -> None:
         self.best = trial
@@ -268,7 +202,7 @@ class StudyView:
         """All trials, best first: finalists that were compared over several seeds, then the others by their scores."""
         compared = self.compared()
         rest = [trial for trial in self.trials.values() if trial not in compared]
-        return [*compared, *sorted(rest, key=lambda trial: trial.rank)]
+        return [*compared, *self._best_first(rest)]
 
     def top(self, n: int) -> list[TrialView]:
         """The best `n` trials, best first, of those that are usable and no further seeds of others."""
@@ -279,7 +213,18 @@ class StudyView:
     def best_scores(self, n: int) -> list[TrialView]:
         """The same by their scores alone, whatever further seeds say."""
         usable = (trial for trial in self.trials.values() if trial.is_usable and trial.repeats is None)
-        return heapq.nsmallest(n, usable, key=lambda trial: trial.rank)
+        return (
+            self._best_first(usable)[:n] if self.has_front else heapq.nsmallest(n, usable, key=lambda trial: trial.rank)
+        )
+
+    def _best_first(self, trials: Iterable[TrialView]) -> list[TrialView]:
+        """By rank; with several metrics those that are feasible as pareto.py orders their best reports."""
+        ranked = sorted(trials, key=lambda trial: trial.rank)
+        if not self.has_front:
+            return ranked
+        feasible = [trial for trial in ranked if trial.is_usable and trial.is_feasible]
+        order = pareto.order([trial.best_scores for trial in feasible])
+        return [*(feasible[i] for i in order), *(t for t in ranked if not (t.is_usable and t.is_feasible))]
 
     # -- several seeds -----------------------------------------------------------------------------------------------
 
@@ -302,9 +247,9 @@ class StudyView:
             return []
         return sorted(finalists, key=self._standing)
 
-    def _standing(self, trial: TrialView) -> tuple[int, float, int]:
+    def _standing(self, trial: TrialView) -> tuple[int, float, float, int]:
         found = self.over_seeds(trial)
-        return found.n - len(found.values), self.metrics[0].score(found.mean), trial.id
+        return found.n - len(found.values), trial.best_violation, self.metrics[0].score(found.mean), trial.id
 
     def over_seeds(self, trial: TrialView) -> OverSeeds:
         """The metric of a trial and of its further seeds, each at its best report."""
@@ -315,27 +260,3 @@ class StudyView:
     @property
     def has_further_seeds(self) -> bool:
         return bool(self._further_seeds)
-
-    def _seed_columns(self, trial: TrialView) -> dict[str, Any]:
-        found = self.over_seeds(trial)
-        return {} if found.n == 1 else {"mean": found.mean, "standard_error": found.standard_error, "seeds": found.n}
-
-    def leaderboard(self) -> list[dict[str, Any]]:
-        """One row a trial, best first: rank, trial, state, the metric, where, and the configuration."""
-        return [
-            {
-                "rank": rank,
-                "trial": trial.id,
-                "state": trial.state.value,
-                self.metric: trial.best(self.metric),
-                **self._seed_columns(trial),
-                "resource": trial.best_resource,
-                "trained": trial.resource,
-                "bracket": trial.bracket,
-                "rung": trial.rung,
-                "seconds": round(trial.seconds, 3),
-                "origin": trial.origin,
-                **trial.best_config,
-            }
-            for rank, trial in enumerate(self.ranking(), start=1)
-        ]

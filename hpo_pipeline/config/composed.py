@@ -11,12 +11,12 @@ from typing import Any
 from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.containment import COMMAND, written_places
 from hpo_pipeline.errors import Problem
-from hpo_pipeline.evaluation import Metric
+from hpo_pipeline.evaluation import Constraint, Metric, constraints_of, metrics_of
 from hpo_pipeline.report.command import overrides, trial_overrides
 from hpo_pipeline.trial import Config
 
-TRAINING_SETTINGS = ("metric", "mode", "seed", "trial", "max_resource", "threads")
-"""Root keys with one value each, which the groups may refer to: `T_max: ${max_resource}`."""
+TRAINING_SETTINGS = ("metric", "mode", "constraints", "seed", "trial", "max_resource", "threads")
+"""Root keys that the groups may refer to: `T_max: ${max_resource}`. Each is set as a whole, mappings too."""
 TRAINING_KEYS = (
     *("model", "dataset", "loss", "metrics", "optimizer", "lr_schedule", "objective", "params"),
     *TRAINING_SETTINGS,
@@ -53,7 +53,12 @@ class Composed:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """What the study looks for the best values of."""
-        return (Metric(self.config["metric"], self.config["mode"]),)
+        return metrics_of(self.config["metric"], self.config["mode"])
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What reported values have to be."""
+        return constraints_of(self.config["constraints"])
 
     @property
     def training(self) -> dict[str, Any]:
@@ -117,6 +122,12 @@ class Composed:
         if another and "folder" in found:
             found["folder"] = str(Path(found["folder"]).with_name("another"))
         return found
+
+
+def training_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The training part by the paths that are typed: each setting is one value, whatever is in it."""
+    groups = {key: config[key] for key in TRAINING_KEYS if key not in TRAINING_SETTINGS and key in config}
+    return flatten(groups) | {key: config[key] for key in TRAINING_SETTINGS if key in config}
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

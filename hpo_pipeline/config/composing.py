@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten
+from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten, training_values
 from hpo_pipeline.config.layers import is_installed
 from hpo_pipeline.config.public import resolved, resolved_as_far_as_possible, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem
@@ -64,8 +64,7 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
     for key in changed:  # what refers to them follows
         plain[key] = config[key]
     defaults, _ = resolved_as_far_as_possible(without_hydra(plain))  # an option may leave a value to be given: ???
-    before, now = flatten(defaults), flatten({key: config[key] for key in TRAINING_KEYS})
-    written = flatten(public)
+    before, now, written = training_values(defaults), training_values(config), training_values(public)
     return {
         path: written.get(path, value)
         for path, value in now.items()

@@ -265,6 +265,10 @@ def _compose_config_from_defaults_list(
     return config
 
 
+_WHOLE = ("metric", "constraints", "reference_point")
+"""Root keys whose mappings are typed as a whole: names of metrics are no keys that a config has."""
+
+
 def _root_problems(now: Composition) -> Iterator[Problem]:
     """What the files say at the root that the schema doesn't have, or has of another type; Hydra stops at the first."""
     schema = now.schema
@@ -277,6 +281,8 @@ def _root_problems(now: Composition) -> Iterator[Problem]:
             if key not in schema and key == layer.group:
                 what = "begin the file with the line '# @package _global_': its keys are the config's own"
                 yield Problem(layer.path, what)
+            elif key in _WHOLE:
+                continue  # of any type; comparison.py knows what is right
             elif key not in schema:
                 what = f"there is no such key{nearest(key, map(str, schema))}"
                 yield Problem(layer.path, f"{key or repr(key)}: {what}")
@@ -300,7 +306,8 @@ def _replaced(now: Composition) -> list[str]:
     """Root keys where one layer replaces what another said, instead of being mixed with it."""
     chosen = [layer.group for layer in now.layers if now.is_saved and layer.group in layer.content]
     spaces = ["search_space" for layer in now.layers if layer.content.get("search_space")]
-    return list(dict.fromkeys(chosen + spaces))
+    metrics = [key for key in _WHOLE if key != "constraints" for layer in now.layers if key in layer.content]
+    return list(dict.fromkeys(chosen + spaces + metrics))
 
 
 def _folded(layers: Sequence[Layer], key: str) -> Any:
@@ -310,15 +317,21 @@ def _folded(layers: Sequence[Layer], key: str) -> Any:
     for layer in layers:
         if key in layer.content:
             new = layer.content[key]
+            if key in _WHOLE:
+                node = new
+                continue
             node = new if layer.group == key and not chosen else merged(node, new)
             chosen = chosen or layer.group == key  # there may be several options, or an option composed of others
     return node
 
 
 def _apply_overrides_to_config(overrides: Sequence[Override], config: DictConfig) -> None:
-    """Hydra's own, except that a domain of the search space that is typed anew replaces the old one."""
+    """Hydra's own, except that a domain of the search space that is typed anew replaces the old one; so do metrics."""
     for override in overrides:
         key, value = override.key_or_group, override.value()
+        if key in _WHOLE and isinstance(value, dict) and not override.is_delete():
+            OmegaConf.update(config, key, value, merge=False)
+            continue
         node = OmegaConf.select(config, key, throw_on_missing=False) if key.startswith("search_space.") else None
         old = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else None
         if old is not None and not override.is_delete() and replaces(old, value):

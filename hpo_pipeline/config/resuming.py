@@ -42,7 +42,8 @@ def resumed(composed: Composed) -> Composed:
             + (f"studies here: {', '.join(there)}" if there else f"none in {folder.parent} yet")
         )
     # A study of an older version has fewer keys.
-    newer = {**dict.fromkeys(TRAINING_KEYS), "params": {}, "max_failures": composed.config["max_failures"]}
+    newer: dict[str, Any] = {**dict.fromkeys(TRAINING_KEYS), "params": {}}
+    newer["max_failures"] = composed.config["max_failures"]
     newer["finalists"] = {"n": 0, "seeds": 0}
     cfg: Any = OmegaConf.merge(newer, _loaded(saved))
     typed = {override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".") for override in composed.typed}

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
+from hpo_pipeline.config.comparison import comparison_problems
 from hpo_pipeline.errors import Problem, nearest
 
 
@@ -21,8 +22,9 @@ class _Shared:
     folder: str = "???"
     seed: int = 0
     trial: int = 0
-    metric: str = "???"
+    metric: Any = "???"
     mode: str = "min"
+    constraints: Any = None
     max_resource: int = 1
     threads: int = 1
     choices: Any = None
@@ -51,6 +53,7 @@ class TuneSchema(_Shared):
     max_total_resource: int | None = None
     max_seconds: float | None = None
     target: float | None = None
+    reference_point: Any = None
     max_failures: int | None = None
     finalists: dict[str, Any] = field(default_factory=lambda: {"n": 0, "seeds": 0})
     points_to_evaluate: list[Any] = field(default_factory=list)
@@ -96,7 +99,7 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
         default = declared.default_factory() if declared.default_factory is not MISSING else declared.default
         usable = _STAND_INS.get(key, default)
         if key not in config:
-            if kind is not object:
+            if kind is not object or default == "???":
                 yield Problem(key, "is missing; it was removed, and has no default")
             config[key] = usable
             continue
@@ -108,6 +111,7 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
         if not is_none and (is_bool or not isinstance(value, kind)):  # type: ignore[arg-type]
             config[key] = usable
             yield Problem(key, f"must be {what}", value)
+    yield from comparison_problems(config)
     choices = config["choices"]
     if choices is not None and not (isinstance(choices, Mapping) and all(map(_is_choice, choices.values()))):
         config["choices"] = None

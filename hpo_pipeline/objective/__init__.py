@@ -99,6 +99,17 @@ class Objective(Protocol):
 
 
 @runtime_checkable
+class SupportsMetricsOnDemand(Protocol):
+    """Has metrics that it reports only where the config's `metric` or `constraints` name them (evaluation.names_of).
+
+    Attributes:
+        metrics_on_demand: their names, besides `metrics`.
+    """
+
+    metrics_on_demand: tuple[str, ...]
+
+
+@runtime_checkable
 class SupportsCheck(Protocol):
     """Looks at configs before anything starts: the composed one, and samples from the ends of the search space."""
 

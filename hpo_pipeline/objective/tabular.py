@@ -25,6 +25,7 @@ import yaml
 from hpo_pipeline.atomic import write_text
 from hpo_pipeline.checks import integer_problems, is_number, option_problems, value_problems
 from hpo_pipeline.errors import ConfigError, Problem, StudyError, nearest
+from hpo_pipeline.evaluation import names_of
 from hpo_pipeline.objective import Metrics, TrialSpec
 from hpo_pipeline.objective.curve_surrogate import CurveSurrogate
 from hpo_pipeline.objective.lookup import Assignment, Rows
@@ -199,11 +200,11 @@ class Tabular:
 
     def _found(self, config: Mapping[str, Any]) -> Iterator[Problem]:
         recording, names = self._recording, self._names
-        longest, wanted, metric = int(recording.lengths.max()), config["max_resource"], config["metric"]
+        longest, wanted = int(recording.lengths.max()), config["max_resource"]
         if wanted > longest:
             what = f"is {wanted}, and what is recorded ends at {longest}; set it to {longest} at most"
             yield Problem("max_resource", what)
-        if metric not in names:
+        for metric in sorted(names_of({"metric": config["metric"]}) - set(names)):
             mend = f"choose one, metric=…, or name its column, objective.metrics{nearest(metric, names)}"
             yield Problem("metric", f"{metric!r} is not recorded, only {', '.join(names)}; {mend}")
         seconds = self._seconds

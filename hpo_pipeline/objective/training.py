@@ -41,7 +41,7 @@ from hpo_pipeline.objective.patience import patience_of
 from hpo_pipeline.objective.precision import in_precision, scaler
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.objective.step import Step
-from hpo_pipeline.objective.training_state import TrainingState
+from hpo_pipeline.objective.training_state import N_PARAMETERS, TrainingState
 from hpo_pipeline.seeding import derived_seed
 
 postpone_compiler()
@@ -72,6 +72,7 @@ class Training:
     """
 
     unit = "epoch"
+    metrics_on_demand = (N_PARAMETERS,)
 
     def __init__(
         self,

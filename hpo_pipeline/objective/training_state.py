@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from hpo_pipeline.dataset import MapSplits, Splits
+from hpo_pipeline.evaluation import names_of
 from hpo_pipeline.objective import Metrics
 from hpo_pipeline.objective.loader import Loading
 from hpo_pipeline.objective.loss import Loss
@@ -19,6 +20,8 @@ from hpo_pipeline.objective.patience import Patience
 from hpo_pipeline.objective.precision import Forward
 from hpo_pipeline.objective.schedule import Schedule
 from hpo_pipeline.objective.scoring import Scores
+
+N_PARAMETERS = "n_parameters"
 
 
 @dataclass(slots=True)
@@ -79,6 +82,8 @@ class TrainingState:
         metrics["train_loss"] = train_loss
         if self.schedule is not None:  # it changes from epoch to epoch
             metrics["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        if N_PARAMETERS in names_of(self.config):
+            metrics[N_PARAMETERS] = float(sum(parameter.numel() for parameter in self.model.parameters()))
         if self.patience is not None:
             self.patience.watch(metrics)
         return metrics

@@ -1,4 +1,7 @@
-"""What a study leaves in its folder for people and for version control: `leaderboard.csv` and `best.yaml`."""
+"""What a study leaves in its folder for people and for version control: `leaderboard.csv`, and `best.yaml` or `best/`.
+
+best.yaml is the best trial; best/1.yaml, best/2.yaml, … are the members of a Pareto front, by the first metric.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hpo_pipeline.atomic import write_text
+from hpo_pipeline.report.leaderboard import columns, rows
+from hpo_pipeline.report.text import point_text
 from hpo_pipeline.trial import Value
-from hpo_pipeline.view import StudyView
+from hpo_pipeline.view import StudyView, TrialView
 
+FRONT = "best"
+"""The folder of what the members of a front are composed from."""
 MODEL = "model.ckpt"
 """What a training saves in its folder."""
 
 
 def write_leaderboard(view: StudyView, folder: Path) -> Path:
     """Writes `leaderboard.csv`: one row a trial, best first; empty cells where a hyperparameter wasn't active."""
-    columns = ["rank", "trial", "state", view.metric, "resource", "trained", "bracket", "rung", "seconds", "origin"]
-    if view.has_further_seeds:
-        columns[4:4] = ["mean", "standard_error", "seeds"]
     sampled = dict.fromkeys(path for trial in view.trials.values() for path in trial.config)
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys([*columns, *sampled])), restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, list(dict.fromkeys([*columns(view), *sampled])), restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(view.leaderboard())
+    writer.writerows(rows(view))
     path = folder / "leaderboard.csv"
     write_text(path, text.getvalue())
     return path
@@ -39,30 +43,54 @@ def write_best(view: StudyView, folder: Path, choices: Mapping[str, str], change
         changes: path in the config -> value, for what else the study changed; the winner's values come on top.
 
     Returns:
-        The file, or None if no trial has a finite value, or all that have one failed.
+        The file, or None if no trial has a finite value, or all that have one failed; or if there are several metrics.
     """
-    from omegaconf import OmegaConf
-
     path, best = folder / "best.yaml", view.winner
-    if best is None:
+    if best is None or view.has_front:
         path.unlink(missing_ok=True)  # of an earlier session, whose best trial has failed since
         return None
-    values = {**changes, **best.best_config, "trial": best.id, "resource": best.best_resource}
+    write_text(path, _experiment(view, best, best.best_resource, choices, changes))
+    return path
+
+
+def write_front(view: StudyView, folder: Path, choices: Mapping[str, str], changes: Mapping[str, Value]) -> list[Path]:
+    """Writes `best/1.yaml`, … as `write_best` writes best.yaml, one for each member of the front."""
+    paths = [folder / FRONT / f"{number}.yaml" for number in range(1, len(view.front.points) + 1)]
+    for path in (folder / FRONT).glob("*.yaml"):
+        if path.stem.isdecimal() and path not in paths:  # of an earlier session
+            path.unlink()
+    for path, point in zip(paths, view.front.points, strict=True):
+        path.parent.mkdir(exist_ok=True)
+        which = f"member {path.stem} of the front of {len(paths)}, "
+        write_text(path, _experiment(view, view.trials[point.trial_id], point.resource, choices, changes, which))
+    return paths
+
+
+def _experiment(
+    view: StudyView,
+    trial: TrialView,
+    resource: int,
+    choices: Mapping[str, str],
+    changes: Mapping[str, Value],
+    which: str = "",
+) -> str:
+    """What `train.py experiment=…` composes to the trial at `resource`; `which` one it is, for people."""
+    from omegaconf import OmegaConf
+
+    values = {**changes, **trial.config_at(resource), "trial": trial.id, "resource": resource}
     options = {group: values.pop(group, option) for group, option in choices.items()}
     defaults = [{f"override /{group}": option} for group, option in options.items()]
     content = OmegaConf.create({"defaults": defaults} if defaults else {})
     for name, value in values.items():
         OmegaConf.update(content, name, value)
     study = " ".join(str(view.header.get("name", "study")).split())
-    value_text = repr(best.best(view.metric))
-    head = (
-        "# @package _global_\n"
-        f"# study {study}: {view.metric} {value_text} (trial {best.id}, resource {best.best_resource})\n"
-    )
-    if (over := view.over_seeds(best)).n > 1:
+    value = point_text(view, trial, resource, repr)
+    head = f"# @package _global_\n# study {study}: {value} ({which}trial {trial.id}, resource {resource})\n"
+    if not trial.is_feasible:
+        head += f"# It is outside the constraints ({', '.join(map(str, view.constraints))}): no trial is within them.\n"
+    if (over := view.over_seeds(trial)).n > 1:
         head += f"# With {over.n} seeds it comes to {over.mean!r}, standard error {over.standard_error!r}.\n"
-    if best.changes:
+    if trial.changes:
         head += "# Its hyperparameters changed while it trained; these are the last ones before its best value.\n"
     # OmegaConf's dumper, not PyYAML's: OmegaConf reads 1e5 as a float, so the string "1e5" needs quotes.
-    write_text(path, head + OmegaConf.to_yaml(content))
-    return path
+    return head + OmegaConf.to_yaml(content)

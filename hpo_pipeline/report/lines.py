@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from hpo_pipeline.records import Record
-from hpo_pipeline.report.text import config_text, metric_text, resource_text, short_names
+from hpo_pipeline.report.text import config_text, metric_text, point_text, resource_text, short_names
 from hpo_pipeline.view import StudyView, TrialView
 
 BURST = 100
@@ -53,28 +53,33 @@ class Lines:
             self._say(f"finalist: {self._finalist(self._view.trials[record['trial']])}")
         if event not in ("report", "rung", "result"):
             return
-        trial, metric = self._view.trials[record["trial"]], self._view.metric
+        trial = self._view.trials[record["trial"]]
         where, rung, best = f"{self._unit} {resource_text(trial)}", "", ""
         if event == "result":
             if record["outcome"] == "failed":
                 self._say(f"trial {trial.id}  {where}  FAILED: {record['error']}")
             elif trial.finalist and record["outcome"] == "done":
-                best = metric_text(trial.best(metric))
-                self._say(
-                    f"trial {trial.id}  {where}  {metric} {metric_text(trial.latest(metric))}, at its best {best}"
-                )
+                best = metric_text(trial.best(self._view.metric))
+                last = point_text(self._view, trial, trial.resource)
+                self._say(f"trial {trial.id}  {where}  {last}, at its best {best}")
             return
-        is_best = self._view.best is trial and trial.best_resource == record["resource"]
+        is_best = self._is_best(trial)
         if event == "rung":
             rung = f"  rung {record['rung']}"
         elif not is_best or trial.resource >= trial.target_resource:  # at its target, the rung's line says it
             return
         if is_best:
-            best = "  best"
+            best = "  on the front" if self._view.has_front else "  best"
             if trial.id != self._best_trial:
                 self._best_trial = trial.id
                 best += f"  {config_text(trial.config, short_names(trial.config))}"
-        self._say(f"trial {trial.id}{rung}  {where}  {metric} {metric_text(trial.latest(metric))}{best}")
+        self._say(f"trial {trial.id}{rung}  {where}  {point_text(self._view, trial, trial.resource)}{best}")
+
+    def _is_best(self, trial: TrialView) -> bool:
+        """Whether the trial's last report is the best one, or on the front."""
+        if self._view.has_front:
+            return any((p.trial_id, p.resource) == (trial.id, trial.resource) for p in self._view.front.points)
+        return self._view.best is trial and trial.best_resource == trial.resource
 
     def _finalist(self, trial: TrialView) -> str:
         goes_on = f"goes on from {self._unit} {trial.resource} to {trial.target_resource}"

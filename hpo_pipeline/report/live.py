@@ -14,6 +14,7 @@ from hpo_pipeline.report.text import (
     counts,
     duration,
     metric_text,
+    plural,
     progress,
     resource_text,
     short_names,
@@ -79,6 +80,9 @@ class LiveTable:
         line.append(str(view.header.get("name", "study")), style="bold")
         if view.best is None:
             return line.append("  no value yet", style="dim")
+        if view.has_front:
+            line.append(f"  front of {plural(len(view.front.points), 'member')}", style="bold green")
+            return line.append(f"  hypervolume {metric_text(view.front.hypervolume())}")
         line.append(f"  best {view.metric} ").append(metric_text(view.best.best(view.metric)), style="bold green")
         return line.append(f"  (trial {view.best.id}, {self._unit} {view.best.best_resource})")
 
@@ -93,12 +97,14 @@ class LiveTable:
         table.add_column("state", no_wrap=True)
         table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column("bracket\n/rung" if brackets else "rung", justify="right", no_wrap=True)
-        for name in (self._unit, "latest", "best", "seconds"):
+        several = [metric.name for metric in self._view.metrics] if self._view.has_front else []
+        for name in (self._unit, *(several or ("latest", "best")), "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
         self._paths |= dict.fromkeys(path for trial in [*running, *others] for path in trial.config)
         names = short_names(self._paths)
         for trial in [*running, *others]:
-            table.add_row(*self._cells(trial, names, brackets), style="bold" if trial is self._view.best else "")
+            style = "bold" if trial.id in self._winners() else ""
+            table.add_row(*self._cells(trial, names, brackets), style=style)
             if running and trial is running[-1] and others:
                 table.add_section()
         return table
@@ -112,24 +118,36 @@ class LiveTable:
         if best is not None and best.state is State.RUNNING and best not in running:
             running = [best, *running[1:]]
         left = rows - len(running)
-        others = heapq.nsmallest(max(0, left - LATEST), ended, key=lambda trial: trial.rank)
+        winners = self._winners() if self._view.has_front else set()
+        others = heapq.nsmallest(max(0, left - LATEST), ended, key=lambda trial: (trial.id not in winners, trial.rank))
         shown = {trial.id for trial in others}
         latest = heapq.nlargest(left, ended, key=lambda trial: trial.ended or 0.0)
         others += [trial for trial in latest if trial.id not in shown][: left - len(others)]
         return running, others
 
+    def _winners(self) -> set[int]:
+        """The best trial, or those on the front."""
+        view = self._view
+        if view.has_front:
+            return {point.trial_id for point in view.front.points}
+        return set() if view.best is None else {view.best.id}
+
     def _cells(self, trial: TrialView, names: dict[str, str], brackets: bool) -> Iterator[RenderableType]:
         from rich.text import Text
 
         metric = self._view.metric
-        is_best = trial is self._view.best
+        is_best = trial.id in self._winners()
         yield Text(f"★ {trial.id}" if is_best else str(trial.id), style="green" if is_best else "")
         yield Text(trial.state.value.lower(), style=STATE_STYLE[trial.state])
         yield Text(trial.error, style="red") if trial.error else Text(config_text(trial.config, names))
         yield f"{trial.bracket}/{trial.rung}" if brackets else str(trial.rung)
         yield resource_text(trial)
-        yield metric_text(trial.latest(metric))
-        yield Text(metric_text(trial.best(metric)), style="green" if is_best else "")
+        if self._view.has_front:
+            for each in self._view.metrics:
+                yield Text(metric_text(trial.best(each.name)), style="green" if is_best else "")
+        else:
+            yield metric_text(trial.latest(metric))
+            yield Text(metric_text(trial.best(metric)), style="green" if is_best else "")
         yield f"{trial.seconds:.1f}"
 
     def _foot(self, trials: list[TrialView]) -> RenderableType:

@@ -1,4 +1,7 @@
-"""One picture of a study: the best value so far, and all learning curves with their fate."""
+"""One picture of a study: the best value so far, and all learning curves with their fate.
+
+Of several metrics it is the front and its hypervolume (front_plot.py).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo_pipeline.atomic import replacing
+from hpo_pipeline.report.front_plot import draw_front, draw_hypervolume
 from hpo_pipeline.report.text import counts, metric_text
 from hpo_pipeline.trial import State
 from hpo_pipeline.view import StudyView, TrialView
@@ -72,18 +76,26 @@ def draw(view: StudyView, unit: str, subtitle: str = "") -> Figure | None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    left, right = figure.subplots(1, 2, sharey=not view.has_front)
     title = str(view.header.get("name", "study"))
     figure.suptitle(f"{title}   {subtitle}" if subtitle else title, x=0.012, ha="left", fontweight="bold")
+    if view.has_front:
+        draw_front(left, view, LEGEND)
+        draw_hypervolume(right, view, unit)
+    else:
+        _draw_values(left, right, view, trials, unit)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#eeeeee", zorder=0)
+    return figure
+
+
+def _draw_values(left: Axes, right: Axes, view: StudyView, trials: Sequence[TrialView], unit: str) -> None:
     curves = [_curve(trial, view.metric) for trial in trials]
     _draw_best_so_far(left, view, trials, unit)
     _draw_curves(right, view, trials, curves, unit)
     _set_value_limits(left, view, curves)
     left.set_ylabel(f"{view.metric} ({'lower' if view.mode == 'min' else 'higher'} is better)")
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#eeeeee", zorder=0)
-    return figure
 
 
 def _curve(trial: TrialView, metric: str) -> Array:

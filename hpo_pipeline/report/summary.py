@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from rich.console import Console as Terminal
 
 BEST = 5
+MOST_MEMBERS = 10
+"""Of a front, in the table."""
 FILES = {
     "best.yaml": "the best trial's values: copy to conf/experiment/, then train.py experiment=best",
-    "best": "the best trial's model, as of its best report",
+    "best": "a file for each member of the front: copy one to conf/experiment/, then train.py experiment=1",
     "leaderboard.csv": "all trials, best first",
-    "plots/study.png": "best so far, and all learning curves",
+    "plots/study.png": "what came out, in one picture",
     "journal.jsonl": "everything that happened",
 }
 
@@ -45,15 +47,22 @@ def summary(
 
     best = view.top(BEST)
     say()
-    if best:
+    if view.has_front and view.front.points:
+        _print_front(terminal, view, unit)
+        hidden = len(view.front.points) - MOST_MEMBERS
+        further = f"; {hidden} more members are in {folder / 'best'}" if hidden > 0 else ""
+        say(f"hypervolume {metric_text(view.front.hypervolume())}, up to {_reference(view)}{further}")
+    elif best:
         _print_best(terminal, view, best, unit)
     elif view.trials:
-        say(f"No trial has a usable {view.metric}: nothing to rank.", "bold")
+        say(f"No trial has a usable {' and '.join(m.name for m in view.metrics)}: nothing to rank.", "bold")
         errors = {trial.error: trial.id for trial in view.trials.values() if trial.error}
         for error, trial_id in list(errors.items())[:BEST]:
             say(f"  trial {trial_id}: {error}", "red")
     else:
         say("No trial was started.", "bold")
+    if best and not best[0].is_feasible:
+        say(f"No trial is within the constraints: {', '.join(map(str, view.constraints))}", "bold")
     say()
     if view.end is not None:
         reason = view.end.get("reason", "")
@@ -64,37 +73,62 @@ def summary(
     say(f"{plural(len(view.trials), 'trial')} ({states or 'no trials'}), {spent} in {time}")
     say(f"Everything is in {folder}")
     for name, meaning in FILES.items():
-        if (folder / name).exists():
+        if (folder / name).exists() and (name != "best" or view.has_front):
             say(f"  {name:<17} {meaning}")
     for line in lines:
         say(line)
 
 
+def _reference(view: StudyView) -> str:
+    """What the hypervolume reaches to, as values of the metrics."""
+    reference = view.front.reference
+    scores = [] if reference is None else reference.tolist()
+    return ", ".join(f"{m.name} {metric_text(m.value(score))}" for m, score in zip(view.metrics, scores, strict=True))
+
+
+def _print_front(terminal: Terminal, view: StudyView, unit: str) -> None:
+    points = view.front.points[:MOST_MEMBERS]
+    members = [(view.trials[point.trial_id], point.resource) for point in points]
+    _print_columns(terminal, view, f"the front of {len(view.front.points)}", "member", members, unit)
+
+
 def _print_best(terminal: Terminal, view: StudyView, best: list[TrialView], unit: str) -> None:
-    """One column a trial, one row a hyperparameter: full paths fit and values can be compared."""
+    members = [(trial, trial.best_resource) for trial in best]
+    _print_columns(terminal, view, f"the best of {len(view.trials)}", "rank", members, unit)
+
+
+def _print_columns(
+    terminal: Terminal, view: StudyView, what: str, number: str, members: list[tuple[TrialView, int]], unit: str
+) -> None:
+    """One column a trial at a resource, one row a hyperparameter: full paths fit and values can be compared."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     name = str(view.header.get("name", "study"))
-    table = Table(
-        title=f"{name}: the best of {len(view.trials)}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0)
-    )
+    table = Table(title=f"{name}: {what}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
     table.pad_edge = False
-    table.add_column("rank", no_wrap=True)
-    for rank in range(1, len(best) + 1):
-        table.add_column(str(rank), justify="right", style="bold" if rank == 1 else "", overflow="fold")
-    table.add_row("trial", *(str(trial.id) for trial in best))
-    values = (Text(metric_text(trial.best(view.metric)), style="green") for trial in best)
-    table.add_row(Text(str(view.metrics[0])), *values)
+    table.add_column(number, no_wrap=True)
+    for rank in range(1, len(members) + 1):
+        is_first = rank == 1 and not view.has_front
+        table.add_column(str(rank), justify="right", style="bold" if is_first else "", overflow="fold")
+    table.add_row("trial", *(str(trial.id) for trial, _ in members))
+    for metric in view.metrics:
+        values = (Text(metric_text(trial.at(at).get(metric.name)), style="green") for trial, at in members)
+        table.add_row(Text(str(metric)), *values)
     if view.has_further_seeds:
-        table.add_row(Text("mean over seeds"), *(Text(over_seeds_text(view.over_seeds(trial))) for trial in best))
-    table.add_row(Text(f"at {unit}"), *(str(trial.best_resource) for trial in best))
-    table.add_row("state", *(Text(trial.state.value.lower(), style=STATE_STYLE[trial.state]) for trial in best))
-    if any(trial.origin for trial in best):
-        table.add_row("origin", *(Text(trial.origin.partition(",")[0]) for trial in best))
+        means = (Text(over_seeds_text(view.over_seeds(trial))) for trial, _ in members)
+        table.add_row(Text("mean over seeds"), *means)
+    for constraint in view.constraints:
+        if constraint.name not in [metric.name for metric in view.metrics]:
+            bounded = (metric_text(trial.at(at).get(constraint.name)) for trial, at in members)
+            table.add_row(Text(str(constraint)), *bounded)
+    table.add_row(Text(f"at {unit}"), *(str(at) for _, at in members))
+    table.add_row("state", *(Text(trial.state.value.lower(), style=STATE_STYLE[trial.state]) for trial, _ in members))
+    if any(trial.origin for trial, _ in members):
+        table.add_row("origin", *(Text(trial.origin.partition(",")[0]) for trial, _ in members))
     table.add_section()
-    for path in dict.fromkeys(path for trial in best for path in trial.best_config):
-        cells = (Text(short(trial.best_config[path], 4)) if path in trial.best_config else Text("–") for trial in best)
-        table.add_row(Text(path), *cells)
+    configs = [trial.config_at(at) for trial, at in members]
+    for path in dict.fromkeys(path for config in configs for path in config):
+        table.add_row(Text(path), *(Text(short(config[path], 4) if path in config else "–") for config in configs))
     terminal.print(table)

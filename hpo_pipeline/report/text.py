@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.over_seeds import OverSeeds
@@ -48,6 +49,11 @@ def over_seeds_text(found: OverSeeds) -> str:
     n = len(found.values)
     error = f" ± {found.standard_error:.2g}" if n > 1 else ""
     return f"{metric_text(found.mean)}{error} ({n if n == found.n else f'{n} of {found.n}'})"
+
+
+def point_text(view: StudyView, trial: TrialView, resource: int, text: Callable[[Any], str] = metric_text) -> str:
+    """The study's metrics at one resource: `validation_error 0.1234, n_parameters 5130`."""
+    return ", ".join(f"{metric.name} {text(trial.at(resource).get(metric.name))}" for metric in view.metrics)
 
 
 def plural(count: int, noun: str) -> str:

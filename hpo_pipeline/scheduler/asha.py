@@ -92,6 +92,9 @@ class ASHA(Scheduler):
         elif probes is not None and brackets != 1:
             needed = "needs `brackets: 1`: more of them begin trials further up anyway"
             problems.append(Problem("probes", needed, probes))
+        elif probes is not None and ranking is not ByScore:
+            needed = "needs one metric, as it compares trials by their scores; leave it out, or set it to null"
+            problems.append(Problem("probes", needed, probes))
         if problems:
             raise ConfigError(problems)
         self._trials = trials

@@ -76,6 +76,9 @@ def finalist_settings(config: Mapping[str, Any]) -> FinalistSettings:
     if not problems and given["seeds"] and not given["n"]:
         needed = "needs finalists that have them: set finalists.n to 1 or more"
         problems.append(Problem("seeds", needed, given["seeds"]))
+    if not problems and given["seeds"] and isinstance(config["metric"], Mapping) and len(config["metric"]) > 1:
+        needed = "needs one metric, whose mean over the seeds decides; set finalists.seeds to 0"
+        problems.append(Problem("seeds", needed, given["seeds"]))
     if problems:
         raise ConfigError(problems).under("finalists")
     whole: Any = node.get("max_resource") if isinstance(node, Mapping) else None

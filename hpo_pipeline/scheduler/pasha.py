@@ -18,8 +18,11 @@ from bisect import insort
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 
+from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.evaluation import Evaluation, Status
+from hpo_pipeline.ranking import ByScore, MakeRanking
 from hpo_pipeline.scheduler.asha import ASHA
+from hpo_pipeline.scheduler.rungs import one_score_problems
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import Decision, Job, StateChange
 
@@ -28,9 +31,13 @@ PERCENTILE = 0.9
 
 
 class PASHA(ASHA):
-    """Promotion ASHA whose highest rung rises as long as rankings are unstable."""
+    """Promotion ASHA whose highest rung rises as long as rankings are unstable. It compares trials by one score."""
 
-    def __init__(self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int) -> None:
+    def __init__(
+        self, trials: TrialGenerator, eta: int, min_resource: int, max_resource: int, ranking: MakeRanking = ByScore
+    ) -> None:
+        if problems := one_score_problems("PASHA", ranking):
+            raise ConfigError(problems)
         super().__init__(trials, eta, min_resource, max_resource)
         self._limit = min(1, self._brackets[0].top)  # K_t
         self._curves: dict[int, list[float]] = {}
@@ -43,7 +50,7 @@ class PASHA(ASHA):
 
     def on_result(self, job: Job, evaluation: Evaluation) -> Sequence[StateChange]:
         changes = super().on_result(job, evaluation)
-        if job.rung == self._limit and evaluation.status is Status.OK:
+        if job.rung == self._limit and evaluation.status is Status.OK and evaluation.is_feasible:
             own = (evaluation.score, job.trial.id)
             insort(self._on_top, own)
             is_ranked = own not in self._on_top[RANKED:]

@@ -22,6 +22,14 @@ def check_geometry(min_resource: int, max_resource: int, eta: int) -> list[Probl
     return integer_problems(eta=eta, least=2) + resources
 
 
+def one_score_problems(scheduler: str, ranking: MakeRanking) -> list[Problem]:
+    """What is wrong with a study of several metrics, for a scheduler that compares trials by one score."""
+    if ranking is ByScore:
+        return []
+    what = f"{scheduler} compares trials by one score, and this study has several metrics"
+    return [Problem("_target_", f"{what}; choose asha, hyperband, successive_halving, pbt or fifo, or one metric")]
+
+
 def rung_resources(min_resource: int, max_resource: int, eta: int) -> tuple[int, ...]:
     """The resources of the rungs: r·eta^k from below, and R itself on top.
 
@@ -63,7 +71,7 @@ class Rung:
         self.n_passed = 0
         self.passed_count = True
         self._members = ranking()
-        self._waiting = ranking()
+        self._waiting = self._members.part()
 
     def __len__(self) -> int:
         return len(self._members)
@@ -97,10 +105,10 @@ class Rung:
         popped = []
         while self._waiting:
             last = self._waiting[len(self._waiting) - 1].trial.id
-            if (rank := self._members.rank(last)) < limit:
+            if self._members.least_rank(last) < limit:
                 break
             self._waiting.remove(last)
-            popped.append((last, rank))
+            popped.append((last, self._members.rank(last)))
         return popped
 
     def pop_promotable(self) -> Trial | None:

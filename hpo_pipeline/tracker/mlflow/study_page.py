@@ -19,6 +19,8 @@ from hpo_pipeline.tracker.mlflow.update import milliseconds
 from hpo_pipeline.view import StudyView
 
 _BEST = 5
+_MEMBERS = 15
+"""Of a front."""
 _SECTION = "study"
 _LINE: dict[str, Any] = {
     "lineSmoothness": 0,
@@ -49,17 +51,23 @@ def note(view: StudyView, experiment_id: str, runs: Mapping[int, str], resume: s
         f"{view.total_resource} {unit}s in {view.seconds:.0f} s.",
         "",
     ]
-    best = view.top(_BEST)
+    points = view.front.points[:_MEMBERS]
+    best = [(trial, trial.best_resource) for trial in view.top(_BEST)] if not view.has_front else []
+    best += [(view.trials[point.trial_id], point.resource) for point in points]
+    if view.has_front:
+        lines[0] += f" A front of {len(view.front.points)}, hypervolume {metric_text(view.front.hypervolume())}."
     if best:
-        names = list(best[0].best_config)
-        lines.append(f"| trial | {view.metric} | {unit} | {' | '.join(names)} |")
-        lines.append("|" + "---|" * (3 + len(names)))
-        for trial in best:
+        names, metrics = list(best[0][0].config_at(best[0][1])), [metric.name for metric in view.metrics]
+        lines.append(f"| trial | {' | '.join(metrics)} | {unit} | {' | '.join(names)} |")
+        lines.append("|" + "---|" * (2 + len(metrics) + len(names)))
+        for trial, at in best:
             run = runs.get(trial.id)
             title = f"trial-{trial.id:04d}"
             link = f"[{title}]({run_link(experiment_id, run)})" if run else title
-            values = " | ".join(short(trial.best_config.get(name), 4).replace("|", "\\|") for name in names)
-            lines.append(f"| {link} | {metric_text(trial.best(view.metric))} | {trial.best_resource} | {values} |")
+            config, reported = trial.config_at(at), trial.at(at)
+            scores = " | ".join(metric_text(reported.get(metric)) for metric in metrics)
+            values = " | ".join(short(config.get(name), 4).replace("|", "\\|") for name in names)
+            lines.append(f"| {link} | {scores} | {at} | {values} |")
     if resume and (view.end is None or view.end["state"] != "completed"):
         lines += ["", f"Resume: `{resume}`"]
     return clipped("\n".join(lines), TAG_LENGTH)
@@ -83,23 +91,29 @@ def _state(view: StudyView, config: Mapping[str, Any], study: str) -> dict[str, 
     domains = dimensions(config.get("search_space"))
     # A logarithmic domain is drawn by its decimal logarithm: the charts of parameters have linear axes only.
     axes = [f"log10.{path}" if domain.get("log") else path for path, domain in domains.items()]
-    columns = [f"metrics.`{best}`", "metrics.`hpo.resource`", *(f"params.`{path}`" for path in domains)]
+    further = [f"metrics.`best.{metric.name}`" for metric in view.metrics[1:]]
+    columns = [f"metrics.`{best}`", *further, "metrics.`hpo.resource`", *(f"params.`{path}`" for path in domains)]
     return {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{study}'",
         "orderByKey": f"metrics.`{best}`",
         "orderByAsc": view.mode == "min",
         "selectedColumns": [*columns, "tags.`hpo.state`"],
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": _charts(view.metric, best, axes),
+        "compareRunCharts": _charts([metric.name for metric in view.metrics], axes),
         "compareRunSections": [{"uuid": _SECTION, "name": "Study", "display": True, "isReordered": False}],
     }
 
 
-def _charts(metric: str, best: str, axes: list[str]) -> list[dict[str, Any]]:
+def _charts(metrics: list[str], axes: list[str]) -> list[dict[str, Any]]:
+    bests = [f"best.{metric}" for metric in metrics]
+    best = bests[0]
     charts: list[dict[str, Any]] = [
-        {"type": "LINE", **_LINE, "metricKey": metric, "selectedMetricKeys": [metric]},
-        {"type": "PARALLEL", "selectedParams": axes, "selectedMetrics": [best], "showAllRuns": True},
+        {"type": "LINE", **_LINE, "metricKey": metrics[0], "selectedMetricKeys": [metrics[0]]},
+        {"type": "PARALLEL", "selectedParams": axes, "selectedMetrics": bests, "showAllRuns": True},
     ]
+    if len(bests) > 1:  # the front is at its edge
+        x, y = ({"key": name, "type": "METRIC"} for name in (bests[1], best))
+        charts.append({"type": "SCATTER", "xaxis": x, "yaxis": y})
     if axes:
         # What is searched on a logarithmic scale (learning rates) tends to matter most.
         axes = sorted(axes, key=lambda axis: not axis.startswith("log10."))

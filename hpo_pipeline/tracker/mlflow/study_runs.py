@@ -64,7 +64,7 @@ class StudyRuns:
 
     def apply(self, record: Record) -> Iterator[tuple[RunKey, Update]]:
         """Takes in the next record; yields what it adds to which run."""
-        known = len(self.view.best_history)
+        known, known_fronts = len(self.view.best_history), len(self.view.front_history)
         known_study = bool(self.view.header)
         self.view.apply(record)
         self._now = now = milliseconds(record["time"])
@@ -88,6 +88,9 @@ class StudyRuns:
                 yield trial.id, getattr(self, f"_{event}")(trial, record, now)
         for resource, value, time in self.view.best_history[known:]:
             yield None, Update(metrics=self._points({f"best.{self.view.metric}": value}, milliseconds(time), resource))
+        for resource, volume, members, time in self.view.front_history[known_fronts:]:
+            values = {"front.hypervolume": volume, "front.members": float(members)}
+            yield None, Update(metrics=self._points(values, milliseconds(time), resource))
 
     @property
     def complete(self) -> bool:
@@ -112,7 +115,9 @@ class StudyRuns:
 
     def _study(self, record: Record, now: int) -> Update:
         params = {"scheduler": self._component("scheduler"), "searcher": self._component("searcher")}
-        params |= {"seed": text(record["seed"]), "metric": self.view.metric, "mode": self.view.mode}
+        metrics = self.view.metrics
+        params |= {"seed": text(record["seed"]), "metric": ", ".join(metric.name for metric in metrics)}
+        params |= {"mode": ", ".join(metric.mode for metric in metrics)}
         keys = Keys()
         for path, domain in dimensions(self._config.get("search_space")).items():
             params[keys(f"space.{path}")] = domain_text(domain)
@@ -181,8 +186,9 @@ class StudyRuns:
         return update
 
     def _rung(self, trial: TrialView, record: Record, now: int) -> Update:
-        value = {f"rung/{self.view.metric}": trial.rungs[-1].metrics[self.view.metric]}
-        return Update(metrics=self._points(value, now, record["resource"]), tags=self._standing(trial))
+        reached = trial.rungs[-1].metrics
+        values = {f"rung/{metric.name}": reached[metric.name] for metric in self.view.metrics}
+        return Update(metrics=self._points(values, now, record["resource"]), tags=self._standing(trial))
 
     def _points(self, values: Mapping[str, float], now: int, step: int) -> list[Point]:
         return [Point(self._keys(name), number(value), now, step) for name, value in values.items()]
@@ -205,9 +211,9 @@ class StudyRuns:
         if trial.curve:
             last = milliseconds(trial.curve[-1][2])
             summary = {"hpo.resource": trial.resource, "hpo.rung": trial.rung, "hpo.seconds": trial.seconds}
-            best = trial.best(self.view.metric)
-            if best is not None and trial.is_usable:  # the UI sorts by it
-                summary[f"best.{self.view.metric}"] = best
+            if trial.is_usable:  # the UI sorts by them
+                summary |= {f"best.{m.name}": trial.at(trial.best_resource)[m.name] for m in self.view.metrics}
+                summary |= {"hpo.violation": trial.best_violation} if self.view.constraints else {}
             update.metrics = self._points(summary, last, trial.resource)
         return update
 
@@ -218,6 +224,13 @@ class StudyRuns:
                 if trial.state is State.RUNNING:
                     update.tags["hpo.state"] = State.INTERRUPTED.value
                 yield trial.id, update
+        for trial_id in self.view.trials if self.view.has_front else ():
+            members = [
+                f"member {number}, at {point.resource}"
+                for number, point in enumerate(self.view.front.points, start=1)
+                if point.trial_id == trial_id
+            ]
+            yield trial_id, Update(tags={"hpo.front": clipped("; ".join(members), TAG_LENGTH)})
         state = {"interrupted": State.INTERRUPTED, "failed": State.FAILED}.get(record["state"], State.COMPLETED)
         tags = {"hpo.state": state.value, "hpo.end_reason": clipped(str(record["reason"]), TAG_LENGTH)}
         winner, metrics = self.view.winner, []

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hpo_pipeline.tracker.mlflow import MLflowTracker
 
 _log = logging.getLogger(__name__)
+_BESIDE = ("plots/*", "best/[0-9]*.yaml")
+"""Files of the folder that are logged to the run, by the name of their own folder."""
 _ANALYZE_AT = 60
 _REJECTED = "mlflow-rejected.jsonl"
 _POSITION = "hpo.journal"
@@ -197,7 +199,8 @@ class MLflowWriter:
         """
         self._presented = True
         files: list[tuple[Path, str | None]] = [(self._folder / name, None) for name in self._runs.files]
-        files += [(path, "plots") for path in sorted((self._folder / "plots").glob("*")) if path.is_file()]
+        found = [path for pattern in _BESIDE for path in sorted(self._folder.glob(pattern)) if path.is_file()]
+        files += [(path, path.parent.name) for path in found]
         files = [
             (path, at) for path, at in files if path.exists() and not path.is_symlink() and not path.parent.is_symlink()
         ]

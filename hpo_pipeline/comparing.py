@@ -1,0 +1,46 @@
+"""How a study compares its trials, by one metric or several, within constraints: problems, and the searcher for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from hpo_pipeline.config.composed import Composed
+from hpo_pipeline.errors import Problem, nearest
+from hpo_pipeline.objective import Objective, SupportsMetricsOnDemand, SupportsReported
+from hpo_pipeline.searcher import Searcher
+from hpo_pipeline.searcher.scalarised import Scalarised
+
+
+def names(composed: Composed) -> dict[str, str]:
+    """What every report must hold -> the key of the config that asks for it."""
+    path = "metric" if isinstance(composed.config["metric"], str) else "metric.{}"
+    found = {metric.name: path.format(metric.name) for metric in composed.metrics}
+    return {constraint.name: f"constraints.{constraint.name}" for constraint in composed.constraints} | found
+
+
+def comparing_problems(composed: Composed, objective: Objective) -> Iterator[Problem]:
+    """What the objective doesn't report, or several metrics don't go with."""
+    config = composed.config
+    if config.get("target") is not None and len(composed.metrics) > 1:
+        what = "is for one metric, and this study has several: it looks for no single best value; leave it out"
+        yield Problem("target", what, config["target"])
+    is_known = not any(problem.path.startswith("metric") for problem in composed.problems)
+    own = objective.reported(composed.training) if isinstance(objective, SupportsReported) else objective.metrics
+    if not own or config.get("final", False) or not is_known:
+        return
+    on_demand = objective.metrics_on_demand if isinstance(objective, SupportsMetricsOnDemand) else ()
+    known = (*own, *on_demand)
+    for name, path in names(composed).items():
+        if name not in known:
+            what = f"the objective reports no {name!r}, only {', '.join(known)}{nearest(name, known)}"
+            yield Problem(path, what)
+
+
+def comparing_searcher(composed: Composed, searcher: Searcher, make: Callable[[], Searcher]) -> Searcher:
+    """The searcher as it is, or, if it learns from scores and there isn't just one, by one score in their place.
+
+    `make`: makes it anew.
+    """
+    is_plain = len(composed.metrics) == 1 and not composed.constraints
+    learns = type(searcher).on_evaluation is not Searcher.on_evaluation
+    return searcher if is_plain or not learns else Scalarised(make, len(composed.metrics), composed.config["seed"])
