@@ -180,7 +180,7 @@ KINDS = {
         Kind("loss", "torch.nn.Module", (_LOSSES,), (Offer("n_outputs", True, True),)),
         Kind("metrics", "torchmetrics.Metric", _METRICS, tuple(Offer(name, True, True) for name in _ABOUT_TASK)),
         _component("dataset", "Dataset"),
-        _component("objective", "Objective", Offer("threads"), Offer("final"), Offer("tracker_uri")),
+        _component("objective", "Objective", Offer("threads"), Offer("final"), Offer("tracker_uri", named_only=True)),
         _component("searcher", "Searcher", Offer("space"), _SEED),
         _component("scheduler", "Scheduler", Offer("trials"), Offer("space"), Offer("ranking"), _SEED),
         _component("executor", "Executor", Offer("setup"), Offer("devices", settable=True)),

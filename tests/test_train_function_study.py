@@ -68,8 +68,9 @@ def test_functions_come_to_the_same_rungs_whatever_they_keep():
     assert tables[1:] == tables[:1] * 3
 
 
-def test_a_trial_whose_function_returns_is_completed_and_counts_as_it_was():
-    ended = run(*STUDY, *HALVING, of("three_epochs"), "executor=serial", "max_resource=8")
+@pytest.mark.parametrize("executor", ["serial", "simulated"])
+def test_a_trial_whose_function_returns_is_completed_and_counts_as_it_was(executor):
+    ended = run(*STUDY, *HALVING, of("three_epochs"), f"executor={executor}", "max_resource=8")
     assert ended.code == 0, ended.err
     records = journal("s")
     assert max(record["resource"] for record in records if record["event"] == "report") == 3

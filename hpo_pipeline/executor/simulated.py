@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 from hpo_pipeline.build import build
 from hpo_pipeline.checks import integer_problems
-from hpo_pipeline.errors import ConfigError
+from hpo_pipeline.errors import ConfigError, encodable
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.runner import LiveTrial, StudySetup, Task, failure, finished, report
-from hpo_pipeline.objective import SupportsClose, SupportsFinish, TrialSpec
+from hpo_pipeline.objective import Finished, SupportsClose, SupportsFinish, SupportsTarget, TrialSpec
 from hpo_pipeline.trial import Event, Job, Outcome, Report, Result
 
 
@@ -96,6 +96,8 @@ class SimulatedWorkers(Executor):
         fits = live is not None and live.fits(task) and job.source is None
         if not fits:
             self._close(live)
+        elif live is not None:
+            self._aim(live.state, task.resource - live.resource)
         self._running[task.trial_id] = running = _Running(task, live if fits else None)
         self._advance(running, next(self._numbers))
 
@@ -111,6 +113,9 @@ class SimulatedWorkers(Executor):
             if not 0 <= event.metrics["seconds"] < math.inf:
                 raise ValueError(f"a unit of resource can't take {event.metrics['seconds']:g} seconds")
             seconds = event.metrics["seconds"]
+        except Finished as why:
+            through = encodable(str(why)) or "there is nothing left to train"
+            event, seconds = Result(running.task.trial_id, Outcome.DONE, 0.0, finished=through), 0.0
         except Exception as error:
             event = failure(running.task.trial_id, error, self._logs)
         at = self._now + seconds
@@ -118,9 +123,15 @@ class SimulatedWorkers(Executor):
 
     def _begun(self, task: Task) -> LiveTrial:
         state = self._curves.start(TrialSpec(task.config, task.seed, self._setup.folder / str(task.trial_id)))
+        self._aim(state, task.resource)
         for _ in range(task.recorded):
             self._curves.advance(state)
         return LiveTrial(task.trial_id, task.recorded, state)
+
+    def _aim(self, state: Any, units: int) -> None:
+        """Tells a trial how far its job goes, if it wants to know."""
+        if isinstance(self._curves, SupportsTarget):
+            self._curves.set_target(state, units)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         if self._at_rest is not None and self._is_at_work(self._at_rest[0]):

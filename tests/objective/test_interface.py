@@ -12,7 +12,7 @@ from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.function import Function
 
 OF_OTHERS = ("SupportsClose", "SupportsTarget", "SupportsNotices")
-OF_OTHERS += ("SupportsFinish", "SupportsReplay", "SupportsRepeats")
+OF_OTHERS += ("SupportsReplay", "SupportsRepeats")
 ABILITIES = [name for name in vars(objective) if name.startswith("Supports")]
 
 
