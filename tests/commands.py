@@ -29,9 +29,9 @@ CONF = ROOT / "conf"
 
 FUNCTION = ("objective=function", "model=mlp", "optimizer=adam", "dataset=fashion_mnist")
 """A formula of the values that a training would have."""
-FREE = (*FUNCTION, "executor=serial", "tracker=none", "finalists.n=0")
+FREE = (*FUNCTION, "executor=serial", "finalists.n=0", "tracker=none")
 """A study that trains nothing: its curves are a formula of the learning rate."""
-DIGITS = ("dataset=digits", "model=softmax", "executor=serial", "tracker=none", "finalists.n=0")
+DIGITS = ("dataset=digits", "model=softmax", "executor=serial", "finalists.n=0", "tracker=none")
 """A study that trains in well under a second a trial."""
 
 RungTable = dict[tuple[int, int, int], dict[int, str]]

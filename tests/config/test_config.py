@@ -33,7 +33,7 @@ def _rerun_curve(*arguments: str) -> list[tuple[int, dict[str, float]]]:
 
 
 OF_NOTHING = (("objective", "train_function"), ("objective", "lightning"), ("objective", "tabular"))
-"""Options that need something of a person's own: test_train_function_study.py and test_replay.py have it."""
+"""Options that need something of a person's own: test_train_function_study.py and test_replayed_study.py have it."""
 FORMULAS = ("garden", "branin", "hartmann6", "ackley")
 """Search spaces of functions that are studies by themselves."""
 

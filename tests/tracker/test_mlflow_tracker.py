@@ -153,12 +153,12 @@ def test_artifacts_lie_beside_the_database_whatever_the_current_directory_is(uri
 def test_a_database_of_another_mlflow_turns_tracking_off_and_says_what_to_do(
     study: Study, uri: str, tmp_path: Path, experiment: str
 ):
-    MLflowStore(uri)
+    study.eventful()
+    track(study, MLflowTracker(uri, experiment))  # it holds runs
     old = tmp_path / "old.db"
     with sqlite3.connect(uri.removeprefix("sqlite:///")) as source, sqlite3.connect(old) as copy:
         source.backup(copy)
         copy.execute("UPDATE alembic_version SET version_num = '90e64c465722'")
-    study.eventful()
     told = track(study, MLflowTracker(f"sqlite:///{old}", experiment))
     assert f"mlflow db upgrade sqlite:///{old}" in told
 
