@@ -35,11 +35,7 @@ def search_space(composed: Composed, objective: object) -> Any:
     for config in (composed.config, composed.public):
         config["search_space"] = tree
         config["objective"] = {**config["objective"], **told}
-    # What was empty can only be set as a whole.
-    whole = {key: node for key, node in composed.public["objective"].items() if isinstance(node, Mapping)}
-    for path in [path for path in composed.changes if path.startswith(tuple(f"objective.{key}." for key in whole))]:
-        del composed.changes[path]
-    composed.changes.update({f"objective.{key}": value for key, value in {**whole, **told}.items()})
+    composed.changes.update({f"objective.{key}": value for key, value in told.items()})
     return tree
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hydra
@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten, training_values
+from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, at, flatten, training_values
 from hpo_pipeline.config.layers import is_installed
 from hpo_pipeline.config.public import resolved, resolved_as_far_as_possible, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem
@@ -65,11 +65,18 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
         plain[key] = config[key]
     defaults, _ = resolved_as_far_as_possible(without_hydra(plain))  # an option may leave a value to be given: ???
     before, now, written = training_values(defaults), training_values(config), training_values(public)
-    return {
-        path: written.get(path, value)
-        for path, value in now.items()
-        if path.partition(".")[0] in changed or before.get(path, ...) != value
-    }
+    changes: dict[str, Any] = {}
+    for path, value in now.items():
+        if path.partition(".")[0] in changed or before.get(path, ...) != value:
+            whole = next((above for above in _above(path) if above in before), None)
+            changes[whole or path] = at(public, whole) if whole else written.get(path, value)
+    return changes
+
+
+def _above(path: str) -> Iterator[str]:
+    """`a.b.c.d`: `a.b`, `a.b.c`, keys of a group: what was null or empty can only be set as a whole."""
+    parts = path.split(".")
+    return (".".join(parts[:n]) for n in range(2, len(parts)))
 
 
 def _plain_train(words: tuple[str, ...], name: str) -> DictConfig:

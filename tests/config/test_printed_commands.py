@@ -68,8 +68,12 @@ def printed(ended: Ended, folder: str) -> dict[str, str]:
         ("--config-path", "theirs", "--config-name", "study"),
         ("model=softmax", "optimizer.weight_decay=0.25", "seed=3"),
         ("model=softmax", "~search_space.dataset", "dataset.batch_size='${oc.decode:${oc.env:BATCH}}'"),
+        (
+            "model=softmax",
+            "dataset.transform={crop: {_target_: torchvision.transforms.v2.RandomCrop, size: 8, padding: 1}}",
+        ),
     ],
-    ids=["config dir", "folder", "searchpath", "own primary", "plain", "environment"],
+    ids=["config dir", "folder", "searchpath", "own primary", "plain", "environment", "where nothing was"],
 )
 def test_the_commands_that_a_study_prints_give_its_numbers_again(words, started, monkeypatch):
     monkeypatch.setenv("BATCH", "50")
