@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import Problem, nearest
 from hpo_pipeline.objective import Objective, SupportsMetricsOnDemand, SupportsReported
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.scalarised import Scalarised
+
+_MEASURED = "validation_"
+"""What a metric that the config names is reported under begins with."""
 
 
 def names(composed: Composed) -> dict[str, str]:
@@ -32,8 +35,16 @@ def comparing_problems(composed: Composed, objective: Objective) -> Iterator[Pro
     known = (*own, *on_demand)
     for name, path in names(composed).items():
         if name not in known:
-            what = f"the objective reports no {name!r}, only {', '.join(known)}{nearest(name, known)}"
-            yield Problem(path, what)
+            yield Problem(path, f"the objective reports no {name!r}, only {', '.join(known)}{_instead(name, known)}")
+
+
+def _instead(name: str, known: Sequence[str]) -> str:
+    """What to do about a name that isn't reported: the one that is nearest, or the key that has it measured."""
+    measured = [other.removeprefix(_MEASURED) for other in known if other.startswith(_MEASURED)]
+    asked = name.removeprefix(_MEASURED)
+    if asked != name and measured and not nearest(asked, measured):
+        return f"; what else is measured, the key metrics says: metrics={asked}"
+    return nearest(name, known)
 
 
 def comparing_searcher(composed: Composed, searcher: Searcher, make: Callable[[], Searcher]) -> Searcher:

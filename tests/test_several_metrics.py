@@ -20,8 +20,9 @@ BY_SIZE = "metric={validation_error: min, n_parameters: min}"
 REFERENCE = "reference_point={validation_error: 1, train_loss: 0}"
 
 WRONG = [
-    ("metric={validation_error: mim}", "metric.validation_error: must be min or max; did you mean 'min'?, got 'mim'"),
+    ("metric={validation_error: mim}", "metric.validation_error: must be min or max, got 'mim'; did you mean 'min'?"),
     ("metric={validation_eror: min, train_loss: min}", "metric.validation_eror: the objective reports no"),
+    ("metric=validation_f1", "only validation_error, validation_loss, train_loss, seconds, n_parameters; what else is"),
     ("metric={n_parameter: min, train_loss: min}", "did you mean 'n_parameters'?"),
     ("metric=[validation_error]", "metric: must be the name of a metric, or several with their modes"),
     ("metric={}", "metric: must be the name of a metric, or several with their modes"),

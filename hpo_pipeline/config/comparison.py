@@ -45,7 +45,7 @@ def _metric_problems(metric: Any, mode: Any) -> Iterator[Problem]:
         return
     for name, each in metric.items():
         if each not in MODES:
-            yield Problem(f"metric.{name}", f"must be min or max{nearest(str(each), MODES)}", each)
+            yield Problem(f"metric.{name}", f"must be min or max, got {each!r}{nearest(str(each), MODES)}")
     if mode != "min":
         yield Problem("mode", "is for a single metric; of several, each says min or max by itself: leave it out", mode)
 

@@ -41,6 +41,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _refusals(model, "model", _shape(dataset))
     yield from loss.problems(config.get("loss"), task)
     yield from metrics.problems(config.get("metrics"), task)
+    yield from metrics.mode_problems(config, task)
     weights = [nn.Parameter(torch.zeros(1))]
     refused = list(_refusals(optimizer, "optimizer", {"params": weights, "fused": None}))
     yield from refused

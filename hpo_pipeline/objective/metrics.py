@@ -27,6 +27,14 @@ from hpo_pipeline.errors import ConfigError, Problem, reason
 
 OURS = ("error", "loss")
 """Reported anyway."""
+FITTING = {
+    "classification": ("accuracy", "f1", "auroc"),
+    "multilabel": ("f1", "auroc", "average_precision"),
+    "regression": ("r2", "mean_absolute_error", "mean_squared_error"),
+}
+"""Options of the group that a task of each kind can have."""
+VALIDATION = "validation_"
+"""What the names of reported metrics begin with."""
 
 
 class Measured:
@@ -67,6 +75,10 @@ class Measured:
         """Of all that was taken."""
         return {name: float(metric.compute()) for name, metric in self._metrics.items()}
 
+    def metrics(self) -> Iterator[torch.nn.Module]:
+        """Each of them."""
+        yield from self._metrics.values()
+
     def unknown(self) -> dict[str, float]:
         """Instead of a result, of a broken network."""
         return dict.fromkeys(self._metrics, math.nan)
@@ -100,6 +112,28 @@ def problems(nodes: Any, task: Task | None) -> Iterator[Problem]:
             yield from (problem.under(path) for problem in _misfits(json.dumps(node, default=repr), task))
 
 
+def mode_problems(config: Mapping[str, Any], task: Task | None) -> Iterator[Problem]:
+    """Metrics that are optimised the wrong way round, as far as they say which one is better (`higher_is_better`)."""
+    nodes, several = config.get("metrics"), config.get("metric")
+    if task is None or not isinstance(nodes, Mapping) or any(problems(nodes, task)):
+        return
+    modes = {several: config.get("mode")} if isinstance(several, str) else several
+    for reported, mode in modes.items() if isinstance(modes, Mapping) else ():
+        node = nodes.get(str(reported).removeprefix(VALIDATION)) if str(reported).startswith(VALIDATION) else None
+        better = None if node is None else _better(json.dumps(node, default=repr), task)
+        if better is not None and mode in ("min", "max") and mode != better:
+            path = "mode" if isinstance(several, str) else f"metric.{reported}"
+            word = "higher" if better == "max" else "lower"
+            yield Problem(path, f"is {mode}, and {reported} is better the {word} it is; set {path}={better}")
+
+
+@functools.lru_cache
+def _better(written: str, task: Task) -> str | None:
+    (metric,) = Measured({"metric": json.loads(written)}, task).metrics()
+    higher = getattr(metric, "higher_is_better", None)  # None: it doesn't say
+    return "max" if higher is True else "min" if higher is False else None
+
+
 @functools.lru_cache
 def _misfits(written: str, task: Task) -> tuple[Problem, ...]:
     """What computing the metric of a few made-up outputs shows; once, as most samples have the same metrics."""
@@ -127,4 +161,5 @@ def _tried(node: Mapping[str, Any], task: Task) -> Iterator[Problem]:
     except ConfigError as error:
         yield from error.problems
     except Exception as error:  # whatever somebody's own code may raise
-        yield Problem("", f"{name} can't be computed of a {task} as one number ({reason(error)})")
+        fit = f"those that fit are metrics={'|'.join(FITTING[task.kind])}, for example"
+        yield Problem("", f"{name} can't be computed of a {task} as one number ({reason(error)}); {fit}")

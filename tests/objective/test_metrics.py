@@ -13,7 +13,7 @@ from specs import trial_of
 from hpo_pipeline import trust
 from hpo_pipeline.dataset.task import Task
 from hpo_pipeline.objective.loss import build_loss
-from hpo_pipeline.objective.metrics import Measured, problems
+from hpo_pipeline.objective.metrics import Measured, mode_problems, problems
 from hpo_pipeline.objective.scoring import Scores, names
 from hpo_pipeline.objective.training import Training
 
@@ -107,6 +107,33 @@ def test_a_metric_is_that_of_the_whole_set_however_it_is_divided(
 def test_a_metric_that_does_not_fit_is_refused_in_one_line(metrics: Any, task: Task, problem: str):
     (found,) = problems(metrics, task)
     assert str(found).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "comparison", "told"),
+    [
+        (
+            {"f1": of("F1Score")},
+            {"metric": "validation_f1", "mode": "min"},
+            "mode: is min, and validation_f1 is better",
+        ),
+        ({"f1": of("F1Score")}, {"metric": "validation_f1", "mode": "max"}, None),
+        ({"f1": of("F1Score")}, {"metric": "validation_loss", "mode": "min"}, None),
+        ({"f1": of("F1Score")}, {"metric": {"seconds": "min", "validation_f1": "min"}}, "metric.validation_f1: is min"),
+        ({"f1": of("F1Score")}, {"metric": {"seconds": "min", "validation_f1": "max"}}, None),
+        ({}, {"metric": "validation_f1", "mode": "min"}, None),
+    ],
+)
+def test_a_metric_is_not_optimised_the_wrong_way_round(metrics: Any, comparison: Any, told: str | None):
+    found = [str(problem) for problem in mode_problems({"metrics": metrics, **comparison}, CLASSES)]
+    assert len(found) == (told is not None)
+    assert not found or found[0].startswith(str(told))
+
+
+def test_an_error_of_numbers_is_better_the_lower_it_is():
+    metrics = {"mae": {"_target_": "torchmetrics.regression.MeanAbsoluteError"}}
+    (found,) = mode_problems({"metrics": metrics, "metric": "validation_mae", "mode": "max"}, NUMBER)
+    assert str(found) == "mode: is max, and validation_mae is better the lower it is; set mode=min"
 
 
 class Gap(torchmetrics.Metric):
