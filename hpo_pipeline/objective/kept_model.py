@@ -63,6 +63,8 @@ def _found(folder: Path) -> Path:
             raise StudyError(f"{path}: is a link, which isn't followed")
         if not path.exists():
             raise StudyError(f"{path}: is missing; resume=true writes it anew, and so does train.py")
+        if path != place and not path.is_file():  # a pipe would keep whoever reads it waiting
+            raise StudyError(f"{path}: is no file")
     return place
 
 
