@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.objective.recorded_study import plain_yaml
 from hpo_pipeline.objective.recording import read_table
 
 
@@ -84,3 +85,9 @@ def test_a_spoilt_archive_is_no_table(spoilt):
     Path("t.csv.gz").write_bytes(spoilt(gzip.compress(text.encode())))
     with pytest.raises(StudyError, match="can't be read as a table"):
         Tabular("t.csv.gz", "y").load()
+
+
+@pytest.mark.parametrize(("text", "reason"), [("[" * 100_000, "deeper"), ("a: &a [1]\nb: *a", "aliases")])
+def test_a_text_that_takes_forever_is_not_read(text, reason):
+    with pytest.raises(ValueError, match=reason):
+        plain_yaml(text)
