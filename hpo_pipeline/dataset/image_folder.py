@@ -22,6 +22,8 @@ from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.seeding import generator
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Of Pillow's, those of these suffixes: others, whatever a file is called, would start programs (Ghostscript)."""
 PARTS = {"train": ("train",), "validation": ("val", "validation", "valid"), "test": ("test",)}
 """Part -> the folders in `root` that may hold it."""
 
@@ -152,7 +154,11 @@ def read_image(path: str, shape: tuple[int, int, int]) -> Tensor:
     from PIL import Image, ImageOps
 
     channels, height, width = shape
-    with Image.open(path) as image:
+    try:
+        opened = Image.open(path, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
+    with opened as image:
         found = image.convert("RGB" if channels == 3 else "L")
     fitted = ImageOps.fit(found, (width, height), method=Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.asarray(fitted, dtype=np.float32) / 255)

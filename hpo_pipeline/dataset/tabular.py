@@ -6,6 +6,7 @@ categories are those of the training rows alone, as everything else is unknown w
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -223,7 +224,7 @@ def _read(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path) if _kind(path.name) == "parquet" else pd.read_csv(path)
     except ImportError as error:
         raise StudyError(f"{path}: reading Parquet needs pyarrow (pip install pyarrow): {error}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zlib.error) as error:
         raise StudyError(f"{path}: can't be read as a table ({str(error).partition(chr(10))[0]})") from None
     return table.rename(columns=str)
 

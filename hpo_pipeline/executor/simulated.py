@@ -77,9 +77,19 @@ class SimulatedWorkers(Executor):
         curves: Curves = build(self._setup.objective, "objective", threads=1, final=False)
         return curves
 
+    # What the curves are takes a while to find out, and is asked for every job.
+
     @functools.cached_property
     def _may_finish(self) -> bool:
-        return isinstance(self._curves, SupportsFinish)  # which takes a while to find out
+        return isinstance(self._curves, SupportsFinish)
+
+    @functools.cached_property
+    def _aimed(self) -> SupportsTarget | None:
+        return self._curves if isinstance(self._curves, SupportsTarget) else None
+
+    @functools.cached_property
+    def _closed(self) -> SupportsClose | None:
+        return self._curves if isinstance(self._curves, SupportsClose) else None
 
     def begin_after(self, seconds: float) -> None:
         self._now = max(self._now, seconds)
@@ -130,8 +140,8 @@ class SimulatedWorkers(Executor):
 
     def _aim(self, state: Any, units: int) -> None:
         """Tells a trial how far its job goes, if it wants to know."""
-        if isinstance(self._curves, SupportsTarget):
-            self._curves.set_target(state, units)
+        if self._aimed is not None:
+            self._aimed.set_target(state, units)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         if self._at_rest is not None and self._is_at_work(self._at_rest[0]):
@@ -174,9 +184,9 @@ class SimulatedWorkers(Executor):
 
     def _close(self, live: LiveTrial | None) -> None:
         """Gives back what a trial's state holds besides memory."""
-        if live is not None and isinstance(self._curves, SupportsClose):
+        if live is not None and self._closed is not None:
             with contextlib.suppress(Exception):  # whatever somebody's own code may raise
-                self._curves.close(live.state)
+                self._closed.close(live.state)
 
     def close(self) -> None:
         for live in [*(running.live for running in self._running.values()), *self._paused.values()]:

@@ -14,10 +14,10 @@ import yaml
 from hpo_pipeline.build import build
 from hpo_pipeline.errors import ConfigError, StudyError, nearest
 from hpo_pipeline.objective import SupportsModel
+from hpo_pipeline.objective.recorded_study import plain_yaml
 
 FOLDER = "best"
 WEIGHTS, CONFIG, METRICS = "model.pt", "config.yaml", "metrics.json"
-_DEEPEST = 50
 
 
 def load(folder: str | Path) -> Any:
@@ -63,28 +63,20 @@ def _found(folder: Path) -> Path:
             raise StudyError(f"{path}: is a link, which isn't followed")
         if not path.exists():
             raise StudyError(f"{path}: is missing; resume=true writes it anew, and so does train.py")
+        if path != place and not path.is_file():  # a pipe would keep whoever reads it waiting
+            raise StudyError(f"{path}: is no file")
     return place
 
 
 def _config(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        _refuse_endless(text)
-        config = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        config = plain_yaml(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         raise StudyError(f"{path}: can't be read ({' '.join(str(error).split())[:200]})") from None
     if not isinstance(config, dict) or not isinstance(config.get("objective"), dict):
         raise StudyError(f"{path}: is no config that a study has saved")
     return config
-
-
-def _refuse_endless(text: str) -> None:
-    """Aliases of aliases hold more than any memory, and what is nested too deeply takes longer than anybody waits."""
-    depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent) or depth > _DEEPEST:
-            raise ValueError("aliases, or lists in lists: a study writes neither")
 
 
 def _refused(path: Path, error: ConfigError) -> StudyError:

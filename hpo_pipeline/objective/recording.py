@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 TRIAL = "trial"
 """The column of a CSV file that tells its rows apart."""
 _MOST_CELLS = 100_000_000
+_MOST_BYTES = 8 * _MOST_CELLS
 _COMPLEMENT = re.compile(r"1 ?- ?(\S+)")
 
 
@@ -162,11 +163,20 @@ def _of_lines(values: dict[str, list[Value]], units: list[int], own: list[Value]
             columns[name] = [column[first[row]] for row in range(n)]
         if all(value is None or _is_number(value) for value in column) and any(value is not None for value in column):
             curve = np.full((n, longest + 1), math.nan)
-            numbers = [math.nan if value is None else float(value) for value in column]
+            numbers = [math.nan if value is None else _number(value) for value in column]
             curve[rows, units] = numbers
             curves[name] = _held(curve, rows, units)[:, 1:]
-    ids = np.array([key if isinstance(key, int) else i for i, key in enumerate(keys)], dtype=np.int64)
+    own_ids = [key if isinstance(key, int) and abs(key) < 2**63 else i for i, key in enumerate(keys)]
+    ids = np.array(own_ids, dtype=np.int64)
     return Recording(columns, curves, lengths, ids)
+
+
+def _number(value: Value) -> float:
+    """A number of a table; one with too many digits is infinite, as a float with such an exponent is."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf
 
 
 def _same(a: Value, b: Value) -> bool:
@@ -206,12 +216,16 @@ def _from_npz(path: Path, first_resource: int) -> Recording:
             raise ConfigError(f"config is {config.shape} and names {names.shape}; (n, k) and (k,) are needed")
         columns |= {str(name): config[:, i].tolist() for i, name in enumerate(names)}
     curves = {name: array for name, array in arrays.items() if array.ndim == 2 and array.dtype.kind in "fiu"}
-    columns |= {name: array.tolist() for name, array in arrays.items() if array.ndim == 1}
+    columns |= {
+        name: array.tolist() for name, array in arrays.items() if array.ndim == 1 and array.dtype.kind in "fiubU"
+    }
     sizes = {name: len(values) for name, values in columns.items()} | {name: len(a) for name, a in curves.items()}
     if len(set(sizes.values())) > 1:
         raise ConfigError(f"its arrays have unlike numbers of rows: {', '.join(f'{k} {v}' for k, v in sizes.items())}")
     if len({array.shape for array in curves.values()}) > 1:
         raise ConfigError(f"its curves are of unlike length: {', '.join(f'{k} {a.shape}' for k, a in curves.items())}")
+    if first_resource > _MOST_CELLS:
+        raise ConfigError(f"its curves can't begin at resource {first_resource}; count it in larger units")
     cut = {name: _from_one(array.astype(np.float64), first_resource) for name, array in curves.items()}
     n, longest = next((array.shape for array in cut.values()), (0, 0))
     return Recording(columns, cut, np.full(n, longest, dtype=np.int64), np.arange(n))
@@ -228,6 +242,8 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     found = {}
     try:
         with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:  # compressed, a few can say many
+                raise ConfigError(f"holds more than {_MOST_BYTES:,} bytes, and so more than fits")
             for entry in archive.namelist():
                 with archive.open(entry) as file:
                     found[entry.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)

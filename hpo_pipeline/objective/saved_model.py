@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from hpo_pipeline.build import build
 from hpo_pipeline.dataset.task import Task
 from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.objective import checkpoint
 from hpo_pipeline.objective.checks import told
 
 FORMAT = 1
@@ -56,7 +58,7 @@ def read(path: Path) -> Snapshot:
         StudyError: it is no such file, or one of a later version.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = checkpoint.tensors(path, torch.device("cpu"))
     except Exception as error:  # a broken archive raises whatever its bytes lead to
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise _unusable(path, f"can't be read ({reason[:200]})") from None
@@ -66,11 +68,11 @@ def read(path: Path) -> Snapshot:
     try:
         shape = tuple(map(int, content["input_shape"]))
         return Snapshot(dict(content["weights"]), shape, Task(content["task"], content["n_outputs"]))
-    except (KeyError, TypeError, ValueError, ConfigError):
+    except (KeyError, TypeError, ValueError, OverflowError, ConfigError):
         raise _unusable(path, "is no model that a study has kept") from None
 
 
-def build_from(node: Mapping[str, Any], path: Path) -> nn.Module:
+def build_from(node: Any, path: Path) -> nn.Module:
     """The model of a config with the weights in the file, ready to predict.
 
     Raises:
@@ -78,13 +80,41 @@ def build_from(node: Mapping[str, Any], path: Path) -> nn.Module:
         StudyError: the file is no model, or that of another one.
     """
     saved = read(path)
-    model: nn.Module = build(node, "model", **told(saved.input_shape, saved.task))
     try:
+        if (larger := _larger(node, saved)) is not None:
+            raise RuntimeError(f"{larger} has another shape")
+        model: nn.Module = build(node, "model", **told(saved.input_shape, saved.task))
         model.load_state_dict(dict(saved.weights))
-    except (RuntimeError, TypeError, AttributeError) as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # numbers that are no shapes raise whatever they lead to
         reason = " ".join(str(error).split())[:200]
         raise _unusable(path, f"does not fit the model of its config ({reason})") from None
     return model.eval()
+
+
+def _larger(node: Any, saved: Snapshot) -> str | None:
+    """A weight of the model that takes another amount of memory than is in the file; None if there is none.
+
+    The model is made without its weights for this: numbers in a stranger's config can ask for any amount.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            weights = build(node, "model", **told(saved.input_shape, saved.task)).state_dict()
+    except (NotImplementedError, RuntimeError):  # a module of somebody's own may need its weights' values
+        return None
+    for name, weight in weights.items():
+        held = saved.weights.get(name)
+        if not isinstance(weight, Tensor) or is_lazy(weight):
+            continue
+        if not isinstance(held, Tensor) or held.shape != weight.shape or _held(held) < weight.numel():
+            return str(name)
+    return None
+
+
+def _held(tensor: Tensor) -> int:
+    """How many of its elements are in memory: of one that repeats itself, fewer than it seems to have."""
+    return tensor.untyped_storage().nbytes() // tensor.element_size()
 
 
 def _unusable(path: Path, what: str) -> StudyError:

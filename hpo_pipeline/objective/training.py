@@ -21,7 +21,7 @@ from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss,
 from hpo_pipeline.objective.checks import own_arguments, told
 from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
-from hpo_pipeline.objective.lazy_compiler import postpone_compiler
+from hpo_pipeline.objective.lazy_compiler import import_compiler, postpone_compiler
 from hpo_pipeline.objective.loader import (
     Loading,
     Part,
@@ -126,6 +126,7 @@ class Training:
             torch.compile(model) if own.compile else None,
         )
         state.measured()  # what has to be imported for it takes seconds, and is no epoch's
+        import_compiler()
         return state
 
     def advance(self, state: TrainingState) -> Metrics:
@@ -252,7 +253,7 @@ class Training:
         saved_model.write(snapshot, path)
 
     def load_model(self, config: Mapping[str, Any], path: Path) -> nn.Module:
-        return saved_model.build_from(config["model"], path)
+        return saved_model.build_from(config.get("model"), path)
 
     def input_shape(self, path: Path) -> tuple[int, ...]:
         return saved_model.read(path).input_shape

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 import torch
+from specs import trial_of
 
 from hpo_pipeline.objective.lazy_compiler import postpone_compiler
+from hpo_pipeline.objective.training import Training
 
 METHODS = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
@@ -59,3 +61,16 @@ def test_once_the_compiler_is_there_torch_marks_the_methods_itself(without_marks
     make_and_use()
     make_and_use()
     assert sorted(Compiler.marked) == sorted(METHODS)
+
+
+def test_who_begins_to_train_imports_the_compiler_before_the_first_epoch_is_timed(without_marks):
+    postpone_compiler()
+    config = {
+        "model": {"_target_": "hpo_pipeline.model.softmax.Softmax"},
+        "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 500},
+        "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
+        "seed": 0,
+    }
+    with pytest.raises(ImportError):
+        Training(device="cpu").start(trial_of(config, 0))
+    assert without_marks == ["torch._dynamo"]

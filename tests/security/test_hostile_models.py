@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,48 @@ def test_no_link_is_followed(best, name):
 def test_an_objective_that_keeps_no_models_is_refused(best):
     (best / "config.yaml").write_text(CONFIG.replace("training.Training", "function.Function"))
     assert refused() == f"{best / 'config.yaml'}: Function is no objective that keeps models"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"input_shape": [10**13]},
+        {"input_shape": [2**62, 2**62]},
+        {"input_shape": [-4]},
+        {"input_shape": [float("inf")]},
+        {"n_outputs": 10**13},
+        {"input_shape": [10**13], "weights": {"1.weight": torch.zeros(1).expand(3, 10**13), "1.bias": torch.zeros(3)}},
+    ],
+)
+def test_numbers_in_the_file_take_no_more_memory_than_the_file(best, changed):
+    content = torch.load(best / "model.pt", weights_only=True)
+    torch.save({**content, **changed}, best / "model.pt")
+    refused()
+
+
+def test_nor_do_numbers_in_the_config(best):
+    mlp = "hpo_pipeline.model.mlp.MLP, n_units_1: 10000000000000, n_units_2: 2"
+    (best / "config.yaml").write_text(CONFIG.replace("hpo_pipeline.model.softmax.Softmax", mlp))
+    assert "another shape" in refused()
+
+
+def test_a_file_that_would_be_larger_in_memory_is_refused(best):
+    with zipfile.ZipFile(best / "model.pt") as archive:
+        entries = {entry: archive.read(entry) for entry in archive.namelist()}
+    with zipfile.ZipFile(best / "model.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    assert "compressed" in refused()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("name", ["model.pt", "config.yaml"])
+def test_a_pipe_is_not_waited_for(best, name):
+    (best / name).unlink()
+    os.mkfifo(best / name)
+    assert "is no file" in refused()
+
+
+def test_a_config_without_a_model_is_said_to_have_none(best):
+    (best / "config.yaml").write_text(CONFIG.partition("model:")[0])
+    assert "must be a mapping with a _target_" in refused()
