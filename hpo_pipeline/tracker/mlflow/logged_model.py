@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +89,14 @@ def _save(module: Any, shape: tuple[int, ...], path: Path, made: Any) -> None:
     import numpy as np
     from mlflow.models import Model
 
-    # Of two examples the signature follows, with any number of them; of one, the program would take nothing else.
-    mlflow.pytorch.save_model(
-        module,
-        path,
-        mlflow_model=Model(run_id=made.source_run_id, model_id=made.model_id),
-        input_example=np.zeros((2, *shape), np.float32),
-        serialization_format="pt2",
-        pip_requirements=["mlflow", "torch", "numpy"],
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's about weights that are not on a processor: these are
+        # Of two examples the signature follows, with any number of them; of one, the program would take nothing else.
+        mlflow.pytorch.save_model(
+            module,
+            path,
+            mlflow_model=Model(run_id=made.source_run_id, model_id=made.model_id),
+            input_example=np.zeros((2, *shape), np.float32),
+            serialization_format="pt2",
+            pip_requirements=["mlflow", "torch", "numpy"],
+        )
