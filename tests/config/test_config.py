@@ -280,6 +280,7 @@ def test_every_metric_has_a_key_of_its_own_and_is_chosen_again_when_a_trial_is_t
         "auroc": "macro",
     }
     assert " metrics=f1 " in one.rerun_command(0, 1, {})
+    assert " 'metrics=[f1]' " in compose("metrics=[f1]").rerun_command(0, 1, {})
     assert "'metrics=[f1,auroc]'" in two.rerun_command(0, 1, {})
     assert "metrics.f1.average=micro" in two.rerun_command(0, 1, {})
     assert not compose().training["metrics"]
