@@ -78,7 +78,10 @@ def test_every_leaf_of_an_experiment_survives_composing(experiment):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs(experiment):
     budget = ("n_trials=2", "max_total_resource=3", *(["scheduler.population=2"] if experiment == "pbt" else []))
-    ended = run(f"experiment={experiment}", "dataset=digits", "executor=serial", "tracker=none", "name=e", *budget)
+    size = ["dataset.transform.crop.size=8"] if experiment == "augmentation" else []
+    ended = run(
+        f"experiment={experiment}", "dataset=digits", "executor=serial", "tracker=none", "name=e", *budget, *size
+    )
     assert ended.code == 0, ended.err
     assert journal("e")[-1]["state"] == "completed"
 
