@@ -34,6 +34,8 @@ def keep_winner(composed: Composed, view: StudyView, folder: Path, objective: Ob
         if view.end is None or view.end["state"] != "completed":  # it may be at work, and goes on
             return []
         what = f"The model of trial {winner.id} at {objective.unit} {winner.best_resource}"
+        if view.is_simulated:
+            return [f"{what} wasn't kept: executor=simulated keeps none; train it again"]
         return [f"{what} wasn't kept: it was stopped in the middle of a job, or its file is gone; train it again"]
     metrics: dict[str, Any] = {"study": str(view.header.get("name", "")), "trial": winner.id}
     metrics |= {"resource": winner.best_resource, "metrics": winner.at(winner.best_resource)}

@@ -189,3 +189,9 @@ def test_a_lost_model_is_said_at_the_end(study):
     ended = run("name=s", "resume=true")
     assert "wasn't kept" in ended.out
     assert not (study / "best").exists()
+
+
+def test_a_simulated_study_says_that_it_keeps_no_model():
+    ended = run(*DIGITS, "executor=simulated", "n_trials=1", "max_resource=1", "name=s")
+    assert ended.code == 0, ended.err
+    assert "wasn't kept: executor=simulated keeps none; train it again" in ended.out

@@ -221,7 +221,8 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
             config["threads"] = threads
     chosen = runtime.runtime.choices.items()
     choices = {str(group): option for group, option in chosen if "/" not in str(group) and option is not None}
-    choices = config["choices"] = {**(config["choices"] or {}), **choices, **now.several}
+    listed = {group: options for group, options in now.several.items() if len(options) > 1 or group not in choices}
+    choices = config["choices"] = {**(config["choices"] or {}), **choices, **listed}
     if isinstance(config.get("search_space"), dict):
         notes += _pinned(config, public, choices, now, problems)
     public = masked(public | {key: config[key] for key in config if key not in public or key in _SETTLED})

@@ -78,7 +78,7 @@ class Composition:
     """Layers in the order in which they were put on top of each other, then what was typed; and the root's schema.
 
     Attributes:
-        several: group -> options, where several were chosen: those that Hydra doesn't tell.
+        several: group -> options, of the groups of which several may be chosen: Hydra doesn't tell those of a list.
     """
 
     layers: list[Layer] = field(default_factory=list)

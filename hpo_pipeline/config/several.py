@@ -20,7 +20,7 @@ def side_by_side(defaults: Sequence[ResultDefault], several: dict[str, list[str]
     """The parts of a config, the options of these groups at keys of their own (`metrics.f1`).
 
     Args:
-        several: gets the options of the groups of which several are chosen.
+        several: gets the options of these groups.
     """
     for group in _SEVERAL:
         defaults = _of_group(defaults, group, several)
@@ -34,8 +34,8 @@ def _of_group(defaults: Sequence[ResultDefault], group: str, several: dict[str, 
         return option(parts[part.parent]) if part.parent in parts else str(part.config_path).rpartition("/")[2]
 
     options = list(dict.fromkeys(map(option, parts.values())))
+    if options:
+        several[group] = options
     if len(options) < (1 if group == _NAMED else 2):
         return defaults
-    if len(options) > 1:
-        several[group] = options
     return [replace(part, package=f"{group}.{option(part)}") if part.package == group else part for part in defaults]

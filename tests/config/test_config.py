@@ -78,7 +78,10 @@ def test_every_leaf_of_an_experiment_survives_composing(experiment):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs(experiment):
     budget = ("n_trials=2", "max_total_resource=3", *(["scheduler.population=2"] if experiment == "pbt" else []))
-    ended = run(f"experiment={experiment}", "dataset=digits", "executor=serial", "tracker=none", "name=e", *budget)
+    size = ["dataset.transform.crop.size=8"] if experiment == "augmentation" else []
+    ended = run(
+        f"experiment={experiment}", "dataset=digits", "executor=serial", "tracker=none", "name=e", *budget, *size
+    )
     assert ended.code == 0, ended.err
     assert journal("e")[-1]["state"] == "completed"
 
@@ -280,6 +283,7 @@ def test_every_metric_has_a_key_of_its_own_and_is_chosen_again_when_a_trial_is_t
         "auroc": "macro",
     }
     assert " metrics=f1 " in one.rerun_command(0, 1, {})
+    assert " 'metrics=[f1]' " in compose("metrics=[f1]").rerun_command(0, 1, {})
     assert "'metrics=[f1,auroc]'" in two.rerun_command(0, 1, {})
     assert "metrics.f1.average=micro" in two.rerun_command(0, 1, {})
     assert not compose().training["metrics"]
