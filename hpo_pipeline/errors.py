@@ -93,7 +93,7 @@ def asked(component: object, method: str, *given: Any, **named: Any) -> Any:
 
 def reason(error: Exception) -> str:
     """In one line: what torch says of values, and the kind of what is said of anything else."""
-    text = str(error).partition("\n")[0]
+    text = first_line(str(error))
     usual = isinstance(error, (ValueError, TypeError, RuntimeError)) and text
     return text if usual else f"{type(error).__name__}: {text}".removesuffix(": ")
 
@@ -104,7 +104,13 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except BaseException:  # its own `__str__` raises
         text = "<its text can't be shown>"
-    return encodable(f"{type(error).__name__}: {text}".splitlines()[0][:MOST_CHARACTERS])
+    return encodable(first_line(f"{type(error).__name__}: {text}")[:MOST_CHARACTERS])
+
+
+def first_line(text: str) -> str:
+    """The first line of an error's text, and the second where the first one only announces it (torch's of weights)."""
+    first, *rest = text.splitlines() or [""]
+    return f"{first.rstrip()} {rest[0].strip()}" if rest and first.rstrip().endswith(":") else first
 
 
 def one_line(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from hpo_pipeline.atomic import put, replacing
 from hpo_pipeline.checks import integer_problems, is_integer, is_number, option_problems
-from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.errors import ConfigError, Problem, describe
 
 INT = Problem("n_units", "must be an integer of at least 1", 0)
 
@@ -81,3 +81,12 @@ def test_what_is_durable_is_on_the_disk_before_it_has_its_name(tmp_path: Path, m
     (tmp_path / "a").write_text("x")
     put(tmp_path / "a", tmp_path / "b", durable=True)
     assert done == ["on the disk", "in place", "on the disk"]
+
+
+def test_a_line_that_only_announces_the_next_one_is_told_with_it():
+    torchs = "Error(s) in loading state_dict for Net:\n\tsize mismatch for weight: (3, 2) and (4, 2).\n\tMissing key"
+    told = "RuntimeError: Error(s) in loading state_dict for Net: size mismatch for weight: (3, 2) and (4, 2)."
+    assert describe(RuntimeError(torchs)) == told
+    assert describe(ValueError("no such thing\nbut others")) == "ValueError: no such thing"
+    assert describe(KeyError("x:")) == "KeyError: 'x:'"
+    assert describe(RuntimeError("")) == "RuntimeError: "

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, MapSplits, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
-from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.errors import ConfigError, Problem, first_line
 from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss, metrics, options, saved_model, scoring
 from hpo_pipeline.objective.checks import own_arguments, told
 from hpo_pipeline.objective.device import resolve, visible_devices
@@ -242,8 +242,8 @@ class Training:
             if state.scaler is not None and saved.get("scaler") is not None:
                 state.scaler.load_state_dict(saved["scaler"])
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = str(error).partition("\n")[0]
-            raise checkpoint.unusable(path, f"does not fit the trial's model and optimizer ({reason})") from None
+            why = first_line(str(error))
+            raise checkpoint.unusable(path, f"does not fit the trial's model and optimizer ({why})") from None
         return state
 
     def snapshot(self, state: TrainingState) -> saved_model.Snapshot:
