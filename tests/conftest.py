@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from hpo_pipeline import trust
+from hpo_pipeline import build, trust
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MPLBACKEND"] = "agg"
@@ -26,3 +26,13 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     yield
     trust.trust(())
     GlobalHydra.instance().clear()
+    written_here = [name for name, module in sys.modules.items() if _lies_in(tmp_path, module)]
+    for name in written_here:  # the next test may write a module of the same name
+        del sys.modules[name]
+    if written_here:
+        build._looked_up.cache_clear()
+
+
+def _lies_in(folder: Path, module: object) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and (file.startswith(f"{folder}/") or not os.path.isabs(file))
