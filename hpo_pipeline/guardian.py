@@ -41,6 +41,12 @@ class Guardian:
         with contextlib.suppress(OSError):
             self._process.stdin.write("".join(f"{line}\n" for line in lines).encode())
 
+    def let_go(self) -> None:
+        """For a copy of this process that was forked: the guardian watches over the original alone."""
+        if self._process is not None and self._process.stdin is not None:
+            os.close(self._process.stdin.fileno())
+            self._process = None
+
     def close(self) -> None:
         """Kills what is left; safe to call twice."""
         if self._process is not None:

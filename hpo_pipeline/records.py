@@ -19,11 +19,12 @@
                finalist                                          true of one after the search: it is on no rung
     report     trial, resource, metrics                          each unit of resource, once
                finished                                          why the trial is through with it, before its job was
+               node                                              the machine that it comes from, of several
     counted    trial, resource, rung, bracket                    a job for a trial that has finished: nothing to train
     rung       trial, rung, bracket, resource                    the trial's last report is a rung evaluation
     test       trial, resource, metrics                          what a final training measures on the test set
     result     trial, outcome, error, traceback                  the job ended
-               finished                                          why the trial is through with its last report
+               finished, node                                    why the trial is through with its last report; as above
     decision   trial, state, reason                              the trial's state changed
     end        state, reason, traceback (if there is one)        this session ended in good order
 
@@ -167,6 +168,7 @@ _OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
     "n_trials": (lambda value: value is None or _is_count(value), "a count or null"),
     "origin": _TEXT,
     "finished": _TEXT,
+    "node": _TEXT,
     "first_rung": _COUNT,
     "repeats": _COUNT,
     "finalist": (lambda value: isinstance(value, bool), "true or false"),

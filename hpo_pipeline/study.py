@@ -59,11 +59,12 @@ def run_study(composed: Composed) -> int:
         return 0
     with said_of(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with Journal(folder / "journal.jsonl") as journal:
+    with Journal(folder / "journal.jsonl") as journal, contextlib.closing(parts.executor):
         records = [record for record, _ in read(journal.path)]
         if records and not composed.config["resume"]:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
         _refuse_another(composed, folder, records)
+        parts.executor.open()
         with said_of(folder):
             write_configs(composed, folder)
             if parts.earlier:
@@ -220,13 +221,14 @@ def _opening(composed: Composed, parts: Components, folder: Path) -> str:
     resumed = "resumed: " if config["resume"] else ""
     model = group.get("model", "model")
     what = f"{model} on {group.get('dataset', 'data')}" if model != "none" else group.get("objective", "objective")
-    jobs = min(parts.executor.capacity, parts.budget.n_trials or parts.executor.capacity)
+    room = parts.executor.capacity
+    jobs = plural(min(room, parts.budget.n_trials or room), "job") if room else "as many jobs as there is room for"
     simulated = "\nTime is simulated: a unit takes the seconds that it reports, else one, and no time passes"
     simulated = simulated if parts.executor.is_simulated else ""
     return (
         f"{resumed}{config['name']}: {group.get('scheduler', 'scheduler')} with {group.get('searcher', 'searcher')}, "
         f"{what}, "
-        f"{plural(jobs, 'job')} at a time, in {folder}\n{_plan(parts)}"
+        f"{jobs} at a time, in {folder}\n{_plan(parts)}"
         f"{simulated}"
     )
 

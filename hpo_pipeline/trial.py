@@ -80,6 +80,7 @@ class Report:
         metrics: name -> value; may hold NaN and infinities.
         time: seconds since the epoch, when it happened.
         finished: why the trial is through with this report, whatever its job was to reach; empty while it goes on.
+        node: the machine that it comes from; empty where there is but one.
     """
 
     trial_id: int
@@ -87,6 +88,7 @@ class Report:
     metrics: Mapping[str, float]
     time: float
     finished: str = ""
+    node: str = ""
 
 
 class Outcome(enum.Enum):
@@ -105,6 +107,7 @@ class Result:
     Attributes:
         finished: why the trial is through with its last report, of this job or an earlier one; empty if it isn't, or if
             that report says so.
+        node: as in a report.
     """
 
     trial_id: int
@@ -113,6 +116,7 @@ class Result:
     error: str = ""
     traceback: str = ""
     finished: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

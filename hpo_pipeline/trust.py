@@ -67,18 +67,22 @@ def trusted() -> tuple[str, ...]:
     return _entries
 
 
+def modules() -> tuple[str, ...]:
+    """The entries that name modules, packages or names in them, and not commands."""
+    return tuple(entry for entry in _entries if not _is_command(entry))
+
+
 def may_be_named(target: str) -> bool:
     """Whether a config may name `target`: it is trusted, and what is private in it is itself an entry's."""
     return any(
         _is_in(target, entry) and not any(part.startswith("_") for part in target[len(entry) :].split("."))
-        for entry in _entries
-        if not _is_command(entry)
+        for entry in modules()
     )
 
 
 def covers(origin: str) -> bool:
     """Whether what is defined at `origin` is trusted code, private or not."""
-    return any(_is_in(origin, entry) for entry in _entries if not _is_command(entry))
+    return any(_is_in(origin, entry) for entry in modules())
 
 
 def as_entry(words: Sequence[str]) -> str:

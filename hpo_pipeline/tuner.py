@@ -140,7 +140,7 @@ class Tuner:
             self._searcher.beside(self._executor.wake)
         while (end := self._budget.end(self._view, self._elapsed())) is None:
             answer = self._fill()
-            if self._at_work:
+            if self._at_work or (answer is None and self._executor.grows):
                 for event in self._executor.wait(self._budget.seconds_left(self._elapsed())):
                     self._take(event)
             elif answer is WAIT and self._searcher.at_work:
@@ -208,6 +208,7 @@ class Tuner:
             record = {"event": "report", "trial": report.trial_id, "resource": report.resource}
             record |= {"metrics": dict(report.metrics), "time": report.time}
             record |= {"finished": report.finished} if report.finished else {}
+            record |= {"node": report.node} if report.node else {}
             self._record(record, *self._history.consequences(record))
         if job.trial.id not in self._history.jobs:
             self._executor.cancel(job.trial.id)
@@ -216,6 +217,7 @@ class Tuner:
         record = {"event": "result", "trial": result.trial_id, "outcome": result.outcome.value, "error": result.error}
         record |= {"traceback": result.traceback, "time": result.time}
         record |= {"finished": result.finished} if result.finished else {}
+        record |= {"node": result.node} if result.node else {}
         self._record(record, *self._history.consequences(record))
 
     # -- records and checkpoints ---------------------------------------------------------------------------------

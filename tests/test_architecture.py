@@ -56,6 +56,7 @@ DOORS = {
     "matplotlib": ("report/",),
     "pandas": ("report/", "dataset/tabular.py"),
     "rich": ("report/",),
+    "ray": ("executor/ray_cluster.py",),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.config.command_line import CommandLine
-from hpo_pipeline.config.containment import COMMAND, written_places
+from hpo_pipeline.config.containment import COMMAND, reached_places, written_places
 from hpo_pipeline.errors import Problem
 from hpo_pipeline.evaluation import Constraint, Metric, constraints_of, metrics_of
 from hpo_pipeline.report.command import overrides, trial_overrides
@@ -116,7 +116,8 @@ class Composed:
 
     def _elsewhere(self, *, another: bool = False) -> dict[str, Any]:
         """What has to be typed again, as no file may say it: where results go, if not below here; what is run."""
-        found = {path: at(self.public, path) for path in written_places(self.config)}
+        places = [*written_places(self.config), *reached_places(self.config)]
+        found = {path: at(self.public, path) for path in places}
         if any(override.lstrip("+").startswith(f"{COMMAND}=") for override in self.line.overrides):
             found[f"++{COMMAND}"] = at(self.public, COMMAND)
         if another and "folder" in found:

@@ -45,6 +45,25 @@ def written_places(config: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def reached_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Path in the config -> value, of what has programs run elsewhere: a cluster, and what it is to install."""
+    executor = config.get("executor")
+    if not isinstance(executor, Mapping):
+        return {}
+    found = dict(_leaves("executor.runtime_env", executor.get("runtime_env") or {}))
+    if executor.get("address") not in (None, "auto", os.environ.get("RAY_ADDRESS")):
+        found["executor.address"] = executor["address"]
+    return found
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}", inner)
+    else:
+        yield path, value
+
+
 def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bool]) -> Iterator[Problem]:
     """One for each place outside that a file, and not the person, names."""
     for path, value in written_places(config).items():
@@ -52,6 +71,10 @@ def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bo
             other = ", or set MLFLOW_TRACKING_URI" if path.startswith("tracker.") else ""
             what = f"{value!r} comes from a file and leads out of this folder"
             yield Problem(path, f"{what}; if this is what you want, type {path}=…{other}")
+    for path, value in reached_places(config).items():
+        if not is_typed(path):
+            what = f"{value!r} comes from a file, and has programs run elsewhere, or installed"
+            yield Problem(path, f"{what}; if this is what you want, type {path}=…")
 
 
 def trust_typed_command(typed: Iterable[Override]) -> None:

@@ -1,9 +1,10 @@
 """Executors run jobs somewhere: in this process, in worker processes, on a simulated clock. The interface is here.
 
-Serial, Process, Fused   what a config chooses: a pool over which transport, and how many jobs a pack has
+Serial, Process, ...     what a config chooses: a pool over which transport, and how many jobs a pack has
 Pool                     who gets which job, and what becomes of those of a lost worker (`pool.py`)
 Transport                what a pool needs of the place where its workers are (`transport.py`)
 OwnProcess, Processes    that place: the tuner's process, other ones (`serial.py`; `process.py`)
+Actors                   or a cluster's nodes (`ray.py`, `ray_actors.py`), and how they are reached (`remote/`)
 Pack                     what a worker does: jobs one by one or together (`worker.py`, `pack.py`, `pack_policy.py`)
 Checkpoints              the store of what jobs go on from (`checkpoints.py`)
 Simulated                jobs that take no time (`simulated.py`)
@@ -12,9 +13,19 @@ Simulated                jobs that take no time (`simulated.py`)
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from hpo_pipeline.trial import Event, Job
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What there is on a node. `workers`: those that are ready; `jobs`: at work there."""
+
+    workers: int
+    jobs: int
 
 
 class Executor(Protocol):
@@ -29,10 +40,12 @@ class Executor(Protocol):
             take, a worker dies. If it shrinks, nothing is taken away that runs already.
         works_in_wait: whether `wait` itself does the work: nothing goes on beside it, and nothing can wake it.
         is_simulated: whether its clock is a simulated one.
+        grows: whether capacity may come by itself, from nothing too: `wait` waits for it.
     """
 
     works_in_wait: bool = False
     is_simulated: bool = False
+    grows: bool = False
 
     @property
     def capacity(self) -> int: ...
@@ -44,6 +57,18 @@ class Executor(Protocol):
     def monotonic(self) -> float:
         """Seconds that no change of the system's clock moves, to count durations with."""
         return time.monotonic()
+
+    def open(self) -> None:
+        """Finds the place where jobs are to run; once, before anything is recorded, and when no other tuner is at work.
+
+        Raises:
+            StudyError: it isn't there.
+        """
+        return
+
+    def nodes(self) -> Mapping[str, Load]:
+        """The machines that workers are on, by name, where there may be several; otherwise none."""
+        return {}
 
     def begin_after(self, seconds: float) -> None:
         """A resumed study's records end at that time: a simulated clock goes on from there. Nothing is at work yet."""

@@ -7,6 +7,7 @@ The score is the float64 in hexadecimal. A trial that goes on learns from the na
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Callable
@@ -35,6 +36,13 @@ class BestModel:
     resource: int
     score: float
     snapshot: Any = None
+
+    @classmethod
+    def named(cls, name: str) -> BestModel:
+        """What the name of a kept model says; a ValueError where it is none."""
+        if not (match := _NAME.fullmatch(name)):
+            raise ValueError(f"{name} is no kept model")
+        return cls(int(match[1]), struct.unpack(">d", bytes.fromhex(match[2]))[0])
 
 
 class BestModels:
@@ -68,6 +76,10 @@ class BestModels:
         """What was kept of a trial that goes on from the resource `at_most`; None if that is beyond, or nothing."""
         return next((best for best, _ in self._found(trial_id) if best.resource <= at_most), None)
 
+    def paths(self, trial_id: int, at_most: float = math.inf) -> list[Path]:
+        """Those that are kept of the trial, as of reports up to `at_most`; newest first."""
+        return [path for best, path in self._found(trial_id) if best.resource <= at_most]
+
     def find(self, trial_id: int, resource: int) -> Path | None:
         """The model as of that report; None if it isn't there, or not what was kept."""
         for best, path in self._found(trial_id):
@@ -87,9 +99,9 @@ class BestModels:
     def _found(self, trial_id: int) -> list[tuple[BestModel, Path]]:
         """All that there are, newest first: two after a crash."""
         found = [
-            (BestModel(int(match[1]), struct.unpack(">d", bytes.fromhex(match[2]))[0]), folder / match[0])
+            (BestModel.named(name), folder / name)
             for folder in [self._folder / str(trial_id)]
             for name in names_in(folder)
-            if (match := _NAME.fullmatch(name))
+            if _NAME.fullmatch(name)
         ]
         return sorted(found, key=lambda one: one[0].resource, reverse=True)

@@ -121,6 +121,15 @@ class Checkpoints:
             what = f"takes over trial {other} at {found.resource} instead of {wanted}"
         return f"{what} ({'; '.join(found.problems)})" if found.problems else what
 
+    def paths(self, trial_id: int) -> list[Path]:
+        """The trial's checkpoints, newest first."""
+        return [found.path for found in self._found(trial_id)]
+
+    def drop(self, trial_id: int) -> None:
+        """Removes the trial's checkpoints alone."""
+        for path in self.paths(trial_id):
+            _remove(path)
+
     def discard(self, trial_id: int) -> None:
         """Removes the trial's checkpoints, what is left of one that was not finished, and what objectives work with."""
         for name in names_in(self._folder / str(trial_id)):

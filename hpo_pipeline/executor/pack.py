@@ -99,6 +99,11 @@ class Pack:
         if running or self._new.pop(trial_id, None):
             self._due.append(Result(trial_id, Outcome.STOPPED, time.time()))
 
+    def holds(self, task: Task) -> bool:
+        """Whether the trial goes on here from memory."""
+        held = self._paused.get(task.trial_id)
+        return held is not None and held.fits(task)
+
     def forget(self, trial_id: int) -> None:
         """A paused trial won't go on here."""
         if held := self._paused.pop(trial_id, None):

@@ -14,7 +14,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import connection, context, forkserver
 from multiprocessing.process import BaseProcess
@@ -22,7 +22,7 @@ from typing import Any
 
 from hpo_pipeline.executor.pool import Pool, check_arguments
 from hpo_pipeline.executor.runner import PackSettings, StudySetup
-from hpo_pipeline.executor.transport import Answer, Lost, Message
+from hpo_pipeline.executor.transport import Answer, Lost, Message, Transport
 from hpo_pipeline.executor.worker import work
 from hpo_pipeline.guardian import Guardian
 
@@ -42,7 +42,7 @@ class _Worker:
     device: int
 
 
-class Processes:
+class Processes(Transport):
     """Worker processes on this machine, each with its share of the cores, or one of the GPUs. A `Transport`.
 
     Args:
@@ -53,6 +53,7 @@ class Processes:
     """
 
     works_in_wait = False
+    capacity = 1
 
     def __init__(self, objective: Mapping[str, Any], n_workers: int | None, devices: Sequence[str] = ()) -> None:
         import joblib
@@ -65,7 +66,7 @@ class Processes:
         self._numbers = itertools.count()
         self._wakes, self._waker = connection.Pipe(duplex=False)
 
-    def start(self, pack: PackSettings) -> str:
+    def start(self, pack: PackSettings, avoided: Collection[str] = ()) -> str:
         counts = Counter(worker.device for worker in self._workers.values())
         device = min(range(len(self._devices)), key=counts.__getitem__, default=0)
         environment = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}

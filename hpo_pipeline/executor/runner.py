@@ -100,6 +100,7 @@ class Task:
     Attributes:
         adopted: it goes on with another trial's weights.
         attempts: how often it was begun before, and broken off: a worker process died, trials failed together.
+        nodes: where it has lost a worker.
         notice: what people should know of it when it begins, in one line; empty if there is nothing.
     """
 
@@ -111,11 +112,18 @@ class Task:
     milestones: Sequence[int]
     adopted: bool = False
     attempts: int = 0
+    nodes: tuple[str, ...] = ()
     notice: str = ""
 
-    def again(self, reached: int = 0) -> Task:
-        """The task for another attempt, after it was broken off at the resource `reached`."""
-        return replace(self, recorded=max(self.recorded, reached), attempts=self.attempts + 1, notice="")
+    def again(self, reached: int = 0, node: str = "") -> Task:
+        """The task for another attempt, after it was broken off at the resource `reached`, on `node`."""
+        return replace(
+            self,
+            recorded=max(self.recorded, reached),
+            attempts=self.attempts + 1,
+            nodes=(*self.nodes, node),
+            notice="",
+        )
 
 
 class JobTimeout(BaseException):
@@ -210,9 +218,17 @@ def failure(trial_id: int, error: BaseException, folder: Path | None = None) -> 
 def log(folder: Path, trial_id: int, text: str) -> None:
     """Adds to the trial's log. That it can't be written (a full disk) ends no trial."""
     with contextlib.suppress(OSError, StudyError):
-        file = open_log(log_path(folder, trial_id))
-        with open(file, "a", encoding="utf-8") as stream:
-            stream.write(text)
+        append_log(folder, trial_id, text.encode())
+
+
+def append_log(folder: Path, trial_id: int, text: bytes) -> None:
+    """Adds to the trial's log.
+
+    Raises:
+        OSError, StudyError: as `open_log`.
+    """
+    with open(open_log(log_path(folder, trial_id)), "ab") as stream:
+        stream.write(text)
 
 
 def log_path(folder: Path, trial_id: int) -> Path:

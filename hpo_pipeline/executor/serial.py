@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.pool import Pool, check_arguments
 from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup
-from hpo_pipeline.executor.transport import Answer, Message
+from hpo_pipeline.executor.transport import Answer, Message, Transport
 from hpo_pipeline.executor.worker import advance, take
 from hpo_pipeline.interrupt import TimeUp, requested, time_limit
 
 
-class OwnProcess:
+class OwnProcess(Transport):
     """The tuner's process as the one worker, which trains while it is waited for. A `Transport`.
 
     A time limit ends Python code only, and in the main thread only (see `interrupt.time_limit`); what a trial starts
@@ -35,7 +35,7 @@ class OwnProcess:
         self._answer: Answer | None = None
         self._ends = math.inf
 
-    def start(self, pack: PackSettings) -> str:
+    def start(self, pack: PackSettings, avoided: Collection[str] = ()) -> str:
         self._pack = Pack(pack, self._around)
         return "tuner"
 

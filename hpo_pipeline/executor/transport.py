@@ -8,12 +8,12 @@ What is sent arrives in order, or the worker is lost. What a worker does with it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hpo_pipeline.executor.runner import PackSettings
-from hpo_pipeline.trial import Event
+from hpo_pipeline.trial import Event, Notice
 
 Message = tuple[str, Any]
 
@@ -35,9 +35,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A worker is gone, and nothing more comes of it. `how`: "the worker process ended by signal 9"."""
+    """A worker is gone, and nothing more comes of it.
+
+    Attributes:
+        how: "the worker process ended by signal 9".
+        blameless: whether none of its jobs can have brought that about: the machine is gone.
+    """
 
     how: str
+    blameless: bool = False
 
 
 class Transport(Protocol):
@@ -46,15 +52,41 @@ class Transport(Protocol):
     Attributes:
         capacity: workers at once. It may change at any time; if it shrinks, those that are too many are Lost or stay.
         works_in_wait: whether `wait` itself does the work.
+        grows: whether workers may come by themselves.
     """
 
     works_in_wait: bool
+    grows: bool = False
 
     @property
     def capacity(self) -> int: ...
 
-    def start(self, pack: PackSettings) -> str:
-        """A new worker, on whichever device or node has the fewest."""
+    def open(self) -> None:
+        """Finds the place, once, before anything else; a StudyError where it isn't there."""
+        return
+
+    def start(self, pack: PackSettings, avoided: Collection[str] = ()) -> str | None:
+        """A new worker, on whichever device or node has the fewest; None where there is no room for one now.
+
+        Args:
+            avoided: nodes that it must not be on.
+        """
+
+    def node(self, worker: str) -> str:
+        """The node that the worker is on; empty where there is one machine."""
+        return ""
+
+    def nodes(self) -> Mapping[str, int]:
+        """How many workers are ready on each node, started or not; empty where there is one machine."""
+        return {}
+
+    def notices(self) -> list[Notice]:
+        """What people should know of the place since the last call."""
+        return []
+
+    def is_leaving(self, worker: str) -> bool:
+        """Whether its node is about to be taken away: it may end what it has, and gets nothing more."""
+        return False
 
     def send(self, worker: str, message: Message) -> bool:
         """Whether the worker is there to get it, as far as is known. That it is lost comes by `receive`."""

@@ -22,10 +22,10 @@ from pathlib import Path
 from hpo_pipeline import trust
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import PackSettings, log_path, open_log
+from hpo_pipeline.executor.runner import PackSettings, Task, log_path, open_log
 from hpo_pipeline.executor.transport import Answer, Channel, Message
 from hpo_pipeline.interrupt import ignore_ctrl_c
-from hpo_pipeline.trial import Result
+from hpo_pipeline.trial import Event, Result
 
 
 def work(pipe: connection.Connection, settings: PackSettings, name: str, environment: Mapping[str, str]) -> None:
@@ -35,16 +35,8 @@ def work(pipe: connection.Connection, settings: PackSettings, name: str, environ
         name: the worker's.
         environment: set before anything is imported or built.
     """
-    ignore_ctrl_c()
     os.environ.update(environment)
-    if hasattr(os, "setsid"):
-        # What trials start stays in this process's group, and is ended with it: children of a fork or of a spawn, not
-        # those of the server that has forked this process.
-        os.setsid()
-        multiprocessing.set_start_method("spawn" if sys.platform == "darwin" else "fork", force=True)
-        # Before it dies of this signal, or crashes, the process shows in the trial's log where it was.
-        faulthandler.enable(2)
-        faulthandler.register(signal.SIGUSR1, 2, chain=True)
+    lead_group()
     code = 0
     try:
         serve(pipe, settings, name)
@@ -56,8 +48,39 @@ def work(pipe: connection.Connection, settings: PackSettings, name: str, environ
     os._exit(code)  # without waiting for what trials have started
 
 
-def serve(channel: Channel, settings: PackSettings, name: str) -> None:
-    """Trains what the pool sends, until the channel raises."""
+def lead_group() -> None:
+    """Makes this process the leader of a group, in which all stays that its trials start, and is ended with it."""
+    ignore_ctrl_c()
+    if hasattr(os, "setsid"):
+        if os.getpgid(0) != os.getpid():
+            os.setsid()
+        # Children of a fork or of a spawn, not those of a server that has forked this process.
+        multiprocessing.set_start_method("spawn" if sys.platform == "darwin" else "fork", force=True)
+        # Before it dies of this signal, or crashes, the process shows in the trial's log where it was.
+        faulthandler.enable(2)
+        faulthandler.register(signal.SIGUSR1, 2, chain=True)
+
+
+class Home:
+    """Where the files of trials belong. A worker that sees the study's folder works there: nothing is to be done."""
+
+    def fetch(self, task: Task) -> None:
+        """Before a job begins: what it goes on from."""
+
+    def hand_over(self, events: Sequence[Event]) -> None:
+        """What the trials of these events have written, before the events are told."""
+
+    def forget(self, trial_id: int) -> None:
+        """Nothing of the trial is needed here any more."""
+
+
+def serve(channel: Channel, settings: PackSettings, name: str, home: Home | None = None) -> None:
+    """Trains what the pool sends, until the channel raises.
+
+    Args:
+        home: where the files belong, if `settings.folder` isn't the study's.
+    """
+    home = home or Home()
     trust.trust(settings.trusted)
     pack = Pack(settings, functools.partial(_output, settings.folder, name))
     turn, go, waits = 0, -1, True
@@ -72,8 +95,13 @@ def serve(channel: Channel, settings: PackSettings, name: str) -> None:
             if what == "go":
                 go = about
             else:
+                if what == "run" and not pack.holds(about):
+                    home.fetch(about)
                 take(pack, (what, about))
+                if what == "forget":
+                    home.forget(about)
         answer = advance(pack)
+        home.hand_over(answer.events)
         turn, waits = turn + 1, answer.waits
         channel.send(answer)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 from pools import job, outcomes, setup
 
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.runner import PackSettings
-from hpo_pipeline.executor.transport import Answer, Lost, Message
+from hpo_pipeline.executor.transport import Answer, Lost, Message, Transport
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
 
 
@@ -31,16 +31,17 @@ class Scripted:
         return [(task.trial_id, task.recorded, task.attempts) for what, task in self.sent if what == "run"]
 
 
-class Place:
+class Place(Transport):
     """A transport to such workers, whose names are their numbers; `capacity` is for the test to change."""
 
     works_in_wait = False
+    capacity = 1
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.workers: list[Scripted] = []
 
-    def start(self, pack: PackSettings) -> str:
+    def start(self, pack: PackSettings, avoided: Collection[str] = ()) -> str | None:
         self.workers.append(Scripted())
         return str(len(self.workers) - 1)
 
