@@ -255,8 +255,9 @@ def _compose_config_from_defaults_list(
     finally:  # what is refused may be what can't be composed
         if found := [*now.problems, *_root_problems(now), *_name_problems(now)]:
             raise ConfigError(found)
-    if isinstance(config.get("params"), DictConfig):
-        OmegaConf.set_struct(config.params, False)  # whatever the objective takes may be typed
+    for path in _OPEN:
+        if isinstance(node := OmegaConf.select(config, path), DictConfig):
+            OmegaConf.set_struct(node, False)
     for key in _replaced(now):
         OmegaConf.update(config, key, _folded(now.layers, key), merge=False)
     removed = [override.key_or_group for override in now.typed if override.is_delete()]
@@ -265,6 +266,8 @@ def _compose_config_from_defaults_list(
     return config
 
 
+_OPEN = ("params", "executor.resources", "executor.runtime_env")
+"""Mappings in which any key may be typed: what the objective takes, what a cluster has."""
 _WHOLE = ("metric", "constraints", "reference_point")
 """Root keys whose mappings are typed as a whole: names of metrics are no keys that a config has."""
 

@@ -239,7 +239,7 @@ class Pool(Executor):
             return [Notice(f"{error}, with {len(jobs)} trials: they go on one by one"), *events]
         for task in tasks:
             log(self._setup.folder, task.trial_id, f"{error}\n")
-            if task.attempts > max_retries and not self._avoided(task):
+            if task.attempts > max_retries and (len(set(task.nodes)) > 1 or not self._avoided(task)):
                 tried = f"; tried {task.attempts} times" if task.attempts > 1 else ""
                 events.append(Result(task.trial_id, Outcome.FAILED, now, error + tried))
             else:

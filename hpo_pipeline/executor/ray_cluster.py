@@ -242,9 +242,11 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def _in_short(message: str) -> str:
-    """The line of Ray's message that says what happened."""
+    """The line of Ray's message that says what happened; empty if none does."""
     if "low on memory" in message or "OutOfMemory" in message:
         return "the node is out of memory"
+    if "worker process has died" in message:
+        return ""  # which is what everybody knows by now
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     errors = [line for line in lines if ("Error" in line or "Exception" in line) and not line.startswith("ray::")]
     return (errors[-1] if errors else lines[0] if lines else "")[:200]

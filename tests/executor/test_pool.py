@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 from pools import job, outcomes, setup
@@ -32,18 +33,37 @@ class Scripted:
 
 
 class Place(Transport):
-    """A transport to such workers, whose names are their numbers; `capacity` is for the test to change."""
+    """A transport to such workers, whose names are their numbers; `capacity` is for the test to change.
+
+    Worker 0 is on the first of `on`, worker 1 on the second one, ...
+    """
 
     works_in_wait = False
     capacity = 1
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, on: Sequence[str] = ()) -> None:
         self.capacity = capacity
+        self.on = list(on)
         self.workers: list[Scripted] = []
+        self.avoided: list[set[str]] = []
+        self.leaving: set[str] = set()
 
     def start(self, pack: PackSettings, avoided: Collection[str] = ()) -> str | None:
+        at_work = [w for i, w in enumerate(self.workers) if not w.killed and str(i) not in self.leaving]
+        if len(at_work) >= self.capacity:
+            return None
         self.workers.append(Scripted())
+        self.avoided.append(set(avoided))
         return str(len(self.workers) - 1)
+
+    def node(self, worker: str) -> str:
+        return self.on[int(worker)] if self.on else ""
+
+    def nodes(self) -> Mapping[str, int]:
+        return dict.fromkeys(self.on, 1)
+
+    def is_leaving(self, worker: str) -> bool:
+        return worker in self.leaving
 
     def send(self, worker: str, message: Message) -> bool:
         self.workers[int(worker)].sent.append(message)
@@ -175,3 +195,76 @@ def test_a_worker_goes_on_only_when_all_was_said_that_is_to_be_said():
     executor.wait()
     assert [what for what, _ in worker.sent[2:]] == ["stop", "run", "go"]
     assert worker.sent[-1] == ("go", 1)
+
+
+def test_that_a_node_is_gone_is_no_job_s_fault_and_a_pack_goes_on_as_a_pack():
+    place = Place(2, on=["a", "b", "c"])
+    executor = pool(place, size=2, max_retries=0)
+    for trial_id in (0, 1, 2, 3):
+        executor.submit(job(trial_id, 9), 0)
+    assert sorted(len(worker.tasks) for worker in place.workers) == [2, 2]
+    lost = [trial_id for trial_id, _, _ in place.workers[0].tasks]
+    place.workers[0].answers.append(Lost("node a is gone", blameless=True))
+    assert executor.wait() == [Notice("node a is gone; 2 trials go on from the last checkpoint elsewhere")]
+    assert place.workers[2].tasks == [(trial_id, 0, 0) for trial_id in lost]
+
+
+def test_without_a_place_jobs_wait_until_there_is_one():
+    place = Place(1, on=["a", "b"])
+    executor = pool(place)
+    executor.submit(job(0, 9), 0)
+    place.capacity = 0
+    place.workers[0].says(report(0, 4))
+    place.workers[0].answers.append(Lost("node a is gone", blameless=True))
+    assert [type(event) for event in (*executor.wait(), *executor.wait())] == [Report, Notice]
+    assert len(place.workers) == 1
+    assert executor.capacity == 1  # the job that waits: nothing more is to be handed out
+    place.capacity = 1
+    assert executor.wait() == []
+    assert place.workers[1].tasks == [(0, 4, 0)]
+
+
+def test_a_job_that_is_handed_out_when_the_last_place_was_lost_waits_as_well():
+    place = Place(0, on=["a"])
+    executor = pool(place)
+    executor.submit(job(0, 9), 0)
+    assert place.workers == []
+    executor.cancel(0)
+    assert executor.wait() == [Result(0, Outcome.STOPPED, pytest.approx(time.time(), abs=60))]
+
+
+def test_a_job_that_has_lost_a_worker_goes_on_on_another_node_and_fails_when_it_has_been_on_two():
+    place = Place(1, on=["a", "a", "b", "c"])
+    executor = pool(place, max_retries=1)
+    executor.submit(job(0, 9), 0)
+    for number in (0, 1, 2):
+        place.workers[number].answers.append(Lost("the worker process ended"))
+        events = executor.wait()
+        assert [type(event) for event in events] == [Result if number == 2 else Notice]
+    assert place.avoided == [set(), {"a"}, {"a"}]
+    assert outcomes(events) == {0: (Outcome.FAILED, "the worker process ended; tried 3 times")}
+
+
+def test_one_node_is_enough_to_fail_on_where_there_is_no_other():
+    place = Place(1, on=["a", "a"])
+    executor = pool(place, max_retries=1)
+    executor.submit(job(0, 9), 0)
+    for number in (0, 1):
+        place.workers[number].answers.append(Lost("the worker process ended"))
+        events = executor.wait()
+    assert outcomes(events)[0][0] is Outcome.FAILED
+
+
+def test_a_worker_whose_node_is_drained_ends_what_it_has_and_gets_nothing_more():
+    place = Place(2, on=["a", "b", "c"])
+    executor = pool(place)
+    executor.submit(job(0, 1), 0)
+    place.leaving.add("0")
+    place.capacity = 1
+    assert executor.capacity == 2  # what it still has, and the other node
+    executor.submit(job(1, 1), 0)
+    assert place.workers[1].tasks == [(1, 0, 0)]
+    place.workers[0].says(report(0, 1), done(0))
+    assert [event.node for event in executor.wait()] == ["a", "a"]
+    assert place.workers[0].killed
+    assert executor.nodes()["b"].jobs == 1
