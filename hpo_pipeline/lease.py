@@ -291,10 +291,10 @@ class Lease:
     def _look_whose_it_is(self) -> None:
         now = _look(self._path)
         if now is None or now.token != self._token:
-            what = f"another tuner, {now}, has taken it over" if now else f"its {self._path.name} was removed"
+            gone = f"its {self._path.name} is gone, so another one has gone on with it, or somebody has removed that"
+            what = f"another one, {now}, goes on with it" if now else gone
             self._lost = (
-                f"{self._path.parent}: this tuner has lost the study: {what}; it stops here, and has recorded nothing "
-                "since; resume=true goes on where nobody else does"
+                f"{self._path.parent}: this tuner was given up: {what}; it stops here, and has recorded nothing since"
             )
             raise StudyError(self._lost)
 
