@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,37 @@ def test_a_copy_has_runs_of_its_own_in_mlflow():
     after = runs()
     assert {run_id: after[run_id] for run_id in before} == before
     assert len(after) == len(before) + 1 + 3
+
+
+def seen_anew(folder: str) -> None:
+    """Has the journal another inode, as file systems have it that number files by themselves on each machine."""
+    shutil.copy(f"{folder}/journal.jsonl", "anew")
+    os.replace("anew", f"{folder}/journal.jsonl")
+
+
+def test_a_study_that_goes_on_where_its_file_has_another_inode_stays_the_same_one(monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "first")
+    assert run(*STUDY).code == 0
+    for n_trials, host in enumerate(["second", "first", "second"], start=3):
+        seen_anew("runs/a")
+        monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
+        for _ in range(2):
+            assert run("name=a", "resume=true", f"n_trials={n_trials}").code == 0
+        assert len({header["id"] for header in headers("a")}) == 1
+        assert (headers("a")[-1]["inode"], len(headers("a"))) == (
+            Path("runs/a/journal.jsonl").stat().st_ino,
+            n_trials - 1,
+        )
+    shutil.copytree("runs/a", "elsewhere/a")
+    assert run("name=a", "folder=elsewhere/a", "resume=true", "n_trials=6").code == 0
+    *_, before, after = (r for r in journal("a", "elsewhere") if r["event"] == "study")
+    assert before["id"] != after["id"]
+
+
+def test_a_copy_that_is_resumed_on_another_machine_leaves_the_original_beside_it_alone(monkeypatch):
+    assert run(*STUDY).code == 0
+    shutil.copytree("runs/a", "runs/b")
+    monkeypatch.setattr(socket, "gethostname", lambda: "second")
+    assert run("name=b", "resume=true", "n_trials=3").code == 0
+    first, second = headers("b")
+    assert first["id"] != second["id"]
