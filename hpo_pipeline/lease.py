@@ -40,6 +40,7 @@ SILENCE_SECONDS = 30.0
 SETTLE_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 _MOST_BYTES = 4096
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 Waiting = Callable[[], AbstractContextManager[Callable[[str], None]]]
@@ -54,7 +55,7 @@ def silently() -> Iterator[Callable[[str], None]]:
 
 def _seconds() -> float:
     """A clock that goes on while the machine sleeps, where there is one."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(_CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
