@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from hpo_pipeline.errors import StudyError
 
@@ -292,12 +293,15 @@ class Lease:
     def _look_whose_it_is(self) -> None:
         now = _look(self._path)
         if now is None or now.token != self._token:
-            gone = f"its {self._path.name} is gone, so another one has gone on with it, or somebody has removed that"
-            what = f"another one, {now}, goes on with it" if now else gone
-            self._lost = (
-                f"{self._path.parent}: this tuner was given up: {what}; it stops here, and has recorded nothing since"
-            )
-            raise StudyError(self._lost)
+            self._lose(now)
+
+    def _lose(self, to: _Seen | None) -> NoReturn:
+        gone = f"its {self._path.name} is gone, so another one has gone on with it, or somebody has removed that"
+        what = f"another one, {to}, goes on with it" if to else gone
+        self._lost = (
+            f"{self._path.parent}: this tuner was given up: {what}; it stops here, and has recorded nothing since"
+        )
+        raise StudyError(self._lost)
 
     def fenced(self) -> None:
         """The journal has a new file. (An OSError: it can't be noted.)"""
@@ -329,13 +333,12 @@ class Lease:
         """
         self._closing.set()
         self._thread.join()
-        try:
-            with contextlib.suppress(OSError):
-                if not self._lost:
-                    self._look_whose_it_is()
-                    if not self.must_fence:  # else whoever comes next has to
-                        self._path.unlink()
-        finally:
-            os.close(self._file)
+        os.close(self._file)
         if self._lost:
             raise StudyError(self._lost)
+        with contextlib.suppress(OSError):
+            now = _look(self._path)
+            if now is not None and now.token != self._token:
+                self._lose(now)
+            if not self.must_fence:  # else whoever comes next has to
+                self._path.unlink(missing_ok=True)

@@ -152,6 +152,21 @@ def test_whose_lease_was_removed_by_hand_stops(a):
         first.renew()
 
 
+def test_one_that_was_removed_when_all_was_done_is_no_loss(a):
+    with a.journal() as first:
+        first.append(HEADER)
+        PATH.unlink()
+    assert contents() == ["study"]
+
+
+def test_one_that_was_taken_over_when_all_was_done_is_told(a):
+    first = a.journal()
+    first.append(HEADER)
+    PATH.write_text(PATH.read_text().replace(owner()["token"], "another"))
+    with pytest.raises(StudyError, match="another one, on host a"):
+        first.close()
+
+
 # -- on one machine the lock decides -------------------------------------------------------------------------------
 
 
@@ -231,6 +246,20 @@ def test_a_newcomer_that_was_stopped_between_its_look_and_its_lease_ends_the_one
         settled[0].renew()
 
 
+def test_a_sign_of_life_at_the_last_moment_begins_it_all_again(a, b, monkeypatch):
+    first = a.lease()
+    write = os.pwrite
+
+    def late(*given):
+        monkeypatch.setattr(os, "pwrite", write)
+        first.renew()
+        return write(*given)
+
+    monkeypatch.setattr(os, "pwrite", late)
+    b.lease()
+    assert b.time == 2 * SILENCE_SECONDS + SETTLE_SECONDS
+
+
 def test_what_is_taken_over_and_not_yet_fenced_is_fenced_by_whoever_comes_next(a, b):
     a.lease()
     b.lease()  # and it is killed
@@ -259,10 +288,12 @@ def test_who_cannot_renew_stops_before_anyone_may_take_over(a, monkeypatch):
     assert STALE_SECONDS < SILENCE_SECONDS
 
 
-def test_who_slept_and_was_not_missed_goes_on(a, b):
+def test_who_slept_and_was_not_missed_goes_on(a, b, monkeypatch):
     first = a.lease()
     a.time = 3600.0
     first.check()
+    with full(monkeypatch):
+        first.check()  # it was renewed then
     b.meanwhile = lambda _time: first.renew()
     with pytest.raises(StudyError, match="on host a"):
         b.lease()
@@ -312,9 +343,10 @@ def test_one_that_makes_no_sense_is_waited_for_once(a, content):
     assert "a tuner on another machine may" in a.shown[0]
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/proc/uptime", path)], ids=["pipe", "link"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("changes", path)], ids=["pipe", "link"])
 def test_what_is_no_file_is_neither_read_nor_followed(a, make):
     make(PATH)
+    a.meanwhile = lambda time: Path("changes").write_text(str(time))
     a.lease().check()
     assert PATH.is_file()
     assert not PATH.is_symlink()

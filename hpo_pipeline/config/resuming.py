@@ -58,9 +58,9 @@ def resumed(composed: Composed) -> Composed:
         if path.startswith("finalists."):  # of the two, what is typed
             OmegaConf.update(cfg, path, at(composed.config, path), force_add=True)
     before: Any = OmegaConf.to_container(cfg, resolve=False)
-    moved = {path for path in typed if path in SEARCHED or (path in DATA and _is_gone(at(before, path)))}
-    for path in moved:
-        OmegaConf.update(cfg, path, at(composed.config, path), force_add=True)
+    for path in typed:
+        if path in SEARCHED or (path in DATA and _is_gone(at(before, path))):
+            OmegaConf.update(cfg, path, at(composed.config, path), force_add=True)
     stored = resolved(cfg)
     public = shown(cfg, stored)
     now = {"name": folder.name, "folder": str(folder), "resume": True, "dry_run": composed.config["dry_run"]}
@@ -72,7 +72,7 @@ def resumed(composed: Composed) -> Composed:
         {**config, "folder": ""}, lambda path: path in typed or path.partition(".")[0] in keys
     )
     for path in sorted(typed):
-        if path.partition(".")[0] in MAY_CHANGE or path == "experiment" or path in moved:
+        if path.partition(".")[0] in MAY_CHANGE or path == "experiment":
             continue
         if flatten(config).get(path, at(config, path)) != at(composed.config, path):
             what = f"a resumed study keeps what it began with, {at(config, path)!r}; got {at(composed.config, path)!r}"
