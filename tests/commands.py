@@ -77,10 +77,10 @@ def run(*arguments: str, program: str = "tune", started: str | None = None) -> E
     return Ended(code, out.getvalue(), err.getvalue())
 
 
-def start(*arguments: str, program: str = "tune", **environment: str) -> subprocess.Popen[str]:
-    """`python tune.py …` as a process group of its own, in the current folder."""
+def start(*arguments: str, program: str | Path = "tune", **environment: str) -> subprocess.Popen[str]:
+    """`python tune.py …` as a process group of its own, in the current folder; or another program, by its path."""
     return subprocess.Popen(
-        [sys.executable, str(ROOT / f"{program}.py"), *arguments],
+        [sys.executable, str((ROOT / program).with_suffix(".py")), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -19,7 +19,7 @@ LAYERS = (
     {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian"},
     {"evaluation", "pareto"},
     {"ranking"},
-    {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},
+    {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt", "lease"},
     {"config.hydra_keys", "config.hydra_errors", "config.several"},
     {"config.command_line"},
     {"searcher"},
