@@ -53,6 +53,8 @@ def reached_places(config: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(_leaves("executor.runtime_env", executor.get("runtime_env") or {}))
     if executor.get("address") not in (None, "auto", os.environ.get("RAY_ADDRESS")):
         found["executor.address"] = executor["address"]
+    if "://" in str(executor.get("checkpoints")):
+        found["executor.checkpoints"] = executor["checkpoints"]
     return found
 
 
@@ -73,7 +75,7 @@ def containment_problems(config: Mapping[str, Any], is_typed: Callable[[str], bo
             yield Problem(path, f"{what}; if this is what you want, type {path}=…{other}")
     for path, value in reached_places(config).items():
         if not is_typed(path):
-            what = f"{value!r} comes from a file, and has programs run elsewhere, or installed"
+            what = f"{value!r} comes from a file, and leads to other machines, or has them install something"
             yield Problem(path, f"{what}; if this is what you want, type {path}=…")
 
 

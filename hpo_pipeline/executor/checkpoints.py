@@ -87,7 +87,7 @@ class Checkpoints:
             if found.resource <= at_most:
                 try:
                     return Loaded(found.resource, self._read(trial_id, found, read), problems)
-                except _DamagedError as error:
+                except DamagedError as error:
                     problems.append(f"{found.path.name}: {error}")
         return Loaded(problems=problems)
 
@@ -136,21 +136,26 @@ class Checkpoints:
             if name == WORKING or _NAME.fullmatch(name) or _ASIDE.fullmatch(name):
                 _remove(self._folder / str(trial_id) / name)
 
-    def _found(self, trial_id: int) -> list[_Stored]:
+    def _found(self, trial_id: int) -> list[Stored]:
         """All that there are of a trial, newest first."""
         found = [
-            _Stored(self._folder / str(trial_id) / name, int(match[1]), match[2] or "", match[3] is not None)
-            for name in names_in(self._folder / str(trial_id))
+            Stored(path, int(match[1]), match[2] or "", match[3] is not None)
+            for name, path in self._names(trial_id)
             if (match := _NAME.fullmatch(name))
         ]
         return sorted(found, key=lambda one: (one.resource, one.checksum != ""), reverse=True)
+
+    def _names(self, trial_id: int) -> Iterator[tuple[str, Path]]:
+        """What there is where the trial's checkpoints are kept: names, and where that is."""
+        folder = self._folder / str(trial_id)
+        yield from ((name, folder / name) for name in names_in(folder))
 
     def _keep(
         self,
         trial_id: int,
         resource: int,
         write: Callable[[Path], object],
-        instead_of: Sequence[_Stored],
+        instead_of: Sequence[Stored],
         *,
         midway: bool = False,
     ) -> None:
@@ -159,14 +164,7 @@ class Checkpoints:
         aside = folder / f".{resource}.ckpt.tmp"
         _remove(aside)
         try:
-            write(aside)
-            try:
-                checksum = content_checksum(aside, trial_id, resource)
-            except (FileNotFoundError, _DamagedError) as error:
-                raise StudyError(
-                    f"the objective's save wrote no file or folder to the path that it got: {error}"
-                ) from None
-            kept = folder / f"{resource}.{checksum}{'.midway' * midway}.ckpt"
+            kept = folder / self._written(aside, trial_id, resource, write, midway=midway)
             if kept.is_dir():
                 _remove(kept)  # the same content, or damaged: no folder can take another's place
             put(aside, kept, durable=bool(instead_of))
@@ -176,23 +174,33 @@ class Checkpoints:
             if old.path != kept:
                 _remove(old.path)
 
-    def _read(self, trial_id: int, found: _Stored, read: Callable[[Path], State]) -> State:
+    @staticmethod
+    def _written(aside: Path, trial_id: int, resource: int, write: Callable[[Path], object], *, midway: bool) -> str:
+        """Has the checkpoint written aside; returns the name that its content gives it."""
+        write(aside)
+        try:
+            checksum = content_checksum(aside, trial_id, resource)
+        except (FileNotFoundError, DamagedError) as error:
+            raise StudyError(f"the objective's save wrote no file or folder to the path that it got: {error}") from None
+        return f"{resource}.{checksum}{'.midway' * midway}.ckpt"
+
+    def _read(self, trial_id: int, found: Stored, read: Callable[[Path], State]) -> State:
         try:
             checksum = content_checksum(found.path, trial_id, found.resource)
         except OSError as error:
-            raise _DamagedError(f"can't be read ({error.strerror or error})") from None
+            raise DamagedError(f"can't be read ({error.strerror or error})") from None
         if found.checksum not in ("", checksum):
-            raise _DamagedError("is damaged, or another trial's: its content doesn't match the checksum in its name")
+            raise DamagedError("is damaged, or another trial's: its content doesn't match the checksum in its name")
         try:
             return read(found.path)
         except Exception as error:
             if found.checksum:
                 raise
-            raise _DamagedError(describe(error)) from None
+            raise DamagedError(describe(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class Stored:
     """A checkpoint by its name. `checksum`: empty for one of an older version; `midway`: its job went on."""
 
     path: Path
@@ -201,7 +209,7 @@ class _Stored:
     midway: bool
 
 
-class _DamagedError(StudyError):
+class DamagedError(StudyError):
     """A checkpoint isn't what was saved."""
 
 
@@ -217,7 +225,7 @@ def _parts(path: Path) -> Iterator[Path]:
     """The file, or the folder and all that is in it, in an order that is always the same."""
     mode = path.lstat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise _DamagedError(f"{path.name} is neither a file nor a folder")
+        raise DamagedError(f"{path.name} is neither a file nor a folder")
     yield path
     if stat.S_ISDIR(mode):
         for name in sorted(os.listdir(path)):

@@ -18,9 +18,9 @@ from hpo_pipeline.build import build
 from hpo_pipeline.errors import encodable
 from hpo_pipeline.evaluation import WORST
 from hpo_pipeline.executor.best_models import BestModel, BestModels
-from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import PackPolicy
 from hpo_pipeline.executor.runner import LiveTrial, PackSettings, Task, begin, failure, finished, log, report
+from hpo_pipeline.executor.url_checkpoints import checkpoints_in
 from hpo_pipeline.interrupt import TimeUp, pass_on
 from hpo_pipeline.objective import Finished, SupportsClose, SupportsModel, SupportsNotices, SupportsTarget
 from hpo_pipeline.trial import Event, Notice, Outcome, Report, Result
@@ -74,7 +74,7 @@ class Pack:
         self.asked = False
         self._setup = setup
         self._around = around
-        self._checkpoints = Checkpoints(setup.folder)
+        self._checkpoints = checkpoints_in(setup.folder, setup.checkpoints_url)
         self._best_models = BestModels(setup.folder)
         self._objective: Any = None
         self._new: dict[int, Task] = {}

@@ -17,7 +17,6 @@ from hpo_pipeline.checks import integer_problems, is_integer, is_positive, value
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.executor import Executor, Load
 from hpo_pipeline.executor.best_models import BestModels
-from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.pack_policy import FIRST
 from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup, Task, log
 from hpo_pipeline.executor.transport import Answer, Lost, Transport
@@ -283,7 +282,7 @@ class Pool(Executor):
 
     def discard(self, trial_id: int) -> None:
         self._forget(trial_id)
-        Checkpoints(self._setup.folder).discard(trial_id)
+        self._setup.checkpoints.discard(trial_id)
         BestModels(self._setup.folder).discard(trial_id)
 
     def _forget(self, trial_id: int, but: str | None = None) -> None:

@@ -8,10 +8,11 @@ RayCluster     what is asked of Ray (`ray_cluster.py`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hpo_pipeline.checks import is_positive, option_problems, value_problems
-from hpo_pipeline.errors import ConfigError, Problem
+from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.executor.pool import Pool, check_arguments
 from hpo_pipeline.executor.ray_actors import Actors
 from hpo_pipeline.executor.ray_cluster import RayCluster, is_installed
@@ -58,6 +59,12 @@ class RayExecutor(Pool):
             "GPU": float(bool(devices) if num_gpus is None else num_gpus),
             **{name: float(amount) for name, amount in (resources or {}).items()},
         }
+        if "://" in checkpoints:
+            setup = replace(setup, checkpoints_url=checkpoints)
+            try:
+                setup.checkpoints  # noqa: B018 - that it can be opened
+            except StudyError as error:
+                raise ConfigError(Problem("checkpoints", str(error))) from None
         n_here = n_workers or 1
         cluster = RayCluster(address, runtime_env or {}, n_here * need["CPU"], 0.0)
         pack = setup.pack(threads_per_worker, checkpoint_seconds, None if pack_size == "auto" else int(pack_size))
@@ -87,7 +94,7 @@ def _check(
             **{k: v for k, v in amounts.items() if v is not None},
         ),
         *value_problems("a positive number of seconds", is_positive, heartbeat_timeout=heartbeat_timeout),
-        *option_problems(("auto", "shared", "tuner"), checkpoints=checkpoints),
+        *([] if "://" in str(checkpoints) else option_problems(("auto", "tuner"), checkpoints=checkpoints)),
     ]
     if address is not None and (not isinstance(address, str) or not address or "//" in address):
         problems.append(Problem("address", "must be null, auto, or host:port of the cluster's head", address))

@@ -66,7 +66,7 @@ class Actors(Transport):
         n_workers: at most; None for as many as there is room for.
         need: what one takes: resource -> amount.
         heartbeat: seconds of silence after which a worker is given up.
-        checkpoints: `shared`, `tuner`, or `auto`.
+        checkpoints: `tuner`, to have files travel to the study's folder in any case.
     """
 
     works_in_wait = False

@@ -16,6 +16,7 @@ from hpo_pipeline.errors import StudyError, describe, encodable
 from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.executor.best_models import BestModel
 from hpo_pipeline.executor.checkpoints import Checkpoints
+from hpo_pipeline.executor.url_checkpoints import checkpoints_in
 from hpo_pipeline.objective import Objective, SupportsFinish, SupportsRepeats, TrialSpec, real_folder
 from hpo_pipeline.trial import Config, Job, Outcome, Report, Result
 
@@ -31,6 +32,7 @@ class StudySetup:
         merge: (trial id, sample) -> the composed training config with the sample in it: nested and plain.
         trial_seed: trial id -> the trial's seed.
         best_by: what a trial's best report is found by, whose model is kept; None: none is.
+        checkpoints_url: where checkpoints are, if not in the folder.
     """
 
     objective: Mapping[str, Any]
@@ -39,16 +41,22 @@ class StudySetup:
     merge: Callable[[int, Config], dict[str, Any]]
     trial_seed: Callable[[int], int]
     best_by: Metric | None = None
+    checkpoints_url: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", self.folder.absolute())
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The store of the study's."""
+        return checkpoints_in(self.folder, self.checkpoints_url)
 
     def task(self, job: Job, recorded: int) -> Task:
         """The job as a worker gets it. A checkpoint that it takes over from another trial is copied here, once."""
         trial_id, notice = job.trial.id, ""
         if job.source is not None:
             try:
-                notice = Checkpoints(self.folder).adopt(trial_id, recorded, job.source, job.resource)
+                notice = self.checkpoints.adopt(trial_id, recorded, job.source, job.resource)
             except (OSError, StudyError) as error:
                 notice = f"goes on with its own weights: another trial's can't be copied ({describe(error)})"
         return Task(
@@ -65,7 +73,8 @@ class StudySetup:
     def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSettings:
         """What those who train need to know."""
         fixed = self.objective, self.metrics, self.folder, trust.trusted()
-        return PackSettings(*fixed, threads, checkpoint_seconds, size, best_by=self.best_by)
+        elsewhere = self.checkpoints_url
+        return PackSettings(*fixed, threads, checkpoint_seconds, size, best_by=self.best_by, checkpoints_url=elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class PackSettings:
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
         size: jobs at once; None to measure what is best.
         sharing: packs that share the memory of one device.
-        best_by: as in `StudySetup`.
+        best_by, checkpoints_url: as in `StudySetup`.
     """
 
     objective: Mapping[str, Any]
@@ -91,6 +100,7 @@ class PackSettings:
     size: int | None
     sharing: int = 1
     best_by: Metric | None = None
+    checkpoints_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

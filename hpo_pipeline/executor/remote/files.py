@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import tarfile
 from collections.abc import Callable, Iterable
 from multiprocessing import connection
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 from hpo_pipeline.atomic import remove
 from hpo_pipeline.errors import StudyError, describe
+from hpo_pipeline.executor.archive import read_archive, write_archive
 from hpo_pipeline.executor.best_models import BestModel, BestModels
 from hpo_pipeline.executor.checkpoints import Checkpoints
 from hpo_pipeline.executor.runner import Task, append_log, log_path
@@ -180,7 +179,7 @@ class _Once:
 
     def __call__(self, path: Path) -> None:
         self._stream = _Incoming(self._pipe)
-        _unpack(self._stream, path)
+        read_archive(self._stream, path)
 
     def drain(self) -> None:
         stream = self._stream or _Incoming(self._pipe)
@@ -190,11 +189,8 @@ class _Once:
 
 def _send(pipe: connection.Connection, path: Path) -> None:
     """A file or folder, as a tar archive in pieces; an empty piece is its end."""
-    with (
-        io.BufferedWriter(_Outgoing(pipe), _CHUNK) as stream,
-        tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive,
-    ):
-        archive.add(path, arcname="it")
+    with io.BufferedWriter(_Outgoing(pipe), _CHUNK) as stream:
+        write_archive(path, stream)
     pipe.send_bytes(b"")
 
 
@@ -204,20 +200,6 @@ def _receive(pipe: connection.Connection, path: Path) -> None:
         received(path)
     finally:
         received.drain()
-
-
-def _unpack(stream: _Incoming, path: Path) -> None:
-    """Nothing is written but `path`, and what is in it if it is a folder."""
-    aside = path.parent / f"{path.name}.incoming"
-    remove(aside)
-    try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
-            archive.extractall(aside, filter="data")
-        os.replace(aside / "it", path)
-    except tarfile.TarError as error:
-        raise StudyError(f"what has arrived is damaged ({error})") from None
-    finally:
-        remove(aside)
 
 
 class _Outgoing(io.RawIOBase):
