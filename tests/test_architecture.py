@@ -16,7 +16,7 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian"},
+    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml"},
     {"evaluation", "pareto"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},
@@ -28,6 +28,7 @@ LAYERS = (
     {"view"},
     {"budget"},
     {"report"},
+    {"saved_study"},
     {"scheduler"},
     {"objective", "model", "dataset", "tracker"},
     {"config.containment", "config.composed", "config.public", "config.search_space"},

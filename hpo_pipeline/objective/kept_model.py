@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 
 from hpo_pipeline.build import build
-from hpo_pipeline.errors import ConfigError, StudyError, nearest
+from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective import SupportsModel
-from hpo_pipeline.objective.recorded_study import plain_yaml
+from hpo_pipeline.plain_yaml import plain_yaml
+from hpo_pipeline.saved_study import journal_of
 
 FOLDER = "best"
 WEIGHTS, CONFIG, METRICS = "model.pt", "config.yaml", "metrics.json"
@@ -52,12 +53,9 @@ def opened(folder: str | Path) -> tuple[SupportsModel, dict[str, Any], Path]:
 def _found(folder: Path) -> Path:
     """The folder `best`, with all that is needed in it, and no link."""
     place = folder / FOLDER
-    if not folder.is_dir():
-        beside_it = [path.name for path in folder.parent.glob("*/") if (path / FOLDER).is_dir()]
-        raise StudyError(f"{folder}: there is no such folder{nearest(folder.name, beside_it)}")
     if not place.is_dir():
-        what = "holds no model: it is not over, or its objective keeps none (it is no SupportsModel)"
-        raise StudyError(f"{folder}: {what}" if (folder / "journal.jsonl").exists() else f"{folder}: is no study")
+        journal_of(folder)  # says it if this is no study
+        raise StudyError(f"{folder}: holds no model: it is not over, or its objective keeps none (no SupportsModel)")
     for path in (place, place / CONFIG, place / WEIGHTS):
         if path.is_symlink():
             raise StudyError(f"{path}: is a link, which isn't followed")
