@@ -1,7 +1,7 @@
 """A study, or a training, read back from its folder: one that is over, was interrupted, or is still at work.
 
     study = load_study("runs/asha-digits")
-    study.view.best.config, study.config["scheduler"]
+    study.best.config, study.trials, study.plot.curves(), study.config["scheduler"]
 
 It is what the journal said when it was read; read it again for what has happened since. The folder may be anybody's:
 nothing in it is executed, and a file that can't be read is said in one line.
@@ -9,25 +9,53 @@ nothing in it is executed, and a file that can't be read is said in one line.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hpo_pipeline.errors import StudyError, nearest
+from hpo_pipeline.errors import StudyError, nearest, one_line
 from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.journal import read
 from hpo_pipeline.plain_yaml import plain_yaml
-from hpo_pipeline.view import StudyView
+from hpo_pipeline.report import frames
+from hpo_pipeline.report.notebook import headline, study_html
+from hpo_pipeline.trial import Value
+from hpo_pipeline.view import StudyView, TrialView
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hpo_pipeline.report.plots import Plots
 
 JOURNAL, CONFIG, OVERRIDES = "journal.jsonl", "config.yaml", "overrides.yaml"
 _MOST_NAMED = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Best:
+    """What a study comes to.
+
+    Attributes:
+        trial: its id.
+        resource: where it was best; the other attributes are as of then.
+        value: of the study's first metric.
+        metrics: all that was measured.
+        config: path in the config -> value, the hyperparameters.
+    """
+
+    trial: int
+    resource: int
+    value: float
+    metrics: dict[str, float]
+    config: dict[str, Value]
+
+
+@dataclass(frozen=True, repr=False)
 class Study:
     """What a folder says of a study.
 
@@ -38,6 +66,10 @@ class Study:
 
     folder: Path
     view: StudyView
+
+    def __fspath__(self) -> str:
+        """The folder: what takes one takes a study."""
+        return str(self.folder)
 
     @property
     def name(self) -> str:
@@ -83,6 +115,57 @@ class Study:
         found = self.config.get("choices")
         return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
+    # -- what came out ---------------------------------------------------------------------------------------------
+
+    @property
+    def best(self) -> Best | None:
+        """The winner: the best trial, or of finalists that were trained with several seeds the one with the best mean.
+
+        None without a usable value; of several metrics the best by the first one (`front` has them all).
+        """
+        winner = self.view.winner
+        return None if winner is None else self._at(winner, winner.best_resource)
+
+    @property
+    def front(self) -> list[Best]:
+        """Of several metrics, the members of the Pareto front, by the first metric; else empty."""
+        return [self._at(self.view.trials[point.trial_id], point.resource) for point in self.view.front.points]
+
+    def _at(self, trial: TrialView, resource: int) -> Best:
+        metrics = trial.at(resource)
+        return Best(trial.id, resource, metrics[self.view.metric], dict(metrics), dict(trial.config_at(resource)))
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, by its id: its fate, its best value, `params.*` and `metrics.*` (report/frames.py)."""
+        return frames.trials_frame(self.view)
+
+    @property
+    def evaluations(self) -> pd.DataFrame:
+        """One row a rung evaluation, in the order in which they were made."""
+        return frames.evaluations_frame(self.view)
+
+    @property
+    def reports(self) -> pd.DataFrame:
+        """One row a report, the learning curves: by trial and resource."""
+        return frames.reports_frame(self.view)
+
+    @property
+    def plot(self) -> Plots:
+        """`study.plot.curves()`, `.best_so_far()`, `.study()`, `.front()`: figures of matplotlib."""
+        from hpo_pipeline.report.plots import Plots
+
+        return Plots(self.view, self.unit)
+
+    def __repr__(self) -> str:
+        return f"<Study {str(self.folder)!r}: {one_line(headline(self.view, self.unit))}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return study_html(self.view, self.name, self.unit)
+
+    # -- its files -------------------------------------------------------------------------------------------------
+
     def _yaml(self, name: str, missing: Any) -> Any:
         path = self.folder / name
         if path.is_symlink():
@@ -96,7 +179,7 @@ class Study:
         return missing if found is None else found
 
 
-def load_study(folder: str | Path, metric: Metric | None = None) -> Study:
+def load_study(folder: str | os.PathLike[str], metric: Metric | None = None) -> Study:
     """A study, or a training, read back from its folder; it may be at work.
 
     Args:
@@ -120,9 +203,9 @@ def load_study(folder: str | Path, metric: Metric | None = None) -> Study:
     return Study(Path(folder), view)
 
 
-def journal_of(folder: str | Path) -> Path:
+def journal_of(folder: str | os.PathLike[str]) -> Path:
     """Where the journal of a study lies; a StudyError says which studies there are instead."""
-    place = Path(folder)
+    folder = place = Path(folder)
     journal = place / JOURNAL
     try:
         if journal.is_file():
@@ -141,6 +224,6 @@ def _named(names: list[str]) -> str:
     return f"; studies there: {', '.join(names[:_MOST_NAMED])}{more}" if names else ""
 
 
-def studies_in(folder: str | Path) -> list[Path]:
+def studies_in(folder: str | os.PathLike[str]) -> list[Path]:
     """The folders directly in this one that hold a study or a training, by name."""
     return sorted(path.parent for path in Path(folder).glob(f"*/{JOURNAL}") if path.is_file())

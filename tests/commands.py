@@ -54,7 +54,8 @@ def compose(*overrides: str, program: str = "tune") -> Composed:
         return command.compose(cfg, CommandLine(f"{program}.py", overrides))
 
 
-def _unpainted(figure: object, path: str | Path, **_: object) -> None:
+def unpainted(figure: object, path: str | Path, **_: object) -> None:
+    """A figure that is saved without being painted."""
     Path(path).write_bytes(b"")
 
 
@@ -65,7 +66,7 @@ def run(*arguments: str, program: str = "tune", started: str | None = None) -> E
     """
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
-        mock.patch.object(Figure, "savefig", _unpainted),
+        mock.patch.object(Figure, "savefig", unpainted),
         mock.patch.object(sys, "argv", [started or f"{program}.py", *arguments]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

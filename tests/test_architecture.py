@@ -42,6 +42,7 @@ LAYERS = (
     {"config.schema", "config.comparison", "config.layers", "config.composing"},
     {"config.diagnosis", "config.resuming"},
     {"config"},
+    {"python"},
 )
 
 DOORS = {

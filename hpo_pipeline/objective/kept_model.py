@@ -6,6 +6,7 @@ in the weights is executed.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,23 @@ FOLDER = "best"
 WEIGHTS, CONFIG, METRICS = "model.pt", "config.yaml", "metrics.json"
 
 
-def load(folder: str | Path) -> Any:
-    """The best model of a study or a training, in eval mode, on the CPU; see `hpo_pipeline.load_model`."""
+def load_model(folder: str | os.PathLike[str]) -> Any:
+    """The best model of a study or a training, ready to predict.
+
+        model = hpo_pipeline.load_model("runs/x")
+        with torch.no_grad():
+            scores = model(x)
+
+    Its weights are those of its best epoch, its place the CPU, its mode `eval`. Nothing is trained, and nothing that
+    the files hold is executed: the model is built as a study builds it, from this project, torch, torchvision, and
+    what the environment variable HPO_TRUST names.
+
+    Args:
+        folder: of the study or the training, which holds `best/`; or what `load_study` gives.
+
+    Raises:
+        StudyError: there is no such folder, or no model in it, or none that can be built here.
+    """
     objective, config, weights = opened(folder)
     try:
         return objective.load_model(config, weights)
@@ -30,7 +46,7 @@ def load(folder: str | Path) -> Any:
         raise _refused(weights.parent / CONFIG, error) from None
 
 
-def opened(folder: str | Path) -> tuple[SupportsModel, dict[str, Any], Path]:
+def opened(folder: str | os.PathLike[str]) -> tuple[SupportsModel, dict[str, Any], Path]:
     """What the model of a study or a training is made from: its objective, its config, the file with its weights.
 
     Raises:
