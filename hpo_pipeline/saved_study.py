@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from hpo_pipeline.at_work import Owner, owner_of
 from hpo_pipeline.errors import StudyError, nearest, one_line
 from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.journal import read
@@ -84,6 +85,18 @@ class Study:
     def is_training(self) -> bool:
         """Whether it is a single training (train.py)."""
         return self.view.header.get("kind") == "training"
+
+    @property
+    def owner(self) -> Owner | None:
+        """The tuner that is at work on it now; None if there is none."""
+        return owner_of(self.folder / JOURNAL)
+
+    @property
+    def state(self) -> str:
+        """`running`, or how it ended: `completed`, `failed`, `interrupted`, or `broken off` by a crash."""
+        if self.owner is not None:
+            return "running"
+        return "broken off" if self.view.end is None else str(self.view.end["state"])
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -158,11 +171,11 @@ class Study:
         return Plots(self.view, self.unit)
 
     def __repr__(self) -> str:
-        return f"<Study {str(self.folder)!r}: {one_line(headline(self.view, self.unit))}>"
+        return f"<Study {str(self.folder)!r}: {one_line(headline(self.view, self.unit, self.state))}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        return study_html(self.view, self.name, self.unit)
+        return study_html(self.view, self.name, self.unit, self.state)
 
     # -- its files -------------------------------------------------------------------------------------------------
 

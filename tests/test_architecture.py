@@ -16,7 +16,7 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml"},
+    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml", "at_work"},
     {"evaluation", "pareto"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},
@@ -43,6 +43,7 @@ LAYERS = (
     {"config.diagnosis", "config.resuming"},
     {"config"},
     {"python"},
+    {"commands"},
 )
 
 DOORS = {

@@ -12,11 +12,10 @@ _CELL = "text-align: right; padding: 2px 8px"
 _HEAD = f"{_CELL}; border-bottom: 1px solid #999"
 
 
-def headline(view: StudyView, unit: str) -> str:
-    """How far it is, and what the best is, in one line."""
-    said = "under way"
-    if view.end is not None:
-        said = ": ".join(filter(None, (str(view.end.get("state", "")), str(view.end.get("reason", "")))))
+def headline(view: StudyView, unit: str, state: str) -> str:
+    """How far it is, and what the best is, in one line. `state`: "running", or how it ended."""
+    reason = str(view.end.get("reason", "")) if view.end is not None and state != "running" else ""
+    said = f"{state}: {reason}" if reason else state
     states = ", ".join(f"{n} {state.value.lower()}" for state, n in counts(view.trials.values()).items())
     parts = [said, plural(len(view.trials), "trial") + (f" ({states})" if states else "")]
     parts += [f"{plural(view.total_resource, unit)} in {duration(view.seconds)}"]
@@ -27,7 +26,7 @@ def headline(view: StudyView, unit: str) -> str:
     return "; ".join(parts)
 
 
-def study_html(view: StudyView, name: str, unit: str) -> str:
+def study_html(view: StudyView, name: str, unit: str, state: str) -> str:
     """The headline, and the best trials; of several metrics the members of the front."""
     if view.has_front:
         members = [(view.trials[point.trial_id], point.resource) for point in view.front.points[:MOST_ROWS]]
@@ -35,7 +34,7 @@ def study_html(view: StudyView, name: str, unit: str) -> str:
     else:
         members = [(trial, trial.best_resource) for trial in view.top(MOST_ROWS)]
         hidden = len(view.trials) - len(members)
-    head = f"<p><b>{escape(name)}</b> {escape(headline(view, unit))}</p>"
+    head = f"<p><b>{escape(name)}</b> {escape(headline(view, unit, state))}</p>"
     if not members:
         return f"<div>{head}</div>"
     paths = list(dict.fromkeys(path for trial, at in members for path in trial.config_at(at)))
