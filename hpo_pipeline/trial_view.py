@@ -41,6 +41,7 @@ class TrialView:
         best_scores, best_violation, best_resource: of the best report so far (minimised; the earlier one of equals),
             (), +inf and 0 if there is none; of a failed trial, too. Of several metrics, the best by the first one, of
             equal ones by the next; but what violates the constraints less is better.
+        nodes: the machines that it reported from, in order, each once in a row; empty where there is but one.
         seconds: spent in training, the sum over its reports' `seconds`.
         finished: why it was through before its job was; empty if it wasn't.
         counted: up to which resource the scheduler counts it: beyond `resource`, if it has finished.
@@ -65,6 +66,7 @@ class TrialView:
     best_violation: float = WORST
     best_resource: int = 0
     seconds: float = 0.0
+    nodes: list[str] = field(default_factory=list)
     finished: str = ""
     counted: int = 0
     ended: float | None = None

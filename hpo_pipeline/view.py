@@ -143,6 +143,8 @@ class StudyView:
         trial.curve.append((trial.resource, metrics, time))
         trial.seconds += metrics.get("seconds", 0.0)
         trial.finished = record.get("finished", "")
+        if (node := record.get("node")) and trial.nodes[-1:] != [node]:
+            trial.nodes.append(node)
         violation = total_violation(self.constraints, metrics) if self.constraints else 0.0
         scores = tuple([metric.score(metrics[metric.name]) for metric in self.metrics])
         if WORST in scores or violation == WORST:

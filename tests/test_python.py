@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import html
+import importlib
 import os
 import signal
 import subprocess
@@ -201,3 +203,25 @@ def test_what_a_notebook_shows_escapes_names_and_values(monkeypatch):
     assert "<script" not in shown
     assert shown.count(html.escape(evil)) >= 2
     assert repr(study).startswith("<Study 'runs/a': completed: ")
+
+
+def test_a_function_stands_for_its_path_and_is_trusted_for_this_call_alone(monkeypatch):
+    monkeypatch.syspath_prepend(Path.cwd())
+    Path("bowl.py").write_text("def loss(config, resource, seed):\n    return {'loss': config['params']['x'] ** 2}\n")
+    bowl = importlib.import_module("bowl")
+    space = {"+search_space.params.x": {"type": "float", "low": -2.0, "high": 2.0}}
+    words = ("objective=function", "model=none", "dataset=none", *FREE[4:], "metric=loss", "n_trials=3")
+    study = tune(*words, {"name": "a", "objective.function": bowl.loss, **space})
+    assert study.best is not None
+    assert study.best.value == study.best.config["params.x"] ** 2
+    with pytest.raises(ConfigError, match=r"'bowl\.loss' is not on the trust list"):
+        tune(*words, {"name": "b", "objective.function": "bowl.loss", **space})
+
+
+def test_a_function_that_workers_could_not_find_is_refused():
+    def inner(config, resource, seed):
+        return {}
+
+    for value in (lambda config, resource, seed: {}, inner, functools.partial(inner)):
+        with pytest.raises(ConfigError, match=r"objective\.function: must be a function or class of a module"):
+            tune(*FREE, {"objective.function": value})

@@ -32,7 +32,8 @@ from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.report.command import overrides
 
 Override = str | Mapping[str, Any]
-"""What is typed on a command line, `"n_trials=20"`, or values by their paths, `{"n_trials": 20}`."""
+"""What is typed on a command line, `"n_trials=20"`, or values by their paths, `{"n_trials": 20}`. A function or class
+among the values stands for its dotted path, and is trusted, as it was given by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,12 @@ class Request:
     given: tuple[Override, ...]
     config_dir: str | os.PathLike[str] | None = None
 
+    @property
+    def code(self) -> list[str]:
+        """The dotted paths of the functions and classes among the values."""
+        values = [value for each in self.given if isinstance(each, Mapping) for value in each.values()]
+        return [_named("", value) for value in values if callable(value)]
+
     def line(self, program: str) -> CommandLine:
         """The command line that would say the same.
 
@@ -58,7 +65,7 @@ class Request:
         words: list[str] = []
         for each in self.given:
             if isinstance(each, Mapping):
-                words += overrides(each)
+                words += overrides({path: _named(path, value) for path, value in each.items()})
             elif isinstance(each, str):
                 words.append(each)
             else:
@@ -67,6 +74,21 @@ class Request:
         folder = None if self.config_dir is None else os.fspath(self.config_dir)
         name = None if self.config_name == program else self.config_name
         return CommandLine("hpo", tuple(words), folder, None, name, searchpath_of(words))
+
+
+def _named(path: str, value: Any) -> Any:
+    """A function or class by the dotted path under which workers find it; any other value as it is.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if not callable(value):
+        return value
+    module, name = (str(getattr(value, key, None)) for key in ("__module__", "__qualname__"))
+    if getattr(sys.modules.get(module), name, None) is not value or module == "__main__":
+        what = "must be a function or class of a module, where worker processes find it, and not of the script itself"
+        raise ConfigError(Problem(path, what, value))
+    return f"{module}.{name}"
 
 
 @contextlib.contextmanager
@@ -84,6 +106,7 @@ def composed(request: Request, program: str) -> Iterator[Composed]:
         raise ConfigError("Hydra 1.3 cannot start on Python 3.14; pip install --pre 'hydra-core>=1.4.0rc3'")
     line = request.line(program)
     trust.read_environment()
+    trust.trust((*trust.trusted(), *request.code))
     with _hydra_of_its_own(), _modules_here(), in_our_words():
         yield _composed(request, program, line)
 

@@ -49,8 +49,7 @@ def overview(view: StudyView, config: Mapping[str, Any]) -> dict[str, Any]:
 def nodes(view: StudyView) -> Counter[str]:
     """Node of a cluster -> trials that are trained there now, as far as reports say."""
     running = (trial for trial in view.trials.values() if trial.state is State.RUNNING)
-    known = (tuple(getattr(trial, "nodes", ())) for trial in running)
-    return Counter(str(nodes[-1]) for nodes in known if nodes)
+    return Counter(trial.nodes[-1] for trial in running if trial.nodes)
 
 
 def overview_lines(view: StudyView, config: Mapping[str, Any]) -> list[str]:
