@@ -128,14 +128,6 @@ class Preflight:
             raise ConfigError([*self.known, *others])
 
 
-def check_trackers(composed: Composed) -> list[Tracker]:
-    """Builds the trackers alone, and makes sure that they can be written to."""
-    flight = Preflight(composed.config, composed.problems)
-    trackers = flight.trackers(look=True)
-    flight.raise_problems()
-    return trackers
-
-
 def check_training(composed: Composed, *, data: bool = True) -> tuple[Objective, list[Tracker]]:
     """Builds what train.py needs."""
     flight = Preflight(composed.config, composed.problems)

@@ -35,4 +35,8 @@ def test_python_md(monkeypatch):
     assert len(found) > 9
     for block in found:
         exec(compile(block, "python.md", "exec"), scope)
+    training = scope["training"]
+    assert training.is_training
+    assert list(training.reports["resource"]) == [1]
+    assert hpo_pipeline.load_model(training).training is False
     assert {path.name for path in Path("runs").iterdir()} == {"first", "second", "third", "once", "bowl"}

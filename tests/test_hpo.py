@@ -121,7 +121,7 @@ def test_a_list_names_what_it_can_not_read_and_goes_on():
     assert head[:3] == ["study", "state", "trials"]
     assert first[:3] == ["runs/a", "completed", "2"]
     assert second[:4] == ["runs/b", "broken", "off", "1"]
-    assert (ended.code, ended.err.startswith("runs/c/journal.jsonl: line 1: this is not a journal")) == (2, True)
+    assert (ended.code, ended.err.startswith("hpo: runs/c/journal.jsonl: line 1: this is not a journal")) == (2, True)
 
 
 def test_names_that_are_no_studies_are_answered_with_those_that_are():
@@ -134,6 +134,16 @@ def test_names_that_are_no_studies_are_answered_with_those_that_are():
     assert refused("export", "runs") == (
         "hpo: runs: is no study's folder, as there is no journal.jsonl in it; studies there: first\n"
     )
+
+
+def test_a_study_whose_config_can_not_be_read_holds_up_no_other():
+    for name in ("a", "b"):
+        written(f"runs/{name}")
+    Path("runs/a/config.yaml").write_text("a: &a [*a]\n")
+    ended = hpo("status", "runs")
+    assert (ended.code, ended.out.splitlines()[0]) == (2, "runs/b: broken off")
+    assert ended.err.startswith("hpo: runs/a/config.yaml: can't be read (it refers to parts of itself")
+    assert "File name too long" in refused("status", "x" * 300)
 
 
 def test_what_a_stranger_calls_things_stays_in_its_line():
@@ -226,8 +236,8 @@ def test_a_study_at_work_and_one_whose_trials_are_a_link_are_left_alone():
         ended = hpo("clean", "--all", "--yes")
     assert (ended.code, ended.out) == (2, "")
     at_work, link = ended.err.splitlines()
-    assert at_work.startswith("runs/a: a tuner is at work on it (")
-    assert link == "runs/b/trials: is a link, which isn't followed; left as it is"
+    assert at_work.startswith("hpo: runs/a: a tuner is at work on it (")
+    assert link == "hpo: runs/b/trials: is a link, which isn't followed; left as it is"
     assert len(kept("*.ckpt")) == 2  # one file, seen twice
 
 

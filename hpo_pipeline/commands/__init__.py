@@ -13,7 +13,7 @@ import sys
 import typer
 
 from hpo_pipeline.commands import clean, export, list, report, status, sync, train, tune, ui
-from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.errors import ConfigError, StudyError, one_line
 from hpo_pipeline.report.terminal import forgiving_streams
 
 app = typer.Typer(
@@ -48,5 +48,6 @@ def main() -> None:
     try:
         app()
     except (ConfigError, StudyError) as error:
-        print(f"hpo: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"hpo: {one_line(line)}", file=sys.stderr)
         sys.exit(2)

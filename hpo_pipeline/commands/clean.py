@@ -34,7 +34,7 @@ def clean(
             _clean(load_study(folder), every, models, yes)
         except StudyError as error:
             skipped += 1
-            print(f"{error}; left as it is", file=sys.stderr)
+            print(f"hpo: {error}; left as it is", file=sys.stderr)
     if not yes and skipped < len(folders):
         print("Nothing was removed; --yes removes it.")
     if skipped:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hpo_pipeline.commands.named import Folder, study_folder
 from hpo_pipeline.errors import StudyError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Format(enum.StrEnum):
@@ -29,6 +26,7 @@ def export(
 ) -> None:
     """Write trials, rung evaluations and reports as CSV or Parquet."""
     from hpo_pipeline.atomic import replacing
+    from hpo_pipeline.report.frames import write
     from hpo_pipeline.saved_study import load_study
 
     folder = study_folder(study)
@@ -42,19 +40,9 @@ def export(
         for name, table in tables.items():
             path = place / f"{name}.{format.value}"
             with replacing(path) as aside:
-                _write(table, aside, format)
+                write(table, aside, parquet=format is Format.PARQUET)
             print(f"{path}  {len(table)} rows")
     except ImportError:
         raise StudyError("Parquet needs pyarrow, which is not installed; pip install pyarrow") from None
     except OSError as error:
         raise StudyError(f"{place}: can't be written ({error.strerror or error}); choose another: --to …") from None
-
-
-def _write(table: pd.DataFrame, path: Path, format: Format) -> None:
-    if format is Format.CSV:
-        table.to_csv(path, index=False)
-        return
-    table = table.copy()
-    for name in table.select_dtypes(object):  # Parquet knows one type a column
-        table[name] = table[name].map(str, na_action="ignore")
-    table.to_parquet(path, index=False)

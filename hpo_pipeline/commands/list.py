@@ -28,7 +28,7 @@ def list_studies(studies: Folders = None) -> None:
     for row in (head, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for line in damaged:
-        print(one_line(line), file=sys.stderr)
+        print(f"hpo: {one_line(line)}", file=sys.stderr)
     if damaged:
         raise typer.Exit(2)
 

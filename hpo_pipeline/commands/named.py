@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -26,9 +27,8 @@ def study_folder(name: Path) -> Path:
     """
     from hpo_pipeline.saved_study import journal_of
 
-    if not name.exists() and len(name.parts) == 1:
-        name = RUNS / name
-    return journal_of(name).parent
+    is_bare = len(name.parts) == 1 and not os.path.exists(name)
+    return journal_of(RUNS / name if is_bare else name).parent
 
 
 def study_folders(names: Sequence[Path] | None) -> list[Path]:
@@ -41,8 +41,8 @@ def study_folders(names: Sequence[Path] | None) -> list[Path]:
 
     found: list[Path] = []
     for name in names or [RUNS]:
-        within = studies_in(name) if name.is_dir() and not (name / JOURNAL).is_file() else []
-        if names is None and not within and not RUNS.exists():
+        within = studies_in(name) if os.path.isdir(name) and not os.path.isfile(name / JOURNAL) else []
+        if not names and not within and not RUNS.exists():
             raise StudyError("there are no studies here, as there is no folder runs; name the folder that has them")
         found += within or [study_folder(name)]
     return list(dict.fromkeys(found))

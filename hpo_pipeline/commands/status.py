@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpo_pipeline.commands.named import Folders, study_folders
+from hpo_pipeline.errors import StudyError, one_line
 
 if TYPE_CHECKING:
     from hpo_pipeline.saved_study import Study
@@ -26,9 +28,17 @@ def status(
     from hpo_pipeline.saved_study import load_study
 
     folders = study_folders(studies)
-    found = [load_study(folder) for folder in (folders if studies else _of_interest(folders))]
-    for study in found:
-        print(_line(study) if as_json else _text(study))
+    damaged: list[str] = []
+    for folder in folders if studies else _of_interest(folders):
+        try:
+            study = load_study(folder)
+            print(_line(study) if as_json else _text(study))
+        except StudyError as error:
+            damaged.append(str(error))
+    for line in damaged:
+        print(f"hpo: {one_line(line)}", file=sys.stderr)
+    if damaged:
+        raise typer.Exit(2)
 
 
 def _of_interest(folders: list[Path]) -> list[Path]:
@@ -65,7 +75,6 @@ def _plain(value: object) -> object:
 
 
 def _text(study: Study) -> str:
-    from hpo_pipeline.errors import one_line
     from hpo_pipeline.report.overview import overview_lines
 
     owner = study.owner

@@ -36,7 +36,7 @@ def sync(
 def _synchronised(folder: Path, words: list[str]) -> Closed:
     from hpo_pipeline.config.in_python import Request, composed
     from hpo_pipeline.journal import Journal
-    from hpo_pipeline.preflight import check_trackers
+    from hpo_pipeline.preflight import Preflight
     from hpo_pipeline.report.status import status_line
     from hpo_pipeline.saved_study import JOURNAL, load_study
     from hpo_pipeline.study import PATIENCE_SECONDS
@@ -49,7 +49,9 @@ def _synchronised(folder: Path, words: list[str]) -> Closed:
     else:
         program, request = "tune", Request("tune", ({**where, "resume": True}, *words))
     with Journal(folder / JOURNAL), composed(request, program) as found:  # no tuner writes to the tracker meanwhile
-        trackers = check_trackers(found)
+        flight = Preflight(found.config, found.problems)
+        trackers = flight.trackers(look=True)
+        flight.raise_problems()
         commands = (
             {"train": found.train_command()}
             if is_training

@@ -6,6 +6,7 @@ Hyperparameters are columns `params.<path>`, what was measured `metrics.<name>`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo_pipeline.checks import is_integer
@@ -99,6 +100,24 @@ def reports_frame(view: StudyView) -> pd.DataFrame:
         for resource, metrics, time in trial.curve
     ]
     return _frame(rows, ["trial", "resource", "value", *_metrics(view), "time"])
+
+
+def write(frame: pd.DataFrame, path: Path, *, parquet: bool) -> None:
+    """Writes a frame as Parquet or else as CSV.
+
+    Raises:
+        ImportError: what writes Parquet isn't installed.
+    """
+    import pandas as pd
+
+    if not parquet:
+        frame.to_csv(path, index=False)
+        return
+    frame = frame.copy()
+    for name in frame:
+        if pd.api.types.is_object_dtype(frame[name]):  # Parquet knows one type a column
+            frame[name] = frame[name].map(str, na_action="ignore")
+    frame.to_parquet(path, index=False)
 
 
 def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

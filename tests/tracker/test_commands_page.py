@@ -87,16 +87,6 @@ def test_a_training_is_written_as_its_one_run(stored: MemoryStore):
     assert len(stored.runs) == 1
 
 
-def test_a_mistake_in_what_is_typed_is_told_and_nothing_is_written(stored: MemoryStore):
-    run(*FREE, "name=a", "n_trials=1")
-    assert (
-        hpo("sync", "a", "tracker=mlfow").err
-        == "hpo: tracker: there is no 'mlfow'; did you mean 'mlflow'? there are mlflow, none\n"
-    )
-    assert hpo("sync", "b").err == "hpo: runs/b: there is no such folder; studies there: a\n"
-    assert stored.runs == {}
-
-
 def test_the_ui_is_started_the_fast_way_on_this_machine_alone(servers: list[Server], monkeypatch):
     run(*FREE, "name=a", "n_trials=1")
     Path("mlflow.db").touch()
