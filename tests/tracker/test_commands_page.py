@@ -127,3 +127,17 @@ def test_without_a_database_there_is_nothing_to_show(servers: list[Server]):
     assert ended.code == 2
     assert f"{Path('mlflow.db').absolute()}: there is no such database" in ended.err
     assert servers == []
+
+
+def test_a_strangers_config_sends_a_study_nowhere(stored: MemoryStore):
+    run(*FREE, "name=a", "n_trials=1")
+    config = Path("runs/a/config.yaml")
+    text = config.read_text()
+    ours = "tracker:\n  _target_: hpo_pipeline.tracker.none.NoTracker\n"
+    assert ours in text
+    theirs = "tracker:\n  _target_: hpo_pipeline.tracker.mlflow.MLflowTracker\n  uri: http://far.example:5000\n"
+    config.write_text(text.replace(ours, theirs))
+    ended = hpo("sync", "a")
+    assert ended.code == 2
+    assert "tracker.uri: 'http://far.example:5000' comes from a file and leads out of this folder" in ended.err
+    assert stored.runs == {}
