@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from hpo_pipeline.errors import one_line
+from hpo_pipeline.lease import SILENCE_SECONDS, look, this_machine
 
 try:
     import fcntl
 except ImportError:  # no such locks on this system
     fcntl = None  # type: ignore[assignment]
-
-_MOST_BYTES = 4096
-_SILENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +36,22 @@ class Owner:
 
 
 def owner_of(journal: Path) -> Owner | None:
-    """Who writes to the journal now: by its lock on this machine, by the age of its lease on others; None if nobody.
+    """Who writes to the journal now; None if nobody does.
 
-    Those on another machine that haven't been heard of for a minute are gone, or their network is.
+    On this machine the study's lock says so, on another one the age of its lease: clocks may differ, so this is for
+    people; a tuner that begins finds it out by itself (lease.py).
     """
-    lease = _lease(Path(f"{journal}.lease"))
+    lease = Path(f"{journal}.lease")
+    seen, silent = None, 0.0
+    with contextlib.suppress(OSError):
+        seen = look(lease)
+        silent = max(0.0, time.time() - lease.lstat().st_mtime)
+    host, pid = (one_line(seen.host[:64]), seen.pid) if seen else ("", 0)
     if _is_locked(Path(f"{journal}.lock")):
-        return Owner(lease.host, lease.pid) if lease else Owner()
-    return lease if lease and lease.host != os.uname().nodename and lease.silent < _SILENT_SECONDS else None
-
-
-def _lease(path: Path) -> Owner | None:
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
+        return Owner(host, pid)
+    if seen is None or not host or silent > 2 * SILENCE_SECONDS or seen.locks == this_machine(journal.parent).locks:
         return None
-    try:
-        found = os.fstat(file)
-        content = os.read(file, _MOST_BYTES) if stat.S_ISREG(found.st_mode) else b""
-    finally:
-        os.close(file)
-    try:
-        lease = json.loads(content)
-        host, pid = str(lease["host"])[:64], int(lease["pid"])
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return None
-    host = "".join(letter if letter.isprintable() else "?" for letter in host)
-    return Owner(host, pid, max(0.0, time.time() - found.st_mtime))
+    return Owner(host, pid, silent)
 
 
 def _is_locked(path: Path) -> bool:

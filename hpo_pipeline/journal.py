@@ -14,16 +14,19 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 import filelock
 
+from hpo_pipeline.atomic import replacing
 from hpo_pipeline.errors import StudyError
+from hpo_pipeline.lease import Lease, Machine, Waiting, silently, this_machine
 from hpo_pipeline.records import VERSION, Record, decode, encode
 
 __all__ = ["VERSION", "Journal", "Record", "read"]
@@ -117,35 +120,98 @@ def _header(path: Path, line: bytes, chain: _Chain) -> Record:
 class Journal:
     """Appends to a study's journal, as its only writer.
 
+    Args:
+        path: the journal, in the study's folder.
+        waiting: shows what is waited for when a tuner on another machine may still be at work.
+        machine: where this process runs; tests say so.
+
     Raises:
         StudyError: another process writes to it, or it can't be written, or is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, waiting: Waiting = silently, machine: Machine | None = None) -> None:
         self.path = path
-        self._lock = filelock.FileLock(f"{path}.lock")
-        try:
-            self._lock.acquire(timeout=0)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        except filelock.Timeout:
-            raise StudyError(
-                f"{path.parent}: another tuner is at work on this study; wait for it, stop it, or choose another name=…"
-            ) from None
-        except OSError as error:
-            self._lock.release()
-            raise self._cannot_write(error) from None
-        self._trouble: OSError | None = None
+        self._machine = machine or this_machine(path.parent)
+        self._trouble: StudyError | None = None
         self._told = False
-        try:
+        with contextlib.ExitStack() as undo:
+            try:
+                locked = self._locked()
+                undo.callback(lambda: self._lock.release())
+                self._lease = Lease(Path(f"{path}.lease"), self._machine, locked, waiting)
+                undo.callback(self._lease.close)
+                if locked is False:
+                    self._lock_anew()
+                if self._lease.must_fence:
+                    self._fence()
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            except OSError as error:
+                raise self._cannot_write(error) from None
+            undo.callback(os.close, self._file)
             self.recover()
-        except StudyError:
-            os.close(self._file)
-            self._lock.release()
-            raise
+            undo.pop_all()
         self._dirty = threading.Event()
         self._closing = threading.Event()
         self._syncer = threading.Thread(target=self._sync_in_groups, name="journal-sync", daemon=True)
         self._syncer.start()
+
+    def _locked(self) -> bool | None:
+        """Whether the lock is this process's now; None where the file system has none."""
+        self._lock = filelock.FileLock(f"{self.path}.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP):
+                raise
+            return None
+        return True
+
+    def _lock_anew(self) -> None:
+        """Takes the lock of a machine that is gone, or silent: on some file systems it would stay for ever."""
+        with replacing(Path(f"{self.path}.lock")) as aside:
+            aside.touch()
+        if self._locked() is False:
+            raise StudyError(f"{self.path.parent}: another tuner has just begun; wait for it, or choose another name=…")
+
+    def _fence(self) -> None:
+        """Puts the journal into a new file: what a tuner elsewhere has still on its way to the old one never gets here.
+
+        The latest `study` record says which file it is (its inode), if it is the old one; the new one says so as well.
+        """
+        if self.path.exists():
+            with replacing(self.path, durable=True) as aside:
+                shutil.copy(self.path, aside)
+                records = list(read(aside))
+                with open(aside, "r+b") as file:
+                    (chain := _Chain()).go_to(file, end := records[-1][1] if records else 0)
+                    file.truncate(end)
+                    last = next((record for record, _ in reversed(records) if record["event"] == "study"), {})
+                    if last.get("inode") == self.path.stat().st_ino:
+                        new = {"inode": aside.stat().st_ino, "host": self._machine.name}
+                        file.seek(end)
+                        file.write(chain.seal(encode({**last, **new})))
+        self._lease.fenced()
+
+    def when_lost(self, call: Callable[[], None]) -> None:
+        """Has `call` called, from another thread, when a tuner on another machine has taken the study over."""
+        self._lease.on_lost = call
+
+    def check(self) -> None:
+        """Whether this process may still write; costs a comparison.
+
+        Raises:
+            StudyError: it may not.
+        """
+        if self._trouble is None:
+            try:
+                self._lease.check()
+            except StudyError as error:
+                self._trouble = error
+        if self._trouble is not None:
+            self._told = True
+            raise self._trouble
 
     def _cannot_write(self, error: OSError) -> StudyError:
         return StudyError(
@@ -153,11 +219,22 @@ class Journal:
             "that isn't recorded; once it can be written again, resume=true goes on"
         )
 
+    def _reason(self, error: OSError) -> StudyError:
+        """Why it can't be written: what another machine's tuner has replaced is gone for this one."""
+        try:
+            self._lease.renew()
+        except StudyError as lost:
+            return lost
+        except OSError:
+            pass
+        return self._cannot_write(error)
+
     def recover(self) -> list[Record]:
         """What the file holds, where `append` goes on now; a last line that was cut short is dropped.
 
         Call it after an interrupt, which may have come in the middle of `append`.
         """
+        self.check()
         self._chain, self._size = _Chain(), 0
         records = []
         for record, end in read(self.path):
@@ -181,19 +258,17 @@ class Journal:
         Raises:
             StudyError: it can't be written, now or in the background since the last call; nothing more is then.
         """
-        if self._trouble is not None:
-            self._told = True
-            raise self._cannot_write(self._trouble)
+        self.check()
         lines = b"".join(map(self._chain.seal, [encode(record) for record in records]))
         written = 0
         try:
             while written < len(lines):  # a signal can cut a write short; the next one goes on, or says why it can't
                 written += os.write(self._file, lines[written:])
         except OSError as error:
-            self._trouble, self._told = error, True
+            self._trouble, self._told = self._reason(error), True
             with contextlib.suppress(OSError):  # what is left of a line is dropped now, or when it is opened again
                 os.ftruncate(self._file, self._size + lines.rfind(b"\n", 0, written) + 1)
-            raise self._cannot_write(error) from None
+            raise self._trouble from None
         self._size += len(lines)
         self._dirty.set()
 
@@ -210,7 +285,7 @@ class Journal:
             if os.fstat(self._file).st_nlink == 0:  # the system goes on writing to what nobody will find again
                 raise FileNotFoundError(errno.ENOENT, "it was deleted")
         except OSError as error:
-            self._trouble = error
+            self._trouble = self._reason(error)
 
     def close(self) -> None:
         """Brings what was written to the disk (a StudyError, where it didn't get there), and lets others write."""
@@ -222,9 +297,13 @@ class Journal:
         if self._trouble is None:
             self._sync()
         os.close(self._file)
+        try:
+            self._lease.close()
+        except StudyError as lost:
+            self._trouble = self._trouble or lost
         self._lock.release()
         if self._trouble is not None and not self._told:
-            raise self._cannot_write(self._trouble)
+            raise self._trouble
 
     def __enter__(self) -> Journal:
         return self

@@ -5,6 +5,7 @@
     study      version, id, name, seed, metrics, unit            first; the latest one counts, if there are several;
                                                                  metrics: [{name, mode}, ...]; of a training that
                                                                  train.py does it has kind: training
+               inode, host                                       of the journal's file, and where it has this inode
                constraints, reference_point                      if there are any: [{name, min, max}, ...], and metric
                                                                  -> what the hypervolume reaches to
     session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs;

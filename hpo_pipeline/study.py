@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -59,7 +61,8 @@ def run_study(composed: Composed) -> int:
         return 0
     with said_of(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with Journal(folder / "journal.jsonl") as journal, contextlib.closing(parts.executor):
+    waiting = functools.partial(status_line, at_once=True)
+    with Journal(folder / "journal.jsonl", waiting) as journal, contextlib.closing(parts.executor):
         records = [record for record, _ in read(journal.path)]
         if records and not composed.config["resume"]:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
@@ -87,6 +90,9 @@ def run_study(composed: Composed) -> int:
         console.start()
         try:
             end = tuner.run()
+        except StudyError:  # what another tuner goes on with, it shows as well
+            tracking.abandon("the journal can't be written")
+            raise
         finally:
             console.close()
         with interrupts_held():
@@ -148,18 +154,25 @@ def _new_header(composed: Composed, parts: Components, journal: Journal, records
 
     A copied folder is a study of its own from the moment it is resumed: what belongs to the one that it was copied
     from, its runs in MLflow above all, is left alone. The file's inode tells: a copy has another, a renamed one hasn't.
+    Where the study was on other machines only, which may see other inodes, it is a copy if the one that it was copied
+    from lies beside it.
     """
-    config = composed.config
-    inode = os.stat(journal.path).st_ino
-    last = next((record for record in reversed(records) if record["event"] == "study"), None)
-    if last is not None:
-        original = journal.path.parent.parent / str(last["name"]) / journal.path.name
-        is_copy = last["inode"] != inode if "inode" in last else original != journal.path and original.exists()
-        if not is_copy and last["name"] == config["name"]:
+    host, inode = socket.gethostname(), os.stat(journal.path).st_ino
+    at = max((i for i, record in enumerate(records) if record["event"] == "study"), default=None)
+    if at is None:
+        return {**header(composed, parts.objective.unit), "inode": inode, "host": host}
+    last, name = records[at], composed.config["name"]
+    original = journal.path.parent.parent / str(last["name"]) / journal.path.name
+    is_copy = original != journal.path and original.exists()
+    if "inode" in last:
+        saw_it = {record["host"] for record in records[at:] if "host" in record}
+        is_copy = last["inode"] != inode and (is_copy or not saw_it or host in saw_it)
+        if last["inode"] == inode and last["name"] == name:
             return None
-        study_id = uuid.uuid4().hex if is_copy else last["id"]
-        return {**last, "id": study_id, "name": config["name"], "inode": inode, "time": time.time()}
-    return {**header(composed, parts.objective.unit), "inode": inode}
+    elif not is_copy and last["name"] == name:
+        return None
+    study_id = uuid.uuid4().hex if is_copy else last["id"]
+    return {**last, "id": study_id, "name": name, "inode": inode, "host": host, "time": time.time()}
 
 
 def header(composed: Composed, unit: str) -> Record:

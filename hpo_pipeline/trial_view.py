@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from hpo_pipeline.evaluation import WORST
 from hpo_pipeline.trial import FINAL, State, Value
@@ -41,9 +43,9 @@ class TrialView:
         best_scores, best_violation, best_resource: of the best report so far (minimised; the earlier one of equals),
             (), +inf and 0 if there is none; of a failed trial, too. Of several metrics, the best by the first one, of
             equal ones by the next; but what violates the constraints less is better.
-        nodes: the machines that it reported from, in order, each once in a row; empty where there is but one.
         seconds: spent in training, the sum over its reports' `seconds`.
         finished: why it was through before its job was; empty if it wasn't.
+        nodes: the machines that it ran on, in order; none where there is but one.
         counted: up to which resource the scheduler counts it: beyond `resource`, if it has finished.
     """
 
@@ -66,13 +68,18 @@ class TrialView:
     best_violation: float = WORST
     best_resource: int = 0
     seconds: float = 0.0
-    nodes: list[str] = field(default_factory=list)
     finished: str = ""
+    nodes: tuple[str, ...] = ()
     counted: int = 0
     ended: float | None = None
     curve: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
     rungs: list[RungEvaluation] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+
+    def note_node(self, record: Mapping[str, Any]) -> None:
+        """Takes up where a report or a result of the trial comes from."""
+        if (node := record.get("node")) and node not in self.nodes:
+            self.nodes = (*self.nodes, node)
 
     @property
     def has_finished(self) -> bool:

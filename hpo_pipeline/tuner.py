@@ -138,7 +138,9 @@ class Tuner:
         self._resume()
         if not self._executor.works_in_wait:
             self._searcher.beside(self._executor.wake)
+            self._journal.when_lost(self._executor.wake)
         while (end := self._budget.end(self._view, self._elapsed())) is None:
+            self._journal.check()
             answer = self._fill()
             if self._at_work or (answer is None and self._executor.grows):
                 for event in self._executor.wait(self._budget.seconds_left(self._elapsed())):

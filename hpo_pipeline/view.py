@@ -143,8 +143,7 @@ class StudyView:
         trial.curve.append((trial.resource, metrics, time))
         trial.seconds += metrics.get("seconds", 0.0)
         trial.finished = record.get("finished", "")
-        if (node := record.get("node")) and trial.nodes[-1:] != [node]:
-            trial.nodes.append(node)
+        trial.note_node(record)
         violation = total_violation(self.constraints, metrics) if self.constraints else 0.0
         scores = tuple([metric.score(metrics[metric.name]) for metric in self.metrics])
         if WORST in scores or violation == WORST:
@@ -168,6 +167,7 @@ class StudyView:
     def _on_result(self, record: Record, time: float) -> None:
         trial = self._trial(record)
         trial.ended = time
+        trial.note_node(record)
         if record["outcome"] == "done" and not trial.finalist:
             trial.counted = trial.target_resource
             trial.finished = trial.finished or record.get("finished", "")

@@ -88,10 +88,10 @@ def _ended(argv: list[str], main: Callable[[], object]) -> Ended:
     return Ended(code, out.getvalue(), err.getvalue())
 
 
-def start(*arguments: str, program: str = "tune", **environment: str) -> subprocess.Popen[str]:
-    """`python tune.py …` as a process group of its own, in the current folder."""
+def start(*arguments: str, program: str | Path = "tune", **environment: str) -> subprocess.Popen[str]:
+    """`python tune.py …` as a process group of its own, in the current folder; or another program, by its path."""
     return subprocess.Popen(
-        [sys.executable, str(ROOT / f"{program}.py"), *arguments],
+        [sys.executable, str((ROOT / program).with_suffix(".py")), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

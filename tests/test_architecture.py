@@ -17,10 +17,10 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml", "at_work"},
+    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml"},
     {"evaluation", "pareto"},
     {"ranking"},
-    {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt"},
+    {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt", "lease", "at_work"},
     {"config.hydra_keys", "config.hydra_errors", "config.several"},
     {"config.command_line"},
     {"searcher"},

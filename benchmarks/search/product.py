@@ -98,6 +98,8 @@ class _NoJournal:
 
     path = Path("no journal")
 
+    def check(self) -> None: ...
+
     def append(self, *records: Record) -> None: ...
 
     def recover(self) -> list[Record]:

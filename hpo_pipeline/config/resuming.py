@@ -24,6 +24,10 @@ MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "
 }
 """Root keys that a resumed study may be given anew."""
 
+SEARCHED = frozenset({"dataset.search_path", "dataset.download"})
+DATA = frozenset({"dataset.root", "dataset.path"})
+"""Where data lie, or are looked for. Another machine may have them elsewhere; a place that it has is not changed."""
+
 
 def resumed(composed: Composed) -> Composed:
     """The config that the study began with, with what was typed now on top.
@@ -54,6 +58,10 @@ def resumed(composed: Composed) -> Composed:
     for path in typed:
         if path.startswith("finalists."):  # of the two, what is typed
             OmegaConf.update(cfg, path, at(composed.config, path), force_add=True)
+    before: Any = OmegaConf.to_container(cfg, resolve=False)
+    for path in typed:
+        if path in SEARCHED or (path in DATA and _is_gone(at(before, path))):
+            OmegaConf.update(cfg, path, at(composed.config, path), force_add=True)
     stored = resolved(cfg)
     public = shown(cfg, stored)
     now = {"name": folder.name, "folder": str(folder), "resume": True, "dry_run": composed.config["dry_run"]}
@@ -81,6 +89,10 @@ def resumed(composed: Composed) -> Composed:
         changes=changes_of(config, public, config["choices"]),
         options=options_of(config, config["choices"]),
     )
+
+
+def _is_gone(place: Any) -> bool:
+    return isinstance(place, str) and not Path(place).exists()
 
 
 def _is_a_studys(journal: Path) -> bool:

@@ -42,7 +42,7 @@ class Node:
 
     Attributes:
         id: Ray's, in hexadecimal.
-        name: for people; unique among the cluster's.
+        name: for people; no other one of this session has it, gone ones included.
         is_leaving: whether it is being drained.
     """
 
@@ -80,6 +80,8 @@ class RayCluster:
         """
         if self._address is None:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        elif _has_token():  # a cluster asks for it unless told not to; who connects has to say that there is one
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         ray = _ray()
         if ray.is_initialized():  # by the program that this study is run in
             self._is_guest = True
@@ -124,14 +126,16 @@ class RayCluster:
         """Those that are up, by id."""
         rows = [row for row in _ray().nodes() if row["Alive"]]
         leaving = _state().state.get_draining_nodes()
-        names = [_name(row) for row in rows]
         found = {}
-        for row, name in zip(rows, names, strict=True):
-            unique = name if names.count(name) == 1 else f"{name} ({row['NodeID'][:6]})"
-            where = str(row["NodeManagerAddress"]), int(row["NodeManagerPort"])
-            found[row["NodeID"]] = Node(row["NodeID"], unique, *where, row["NodeID"] in leaving)
         with self._lock:
-            self._known |= found
+            for row in rows:
+                node, name = row["NodeID"], _name(row)
+                if node in self._known:
+                    name = self._known[node].name
+                elif any(known.name == name for known in self._known.values()):
+                    name = f"{name} ({node[:6]})"
+                where = str(row["NodeManagerAddress"]), int(row["NodeManagerPort"])
+                found[node] = self._known[node] = Node(node, name, *where, node in leaving)
         return found
 
     def known(self, node: str) -> Node | None:
@@ -224,6 +228,11 @@ def _ray() -> Any:
 def _state() -> Any:
     """What nodes have free, and which are being drained: Ray says that nowhere else."""
     return importlib.import_module("ray._private.state")
+
+
+def _has_token() -> bool:
+    named = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    return bool(named) or Path("~/.ray/auth_token").expanduser().is_file()
 
 
 def is_installed() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @contextlib.contextmanager
 def status_line(
-    file: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    file: TextIO | None = None, clock: Callable[[], float] = time.monotonic, *, at_once: bool = False
 ) -> Iterator[Callable[[str], None]]:
-    """Gives a function that shows the latest text: in a terminal in place of the one before, else every ten seconds."""
+    """Gives a function that shows the latest text: in a terminal in place of the one before, else every ten seconds.
+
+    Args:
+        at_once: the first text as well, which else isn't worth a line before ten seconds are over.
+    """
     from rich.console import Console as Terminal
     from rich.text import Text
 
@@ -24,7 +29,7 @@ def status_line(
         with terminal.status("") as status:
             yield lambda text: status.update(Text(text))
         return
-    last = clock()
+    last = -math.inf if at_once else clock()
 
     def say(text: str) -> None:
         nonlocal last

@@ -53,6 +53,11 @@ class Tracking:
         closed = [follower.closed() for follower in self._followers]
         return Closed(all(each.complete for each in closed), "\n".join(each.text for each in closed if each.text))
 
+    def abandon(self, why: str) -> None:
+        """Writes nothing more."""
+        for follower in self._followers:
+            follower.give_up(why)
+
     def _awaited(self) -> list[Follower]:
         return [follower for follower in self._followers if follower.is_awaited()]
 
