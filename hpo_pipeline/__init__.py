@@ -1,32 +1,38 @@
-"""Declarative, config-driven hyperparameter optimization. Nothing heavy is imported here."""
+"""Declarative, config-driven hyperparameter optimization. Nothing heavy is imported before it is used.
+
+from hpo_pipeline import compose, tune, train, load_study, load_model
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from hpo_pipeline.objective.kept_model import load_model as load_model
+    from hpo_pipeline.python import compose as compose
+    from hpo_pipeline.python import train as train
+    from hpo_pipeline.python import tune as tune
+    from hpo_pipeline.saved_study import Study as Study
+    from hpo_pipeline.saved_study import load_study as load_study
 
 __version__ = "0.1.0"
 
+_HOMES = {
+    "Study": "saved_study",
+    "compose": "python",
+    "load_model": "objective.kept_model",
+    "load_study": "saved_study",
+    "train": "python",
+    "tune": "python",
+}
 
-def load_model(folder: str | Path) -> Any:
-    """The best model of a study or a training, ready to predict.
 
-        model = hpo_pipeline.load_model("runs/x")
-        with torch.no_grad():
-            scores = model(x)
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
-    Its weights are those of its best epoch, its place the CPU, its mode `eval`. Nothing is trained, and nothing that
-    the files hold is executed: the model is built as a study builds it, from this project, torch, torchvision, and
-    what the environment variable HPO_TRUST names.
 
-    Args:
-        folder: of the study or the training, which holds `best/`.
-
-    Raises:
-        StudyError: there is no such folder, or no model in it, or none that can be built here.
-    """
-    from hpo_pipeline.objective.kept_model import load
-
-    return load(folder)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -85,7 +85,7 @@ def this_machine(folder: Path) -> Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """A lease as it was read; all but its content is empty where that makes no sense (it may be anybody's)."""
 
     content: bytes
@@ -100,14 +100,15 @@ class _Seen:
         return f"on host {host} (pid {self.pid})" if host else "on another machine"
 
 
-def _look(path: Path) -> _Seen | None:
+def look(path: Path) -> Seen | None:
+    """The lease that a file holds now; None if there is none."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno == errno.ELOOP:  # a link; what it leads to may change for ever
-            return _Seen(b"")
+            return Seen(b"")
         raise
     try:
         content = os.read(file, _MOST_BYTES) if stat.S_ISREG(os.fstat(file).st_mode) else b""
@@ -117,10 +118,10 @@ def _look(path: Path) -> _Seen | None:
         found = json.loads(content)
         host, pid, locks, token = (found[key] for key in ("host", "pid", "locks", "token"))
     except (ValueError, TypeError, LookupError, RecursionError):
-        return _Seen(content)
+        return Seen(content)
     if type(pid) is not int or not all(isinstance(text, str) for text in (host, locks, token)):
-        return _Seen(content)
-    return _Seen(content, host, pid, locks, token, found.get("fenced") is not False)
+        return Seen(content)
+    return Seen(content, host, pid, locks, token, found.get("fenced") is not False)
 
 
 class Lease:
@@ -161,7 +162,7 @@ class Lease:
 
     def _claim(self, locked: bool | None, waiting: Waiting) -> int:
         while True:
-            seen = _look(self._path)
+            seen = look(self._path)
             if seen is None:
                 if locked is False:  # by a tuner that begins just now, or one of an older version
                     raise self._refusal(None)
@@ -183,7 +184,7 @@ class Lease:
         """`file`, if no other newcomer has taken the lease over as well, and later."""
         try:
             self._machine.sleep(SETTLE_SECONDS)
-            now = _look(self._path)
+            now = look(self._path)
             if now is None or now.token != self._token:
                 raise self._refusal(now)
         except BaseException:
@@ -191,7 +192,7 @@ class Lease:
             raise
         return file
 
-    def _stays_silent(self, seen: _Seen, waiting: Waiting) -> bool:
+    def _stays_silent(self, seen: Seen, waiting: Waiting) -> bool:
         """Whether nothing is heard of its owner for so long that it must be gone; False if it has ended meanwhile.
 
         Raises:
@@ -205,7 +206,7 @@ class Lease:
                 show(f"{self._path.parent}: a tuner {seen} may still be at work on this study; waiting {left} to see")
                 machine.sleep(LOOK_SECONDS)
                 asked = machine.now()
-                now = _look(self._path)
+                now = look(self._path)
                 if now is None:
                     return False
                 if now.content != seen.content:
@@ -214,12 +215,12 @@ class Lease:
                     began = machine.now()
         return True
 
-    def _instead_of(self, seen: _Seen) -> int | None:
+    def _instead_of(self, seen: Seen) -> int | None:
         """Puts this one in the place of another; None if that has changed."""
         aside = self._path.with_name(f".{self._path.name}.{self._token}.tmp")  # pids of two machines may be equal
         file = self._new(aside)
         try:
-            now = _look(self._path)
+            now = look(self._path)
             if now is not None and now.content == seen.content:
                 os.replace(aside, self._path)
                 return file
@@ -247,7 +248,7 @@ class Lease:
         # Always of the same length: it is written over the one before.
         return f'{json.dumps(owner)[:-1]}, "fenced": {fenced:>5}, "renewed": {self._beat:>12}}}\n'.encode()
 
-    def _refusal(self, seen: _Seen | None) -> StudyError:
+    def _refusal(self, seen: Seen | None) -> StudyError:
         local = seen is not None and seen.locks == self._machine.locks
         where = "" if seen is None else f" (pid {seen.pid})" if local else f", {seen}"
         return StudyError(
@@ -291,11 +292,11 @@ class Lease:
             self._renewed = began
 
     def _look_whose_it_is(self) -> None:
-        now = _look(self._path)
+        now = look(self._path)
         if now is None or now.token != self._token:
             self._lose(now)
 
-    def _lose(self, to: _Seen | None) -> NoReturn:
+    def _lose(self, to: Seen | None) -> NoReturn:
         gone = f"its {self._path.name} is gone, so another one has gone on with it, or somebody has removed that"
         what = f"another one, {to}, goes on with it" if to else gone
         self._lost = (
@@ -337,7 +338,7 @@ class Lease:
         if self._lost:
             raise StudyError(self._lost)
         with contextlib.suppress(OSError):
-            now = _look(self._path)
+            now = look(self._path)
             if now is not None and now.token != self._token:
                 self._lose(now)
             if not self.must_fence:  # else whoever comes next has to

@@ -10,7 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from hpo_pipeline.atomic import write_text
 from hpo_pipeline.checks import is_integer, is_number
 from hpo_pipeline.errors import ConfigError, Problem, StudyError, describe
 from hpo_pipeline.evaluation import Metric
-from hpo_pipeline.journal import read
+from hpo_pipeline.saved_study import load_study
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.earlier import EarlierStudy, EarlierTrial, SupportsWarmStart
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.domain import is_value
 from hpo_pipeline.tracker import HoldsStudies
-from hpo_pipeline.view import StudyView
 
 KEY = "warm_start"
 FILE = "warm_start.json"
@@ -115,12 +114,9 @@ def _fitting(studies: Sequence[EarlierStudy], space: SearchSpace) -> list[tuple[
 
 
 def _read(name: str, metric: Metric, trackers: Sequence[Any]) -> Sequence[EarlierStudy]:
-    journal = Path(name, "journal.jsonl")
     try:
-        if journal.is_file():
-            return [_from_journal(name, journal, metric)]
         if Path(name).is_dir():
-            raise ConfigError(f"{name}: is no study's folder, as there is no journal.jsonl in it")
+            return [_from_folder(name, metric)]
     except PermissionError as error:
         raise ConfigError(f"{name}: can't be read ({describe(error)})") from None
     except OSError:  # no name of a folder, such as one that is too long
@@ -131,15 +127,15 @@ def _read(name: str, metric: Metric, trackers: Sequence[Any]) -> Sequence[Earlie
     raise ConfigError(f"{name!r} is neither the folder of a study nor an experiment of the tracker with trials in it")
 
 
-def _from_journal(name: str, journal: Path, metric: Metric) -> EarlierStudy:
-    """A study's trials, each with the configuration and the score of its best report."""
-    view = StudyView()
+def _from_folder(name: str, metric: Metric) -> EarlierStudy:
+    """A study's trials, each with the configuration and the score of its best report.
+
+    What they were ranked by there is of no matter, as long as they have reported this metric.
+    """
     try:
-        for record, _ in read(journal):
-            # What its trials were ranked by there is of no matter, as long as they have reported this metric.
-            view.apply({**record, "metrics": [asdict(metric)]} if record["event"] == "study" else record)
+        view = load_study(name, metric).view
     except StudyError as error:
-        raise ConfigError(f"{name}: {error}") from None
+        raise ConfigError(str(error)) from None
     trials = [
         EarlierTrial(trial.id, trial.best_config, trial.best_score if trial.is_usable else math.inf)
         for trial in view.trials.values()

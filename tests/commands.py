@@ -7,7 +7,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from heard import folded
 from hydra.core.hydra_config import HydraConfig
 from matplotlib.figure import Figure
 
+from hpo_pipeline import commands
 from hpo_pipeline import config as command
 from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.composed import Composed
@@ -54,7 +55,8 @@ def compose(*overrides: str, program: str = "tune") -> Composed:
         return command.compose(cfg, CommandLine(f"{program}.py", overrides))
 
 
-def _unpainted(figure: object, path: str | Path, **_: object) -> None:
+def unpainted(figure: object, path: str | Path, **_: object) -> None:
+    """A figure that is saved without being painted."""
     Path(path).write_bytes(b"")
 
 
@@ -63,15 +65,24 @@ def run(*arguments: str, program: str = "tune", started: str | None = None) -> E
 
     The study's picture is composed, but not painted, which takes longer than a small study.
     """
+    return _ended([started or f"{program}.py", *arguments], getattr(command, program))
+
+
+def hpo(*arguments: str) -> Ended:
+    """`hpo …`, here, with as little painted."""
+    return _ended(["hpo", *arguments], commands.main)
+
+
+def _ended(argv: list[str], main: Callable[[], object]) -> Ended:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
-        mock.patch.object(Figure, "savefig", _unpainted),
-        mock.patch.object(sys, "argv", [started or f"{program}.py", *arguments]),
+        mock.patch.object(Figure, "savefig", unpainted),
+        mock.patch.object(sys, "argv", argv),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
         try:
-            getattr(command, program)()
+            main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1 if end.code else 0
     return Ended(code, out.getvalue(), err.getvalue())

@@ -6,6 +6,7 @@ import ast
 import importlib.metadata
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,10 +17,10 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian"},
+    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml"},
     {"evaluation", "pareto"},
     {"ranking"},
-    {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt", "lease"},
+    {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt", "lease", "at_work"},
     {"config.hydra_keys", "config.hydra_errors", "config.several"},
     {"config.command_line"},
     {"searcher"},
@@ -28,6 +29,7 @@ LAYERS = (
     {"view"},
     {"budget"},
     {"report"},
+    {"saved_study"},
     {"scheduler"},
     {"objective", "model", "dataset", "tracker"},
     {"config.containment", "config.composed", "config.public", "config.search_space"},
@@ -41,6 +43,8 @@ LAYERS = (
     {"config.schema", "config.comparison", "config.layers", "config.composing"},
     {"config.diagnosis", "config.resuming"},
     {"config"},
+    {"python"},
+    {"commands"},
 )
 
 DOORS = {
@@ -177,11 +181,11 @@ def test_the_commands_are_installed():
     scripts = {script.name: script.value for script in importlib.metadata.entry_points(group="console_scripts")}
     assert scripts["hpo-tune"] == "hpo_pipeline.config:tune"
     assert scripts["hpo-train"] == "hpo_pipeline.config:train"
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert declared["hpo"] == "hpo_pipeline.commands:main"
 
 
 def test_every_package_of_the_project_is_installed():
-    import tomllib
-
     listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     there = {f"hpo_pipeline.{path.parent.relative_to(PACKAGE)}".replace("/", ".") for path in PACKAGE.rglob("*/*.py")}
     assert listed == {"hpo_pipeline", "hpo_pipeline.conf", *there}

@@ -162,7 +162,7 @@ def refused(folder: str | Path = "runs/s") -> str:
 
 def test_a_folder_that_is_not_there_is_named_with_its_neighbour(study):
     assert refused("runs/ss") == "runs/ss: there is no such folder; did you mean 's'?"
-    assert refused("runs") == "runs: is no study"
+    assert refused("runs") == "runs: is no study's folder, as there is no journal.jsonl in it; studies there: s"
 
 
 def test_a_later_version_is_told_apart(study):

@@ -124,14 +124,14 @@ def test_a_tuner_that_ends_while_the_newcomer_watches_is_followed_at_once(a, b):
 
 def test_time_in_which_the_folder_was_out_of_reach_does_not_count(a, b, monkeypatch):
     a.lease()
-    look = leases._look
+    look = leases.look
 
     def slow(path):
         if b.time == 20:
             b.time += EVERY_SECONDS + 1
         return look(path)
 
-    monkeypatch.setattr(leases, "_look", slow)
+    monkeypatch.setattr(leases, "look", slow)
     b.lease()
     assert b.time == 20 + EVERY_SECONDS + 1 + SILENCE_SECONDS + SETTLE_SECONDS
 
@@ -477,7 +477,7 @@ def test_an_append_costs_no_look_at_the_lease(a, monkeypatch):
     with a.journal() as journal:
         journal.append(HEADER)
         with monkeypatch.context() as patched:
-            patched.setattr(leases, "_look", None)
+            patched.setattr(leases, "look", None)
             patched.setattr(os, "pwrite", None)
             for _ in range(100):
                 journal.append({"event": "a"})

@@ -104,13 +104,13 @@ def test_no_names_are_no_warm_start():
     [
         (["gone"], "[0]: 'gone' is neither the folder of a study nor an experiment of the tracker with trials in it"),
         (["runs"], "[0]: runs: is no study's folder, as there is no journal.jsonl in it"),
-        (["runs/a", "runs/broken"], "[1]: runs/broken: runs/broken/journal.jsonl: line 1: this is not a journal"),
+        (["runs/a", "runs/broken"], "[1]: runs/broken/journal.jsonl: line 1: this is not a journal"),
         (["runs/outside"], "[0]: runs/outside: none of its 1 trials lies in the search space, e.g. x: 2 is not in"),
         (["runs/empty"], "[0]: runs/empty: it has no trial"),
         (["runs/failed"], "[0]: runs/failed: no trial has a finite score"),
         ("runs/a", ": must be a list of folders of studies, or of experiments, got 'runs/a'"),
         (["a" * 5000], f"[0]: '{'a' * 5000}' is neither the folder of a study nor an experiment of the tracker"),
-        (["runs/rung"], "[0]: runs/rung: trial 0 is on a rung without a report"),
+        (["runs/rung"], "[0]: runs/rung/journal.jsonl: trial 0 is on a rung without a report"),
         ([3], ": must be a list of folders of studies, or of experiments, got [3]"),
     ],
 )
@@ -132,7 +132,7 @@ def test_every_study_that_can_not_be_learned_from_is_named(names, told):
 
 def test_a_metric_that_was_not_reported_and_a_searcher_that_does_not_learn_are_named():
     write_study("runs/a", ({"x": 0.1}, [0.5]))
-    with pytest.raises(ConfigError, match=r"searcher.warm_start\[0\]: runs/a: trial 0 reports no 'error'"):
+    with pytest.raises(ConfigError, match=r"runs/a/journal.jsonl: trial 0 reports no 'error'"):
         begun(["runs/a"], metric=Metric("error"))
     with pytest.raises(ConfigError, match=r"searcher.warm_start: some.Searcher learns from no earlier study"):
         begun(["runs/a"], searcher=RandomSearch(SPACE, 0))

@@ -20,10 +20,11 @@ trial's config is the composed one with its sample put in.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from yaml import YAMLError
 
 from hpo_pipeline import trust
 from hpo_pipeline.config import schema
-from hpo_pipeline.config.command_line import CommandLine
+from hpo_pipeline.config.command_line import CommandLine, searchpath_of
 from hpo_pipeline.config.composed import Composed, at, flatten
 from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems, trust_typed_command, without_download
@@ -63,11 +64,9 @@ def train() -> None:
 
 
 def _tune(cfg: DictConfig, line: CommandLine) -> int:
-    from hpo_pipeline.config.resuming import resumed
     from hpo_pipeline.study import run_study
 
-    composed = compose(cfg, line)
-    return run_study(resumed(composed) if composed.config["resume"] else composed)
+    return run_study(compose_study(cfg, line))
 
 
 def _train(cfg: DictConfig, line: CommandLine) -> int:
@@ -113,7 +112,7 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
         from hpo_pipeline.config.diagnosis import diagnose
 
         with watched():
-            sys.exit(_fail(ConfigError(diagnose(config_name, line, error, _preflight_problems))))
+            sys.exit(_fail(ConfigError(diagnose(config_name, line, error, preflight_problems))))
 
 
 def _typed(argv: list[str]) -> CommandLine:
@@ -127,18 +126,18 @@ def _typed(argv: list[str]) -> CommandLine:
     if path and "://" not in path and Path(path).is_dir():
         whole = str(Path(path).absolute())
         argv[:] = [{path: whole, f"--config-path={path}": f"--config-path={whole}"}.get(word, word) for word in argv]
-    searchpath = next((o for o in arguments.overrides if o.startswith("hydra.searchpath=")), "")
     return CommandLine(
         argv[0],
         tuple(arguments.overrides),
         arguments.config_dir,
         path,
         arguments.config_name,
-        tuple(part.strip(" '\"") for part in searchpath.partition("=")[2].strip("[]").split(",") if part.strip()),
+        searchpath_of(arguments.overrides),
     )
 
 
-def _preflight_problems(cfg: DictConfig) -> list[Problem]:
+def preflight_problems(cfg: DictConfig) -> list[Problem]:
+    """What is wrong with a composed config, besides what couldn't be composed."""
     from hpo_pipeline.preflight import check_study, check_training
 
     try:
@@ -152,15 +151,24 @@ def _preflight_problems(cfg: DictConfig) -> list[Problem]:
 
 def _guarded(task: Callable[[], int]) -> int:
     try:
-        return task()
+        with in_our_words():
+            return task()
     except (ConfigError, StudyError) as error:
         return _fail(error)
+
+
+@contextlib.contextmanager
+def in_our_words() -> Iterator[None]:
+    """Turns what a person can mend, of what other libraries raise, into errors of ours."""
+    try:
+        yield
     except YAMLError as error:  # in a file that is read only now: an option that the search space chooses from
-        return _fail(ConfigError(told(error)))
+        raise ConfigError(told(error)) from None
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
-        return _fail(StudyError(f"{error.strerror}; allow more (ulimit -n) or take fewer workers, then resume=true"))
+        what = f"{error.strerror}; allow more (ulimit -n) or take fewer workers, then resume=true"
+        raise StudyError(what) from None
 
 
 def _fail(error: ConfigError | StudyError) -> int:
@@ -243,6 +251,18 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
         notes=notes,
         problems=problems,
     )
+
+
+def compose_study(cfg: DictConfig, line: CommandLine) -> Composed:
+    """The same of a study, which may go on with one that is there already.
+
+    Raises:
+        ConfigError, StudyError: it is to go on with one, and can't (resuming.py).
+    """
+    from hpo_pipeline.config.resuming import resumed
+
+    composed = compose(cfg, line)
+    return resumed(composed) if composed.config["resume"] else composed
 
 
 _SETTLED = ("name", "folder", "threads", "choices")

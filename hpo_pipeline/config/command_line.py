@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,15 @@ class CommandLine:
         return list(dict.fromkeys([*([self.config_dir] if self.config_dir else []), *named, *beside]))
 
 
+def searchpath_of(typed: Iterable[str]) -> tuple[str, ...]:
+    """The folders and packages that an override of `hydra.searchpath` names."""
+    value = next((word for word in typed if word.startswith("hydra.searchpath=")), "").partition("=")[2]
+    return tuple(part.strip(" '\"") for part in value.strip("[]").split(",") if part.strip())
+
+
 def _program(started: str, name: str) -> list[str]:
-    """`python tune.py`, by the path that was typed, in a checkout; `hpo-tune` where the package is installed."""
+    """`python tune.py`, by the path that was typed, in a checkout; `hpo tune` or `hpo-tune` where it is installed."""
     script = Path(started)
+    if script.name == "hpo":
+        return ["hpo", name]
     return ["python", str(script.with_name(f"{name}.py"))] if script.name in _SCRIPTS else [f"hpo-{name}"]

@@ -17,6 +17,7 @@ from hpo_pipeline.config.public import masked, resolved, shown
 from hpo_pipeline.config.schema import root_problems
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.journal import read
+from hpo_pipeline.saved_study import JOURNAL, studies_in
 
 MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "finalists", "executor", "tracker"}) | {
     *("n_trials", "max_total_resource", "max_seconds", "target")
@@ -40,7 +41,7 @@ def resumed(composed: Composed) -> Composed:
     folder = Path(composed.config["folder"])
     saved = folder / "config.yaml"
     if not saved.is_file():
-        there = sorted(path.parent.name for path in folder.parent.glob("*/journal.jsonl") if _is_a_studys(path))
+        there = [path.name for path in studies_in(folder.parent) if _is_a_studys(path / JOURNAL)]
         raise StudyError(
             f"{folder}: there is no study to resume; "
             + (f"studies here: {', '.join(there)}" if there else f"none in {folder.parent} yet")

@@ -17,7 +17,7 @@ from typing import Any
 
 from hpo_pipeline.atomic import put, remove
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.executor.checkpoints import content_checksum, names_in
+from hpo_pipeline.executor.checkpoints import content_checksum, names_in, size_of
 from hpo_pipeline.objective import real_folder
 
 _NAME = re.compile(r"([0-9]+)\.([0-9a-f]{16})\.([0-9a-f]{16})\.best")
@@ -95,6 +95,10 @@ class BestModels:
         """Removes what was kept of the trial."""
         for _, path in self._found(trial_id):
             path.unlink(missing_ok=True)
+
+    def size(self, trial_id: int) -> int:
+        """The bytes that `discard` makes free."""
+        return sum(size_of(path) for _, path in self._found(trial_id))
 
     def _found(self, trial_id: int) -> list[tuple[BestModel, Path]]:
         """All that there are, newest first: two after a crash."""

@@ -12,14 +12,17 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import connection, context, forkserver
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
+from hpo_pipeline import trust
 from hpo_pipeline.executor.pool import Pool, check_arguments
 from hpo_pipeline.executor.runner import PackSettings, StudySetup
 from hpo_pipeline.executor.transport import Answer, Lost, Message, Transport
@@ -77,7 +80,7 @@ class Processes(Transport):
         here, there = self._context.Pipe()
         # Not daemonic: a trial may start processes of its own.
         process = self._context.Process(target=work, args=(there, pack, name, environment), daemon=False)
-        with _without_working_folder():
+        with _without_working_folder(), _without_main():
             process.start()
         there.close()
         assert process.pid is not None  # it was started
@@ -232,3 +235,20 @@ def _without_working_folder() -> Iterator[None]:
             del os.environ["PYTHONSAFEPATH"]
         else:
             os.environ["PYTHONSAFEPATH"] = before
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Workers start without the program that started the study: it may be a script that would start it once more.
+
+    Unless its own names are trusted: then its objective may be in there.
+    """
+    if any(entry.partition(".")[0] == "__main__" for entry in trust.trusted()):
+        yield
+        return
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

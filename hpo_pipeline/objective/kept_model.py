@@ -6,22 +6,39 @@ in the weights is executed.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from hpo_pipeline.build import build
-from hpo_pipeline.errors import ConfigError, StudyError, nearest
+from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective import SupportsModel
-from hpo_pipeline.objective.recorded_study import plain_yaml
+from hpo_pipeline.plain_yaml import plain_yaml
+from hpo_pipeline.saved_study import journal_of
 
 FOLDER = "best"
 WEIGHTS, CONFIG, METRICS = "model.pt", "config.yaml", "metrics.json"
 
 
-def load(folder: str | Path) -> Any:
-    """The best model of a study or a training, in eval mode, on the CPU; see `hpo_pipeline.load_model`."""
+def load_model(folder: str | os.PathLike[str]) -> Any:
+    """The best model of a study or a training, ready to predict.
+
+        model = hpo_pipeline.load_model("runs/x")
+        with torch.no_grad():
+            scores = model(x)
+
+    Its weights are those of its best epoch, its place the CPU, its mode `eval`. Nothing is trained, and nothing that
+    the files hold is executed: the model is built as a study builds it, from this project, torch, torchvision, and
+    what the environment variable HPO_TRUST names.
+
+    Args:
+        folder: of the study or the training, which holds `best/`; or what `load_study` gives.
+
+    Raises:
+        StudyError: there is no such folder, or no model in it, or none that can be built here.
+    """
     objective, config, weights = opened(folder)
     try:
         return objective.load_model(config, weights)
@@ -29,7 +46,7 @@ def load(folder: str | Path) -> Any:
         raise _refused(weights.parent / CONFIG, error) from None
 
 
-def opened(folder: str | Path) -> tuple[SupportsModel, dict[str, Any], Path]:
+def opened(folder: str | os.PathLike[str]) -> tuple[SupportsModel, dict[str, Any], Path]:
     """What the model of a study or a training is made from: its objective, its config, the file with its weights.
 
     Raises:
@@ -52,12 +69,9 @@ def opened(folder: str | Path) -> tuple[SupportsModel, dict[str, Any], Path]:
 def _found(folder: Path) -> Path:
     """The folder `best`, with all that is needed in it, and no link."""
     place = folder / FOLDER
-    if not folder.is_dir():
-        beside_it = [path.name for path in folder.parent.glob("*/") if (path / FOLDER).is_dir()]
-        raise StudyError(f"{folder}: there is no such folder{nearest(folder.name, beside_it)}")
     if not place.is_dir():
-        what = "holds no model: it is not over, or its objective keeps none (it is no SupportsModel)"
-        raise StudyError(f"{folder}: {what}" if (folder / "journal.jsonl").exists() else f"{folder}: is no study")
+        journal_of(folder)  # says it if this is no study
+        raise StudyError(f"{folder}: holds no model: it is not over, or its objective keeps none (no SupportsModel)")
     for path in (place, place / CONFIG, place / WEIGHTS):
         if path.is_symlink():
             raise StudyError(f"{path}: is a link, which isn't followed")

@@ -16,14 +16,11 @@ import numpy as np
 import yaml
 
 from hpo_pipeline.errors import ConfigError, StudyError
-from hpo_pipeline.journal import read
 from hpo_pipeline.objective.recording import Floats, Recording
+from hpo_pipeline.saved_study import load_study
 from hpo_pipeline.space_tree import is_domain
 from hpo_pipeline.trial import State
-from hpo_pipeline.view import StudyView, TrialView
-
-JOURNAL, CONFIG = "journal.jsonl", "config.yaml"
-_DEEPEST = 50
+from hpo_pipeline.view import TrialView
 
 
 def read_study(folder: Path) -> Recording:
@@ -32,15 +29,12 @@ def read_study(folder: Path) -> Recording:
     Raises:
         ConfigError: there is none, or it can't be read, or no trial has reported.
     """
-    if not (folder / JOURNAL).is_file():
-        raise ConfigError(f"{str(folder)!r} is no study's folder, as there is no {JOURNAL} in it")
-    view = StudyView()
     try:
-        for record, _ in read(folder / JOURNAL):
-            view.apply(record)
+        study = load_study(folder)
+        tree = study.config.get("search_space")
     except StudyError as error:
         raise ConfigError(str(error)) from None
-    trials = [trial for trial in view.trials.values() if trial.curve or trial.error]
+    trials = [trial for trial in study.view.trials.values() if trial.curve or trial.error]
     if not any(trial.curve for trial in trials):
         raise ConfigError(f"{folder}: no trial of this study has reported anything")
     paths = dict.fromkeys(path for trial in trials for path in trial.first_config)
@@ -58,7 +52,7 @@ def read_study(folder: Path) -> Recording:
         np.array([trial.id for trial in trials]),
         [trial.error if trial.state is State.FAILED and not trial.changes else "" for trial in trials],
         [trial.finished if trial.has_finished and not trial.changes else "" for trial in trials],
-        _space(folder / CONFIG),
+        _as_params(tree) if isinstance(tree, Mapping) and tree else None,
     )
 
 
@@ -70,33 +64,6 @@ def _own(trial: TrialView) -> dict[int, Mapping[str, float]]:
 
 def _curve(reports: list[dict[int, Mapping[str, float]]], name: str, longest: int) -> Floats:
     return np.array([[own.get(r, {}).get(name, math.nan) for r in range(1, longest + 1)] for own in reports])
-
-
-def _space(path: Path) -> dict[str, Any] | None:
-    try:
-        tree = plain_yaml(path.read_text(encoding="utf-8")).get("search_space")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: can't be read ({' '.join(str(error).split())})") from None
-    return _as_params(tree) if isinstance(tree, Mapping) and tree else None
-
-
-def plain_yaml(text: str) -> Any:
-    """What a YAML text says; it may be anybody's.
-
-    Raises:
-        ValueError: it refers to parts of itself, which can make a few bytes endless, or is nested too deeply.
-        yaml.YAMLError: it is no YAML.
-    """
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError("it refers to parts of itself; a study writes no aliases")
-        if depth > _DEEPEST:
-            raise ValueError("lists in lists, or mappings in mappings, deeper than a study writes them")
-    return yaml.safe_load(text)
 
 
 def _as_params(tree: Mapping[str, Any]) -> dict[str, Any]:

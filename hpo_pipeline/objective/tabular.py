@@ -29,8 +29,10 @@ from hpo_pipeline.evaluation import names_of
 from hpo_pipeline.objective import Metrics, TrialSpec
 from hpo_pipeline.objective.curve_surrogate import CurveSurrogate
 from hpo_pipeline.objective.lookup import Assignment, Rows
-from hpo_pipeline.objective.recorded_study import CONFIG, JOURNAL, plain_yaml, read_study
+from hpo_pipeline.objective.recorded_study import read_study
 from hpo_pipeline.objective.recording import Floats, Recording, config_value, read_table
+from hpo_pipeline.plain_yaml import plain_yaml
+from hpo_pipeline.saved_study import CONFIG, JOURNAL
 from hpo_pipeline.space import Constant, SearchSpace
 from hpo_pipeline.trial import Value
 

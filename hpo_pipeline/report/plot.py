@@ -70,8 +70,7 @@ def study_picture(view: StudyView, path: Path, unit: str, subtitle: str = "") ->
 
 def draw(view: StudyView, unit: str, subtitle: str = "") -> Figure | None:
     """The picture as a figure of its own (no pyplot: nothing global), or None if no trial has reported."""
-    trials = [trial for trial in view.trials.values() if trial.curve]
-    if not trials:
+    if not _reporting(view):
         return None
     from matplotlib.figure import Figure
 
@@ -83,19 +82,22 @@ def draw(view: StudyView, unit: str, subtitle: str = "") -> Figure | None:
         draw_front(left, view, LEGEND)
         draw_hypervolume(right, view, unit)
     else:
-        _draw_values(left, right, view, trials, unit)
+        draw_best_so_far(left, view, unit)
+        draw_curves(right, view, unit)
+        limit_values(left, view)
     for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#eeeeee", zorder=0)
+        finish(axes)
     return figure
 
 
-def _draw_values(left: Axes, right: Axes, view: StudyView, trials: Sequence[TrialView], unit: str) -> None:
-    curves = [_curve(trial, view.metric) for trial in trials]
-    _draw_best_so_far(left, view, trials, unit)
-    _draw_curves(right, view, trials, curves, unit)
-    _set_value_limits(left, view, curves)
-    left.set_ylabel(f"{view.metric} ({'lower' if view.mode == 'min' else 'higher'} is better)")
+def finish(axes: Axes) -> None:
+    """Without a frame, with faint lines across."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#eeeeee", zorder=0)
+
+
+def _reporting(view: StudyView) -> list[TrialView]:
+    return [trial for trial in view.trials.values() if trial.curve]
 
 
 def _curve(trial: TrialView, metric: str) -> Array:
@@ -105,9 +107,11 @@ def _curve(trial: TrialView, metric: str) -> Array:
     return curve
 
 
-def _draw_best_so_far(axes: Axes, view: StudyView, trials: Sequence[TrialView], unit: str) -> None:
+def draw_best_so_far(axes: Axes, view: StudyView, unit: str) -> None:
+    """The best value over the total resource that was spent, and every report."""
     from matplotlib.ticker import MaxNLocator
 
+    trials = _reporting(view)
     reports = sorted(
         (time, trial.id, resource, resource - before, metrics.get(view.metric, math.nan))
         for trial in trials
@@ -136,9 +140,12 @@ def _draw_best_so_far(axes: Axes, view: StudyView, trials: Sequence[TrialView], 
     axes.legend(**LEGEND)
 
 
-def _draw_curves(axes: Axes, view: StudyView, trials: Sequence[TrialView], curves: Sequence[Array], unit: str) -> None:
+def draw_curves(axes: Axes, view: StudyView, unit: str) -> None:
+    """The learning curve of each trial, coloured by its fate."""
     from matplotlib.collections import LineCollection
 
+    trials = _reporting(view)
+    curves = [_curve(trial, view.metric) for trial in trials]
     alpha = float(np.clip(8 / math.sqrt(len(trials)), 0.05, 0.8))
     found = counts(view.trials.values())
     for state, (name, colour) in FATES.items():
@@ -212,7 +219,10 @@ def value_limits(values: Array, first: Array, mode: str) -> tuple[float, float] 
     return float(min(best, end) - margin), float(max(best, end) + margin)
 
 
-def _set_value_limits(axes: Any, view: StudyView, curves: Sequence[Array]) -> None:
+def limit_values(axes: Axes, view: StudyView) -> None:
+    """Names the axis of the values, cuts off what diverged, and says so."""
+    axes.set_ylabel(f"{view.metric} ({'lower' if view.mode == 'min' else 'higher'} is better)")
+    curves = [_curve(trial, view.metric) for trial in _reporting(view)]
     values = np.concatenate([curve[:, 1] for curve in curves])
     limits = value_limits(values, np.array([curve[0, 1] for curve in curves]), view.mode)
     if limits is None:

@@ -70,6 +70,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def size_text(n_bytes: int) -> str:
+    """`532 bytes`, `12.4 MB`."""
+    from rich.filesize import decimal
+
+    return decimal(n_bytes)
+
+
 def short_names(paths: Iterable[str]) -> dict[str, str]:
     """Path -> its last component, or the path itself where two paths would get the same name."""
     paths = list(dict.fromkeys(paths))

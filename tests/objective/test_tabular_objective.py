@@ -15,8 +15,9 @@ from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.journal import VERSION, Journal
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.curve_surrogate import CurveSurrogate
-from hpo_pipeline.objective.recorded_study import plain_yaml, read_study, space_text
+from hpo_pipeline.objective.recorded_study import read_study, space_text
 from hpo_pipeline.objective.tabular import Tabular
+from hpo_pipeline.plain_yaml import plain_yaml
 from hpo_pipeline.space import SearchSpace
 
 SPACE = {"params": {"x": {"type": "float", "low": 0.0, "high": 1.0}, "kind": {"type": "choice", "choices": ["a", "b"]}}}
@@ -184,7 +185,7 @@ def test_arguments_are_checked_when_it_is_made(keys: dict[str, Any], said: str):
         ({"seconds": "costs"}, {}, "objective.seconds: there is no column 'costs'; did you mean 'cost'"),
         ({"columns": {"params.x": "y"}}, {}, "objective.columns.params.x: there is no column 'y'"),
         ({"file": "none.csv"}, {}, "objective.file: 'none.csv' can't be read"),
-        ({"study": "none", "file": None}, {}, "objective.study: 'none' is no study's folder"),
+        ({"study": "none", "file": None}, {}, "objective.study: none: there is no such folder"),
         ({"space": None}, {}, "objective.space: distances are measured in a search space"),
         ({"space": "&a [*a]"}, {}, "objective.space: is no search space .*refers to parts of itself"),
         (
@@ -294,7 +295,7 @@ def test_the_recorded_space_has_all_of_its_hyperparameters_below_params():
 
 @pytest.mark.parametrize(
     ("config", "said"),
-    [("search_space: &a [*a]", "refers to parts of itself"), ("a: b: c", "can't be read"), ("3", "read")],
+    [("search_space: &a [*a]", "refers to parts of itself"), ("a: b: c", "can't be read"), ("3", "must be a mapping")],
 )
 def test_a_recorded_config_that_is_none_is_refused_by_its_name(config: str, said: str):
     folder = study(Path("s"), *began(0, x=1), reported(0, 1, 1.0))

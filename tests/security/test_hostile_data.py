@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from hpo_pipeline.errors import ConfigError, StudyError
-from hpo_pipeline.objective.recorded_study import plain_yaml
 from hpo_pipeline.objective.recording import read_table
+from hpo_pipeline.plain_yaml import plain_yaml
 
 
 def refused_table(name: str) -> str:

@@ -70,6 +70,14 @@ class MLflowTracker:
         """Copies files of a study's run, those that are there, into the folder. The study may be in any experiment."""
         earlier.fetch(self.uri, study, files, folder)
 
+    def routes(self, study_id: str) -> dict[str, str]:
+        """Where to look at a study in the UI: what is there -> its route; empty if the store doesn't have it.
+
+        Raises:
+            StudyError: the store can't be read.
+        """
+        return earlier.routes(self.uri, study_id)
+
     def open(self) -> MLflowStore:
         """Opens the store, which takes seconds."""
         return MLflowStore(self.uri)

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpo_pipeline.errors import ConfigError, nearest
+from hpo_pipeline.errors import ConfigError, StudyError, nearest
 from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.searcher.earlier import EarlierStudy, EarlierTrial
 from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
 from hpo_pipeline.tracker.mlflow import sqlite
 from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.links import run_link, runs_link
 from hpo_pipeline.tracker.mlflow.store import MLflowStore, RefusedError
 
 _FAILED = "FAILED"
@@ -66,6 +67,24 @@ def fetch(uri: str, study: str, files: Sequence[str], folder: Path) -> None:
                 raise ConfigError(f"{what}; name its folder instead")
     except (StoreDownError, LostError, UnusableStoreError, RefusedError, OSError, sqlite3.Error) as error:
         raise ConfigError(f"{uris.shown(uri)}: the study {study!r} can't be read ({error})") from None
+
+
+def routes(uri: str, study_id: str) -> dict[str, str]:
+    """Where the UI shows the study of this id, in whatever experiment: what is there -> its route.
+
+    Raises:
+        StudyError: the store can't be read.
+    """
+    path = uris.database_path(uri)
+    try:
+        runs = [] if path is not None and sqlite.is_empty(path) else MLflowStore(uri).studies()
+    except (StoreDownError, LostError, UnusableStoreError, RefusedError, OSError, sqlite3.Error) as error:
+        raise StudyError(f"{uris.shown(uri)}: can't be read ({error})") from None
+    run = next((run for run in runs if run.data.tags.get("hpo.study_id") == study_id), None)
+    if run is None:
+        return {}
+    experiment = str(run.info.experiment_id)
+    return {"runs": runs_link(experiment), "study": run_link(experiment, str(run.info.run_id))}
 
 
 def _trial(run: Any, number: int, metric: Metric) -> EarlierTrial:
