@@ -39,7 +39,7 @@ LAYERS = (
     {"study"},
     {"training_run"},
     {"config.schema", "config.comparison", "config.layers", "config.composing"},
-    {"config.diagnosis", "config.resuming"},
+    {"config.diagnosis", "config.options", "config.resuming"},
     {"config"},
 )
 

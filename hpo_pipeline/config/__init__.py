@@ -42,6 +42,7 @@ from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems, trust_typed_command, without_download
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
+from hpo_pipeline.config.options import explained
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
@@ -223,6 +224,7 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     choices = {str(group): option for group, option in chosen if "/" not in str(group) and option is not None}
     listed = {group: options for group, options in now.several.items() if len(options) > 1 or group not in choices}
     choices = config["choices"] = {**(config["choices"] or {}), **choices, **listed}
+    problems = [explained(problem, choices) for problem in problems]
     if isinstance(config.get("search_space"), dict):
         notes += _pinned(config, public, choices, now, problems)
     public = masked(public | {key: config[key] for key in config if key not in public or key in _SETTLED})

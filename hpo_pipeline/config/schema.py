@@ -93,7 +93,7 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
     known = {key.name: key for key in fields(TuneSchema if program == "tune" else TrainSchema)}
     for key in [key for key in config if key not in known]:
         del config[key]
-        yield Problem(key, f"there is no such key{nearest(key, known)}")
+        yield Problem(key, f"there is no such key{elsewhere(key, program) or nearest(key, known)}")
     for key, declared in known.items():
         kind, what = _TYPES.get(str(declared.type), (object, ""))
         default = declared.default_factory() if declared.default_factory is not MISSING else declared.default
@@ -116,6 +116,19 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
     if choices is not None and not (isinstance(choices, Mapping) and all(map(_is_choice, choices.values()))):
         config["choices"] = None
         yield Problem("choices", "must be a mapping of groups to options, filled in when a config is saved", choices)
+
+
+def elsewhere(key: str, program: str) -> str:
+    """`; it belongs to train.py…`, of a root key that only the other program has; else nothing.
+
+    Args:
+        program: "tune" or "train", the one that doesn't have it.
+    """
+    other, schema, what = (
+        ("train", TrainSchema, "trains once") if program == "tune" else ("tune", TuneSchema, "runs a study")
+    )
+    is_theirs = key in [own.name for own in fields(schema)]
+    return f"; it belongs to {other}.py, which {what}" if is_theirs else ""
 
 
 def _is_choice(option: Any) -> bool:
