@@ -152,6 +152,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     flight.numbers(least=0, keys=("max_failures",))
     budget = Budget(**{limit.name: config[limit.name] for limit in fields(Budget)})
     space = _space(flight, composed, objective)
+    flight.problems += option_problems(("auto", "lines", "json"), output=config["output"])
     node, offered = component(config["searcher"]), {"space": space or _NO_SPACE, "seed": config["seed"]}
     searcher = flight.built("searcher", node, **offered)
     points = config["points_to_evaluate"]

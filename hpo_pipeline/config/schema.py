@@ -49,6 +49,7 @@ class TrainSchema(_Shared):
 class TuneSchema(_Shared):
     resume: bool = False
     dry_run: bool = False
+    output: str = "auto"
     n_trials: int | None = None
     max_total_resource: int | None = None
     max_seconds: float | None = None
