@@ -152,7 +152,6 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     flight.numbers(least=0, keys=("max_failures",))
     budget = Budget(**{limit.name: config[limit.name] for limit in fields(Budget)})
     space = _space(flight, composed, objective)
-    flight.problems += option_problems(("auto", "lines", "json"), output=config["output"])
     node, offered = component(config["searcher"]), {"space": space or _NO_SPACE, "seed": config["seed"]}
     searcher = flight.built("searcher", node, **offered)
     points = config["points_to_evaluate"]
@@ -347,4 +346,5 @@ def _setup(composed: Composed) -> StudySetup:
         merge=composed.trial_config,
         trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),
         best_by=composed.metrics[0],
+        log_levels=composed.log_levels,
     )

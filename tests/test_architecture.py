@@ -20,7 +20,7 @@ LAYERS = (
     {"evaluation", "pareto"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt", "lease"},
-    {"config.hydra_keys", "config.hydra_errors", "config.several"},
+    {"config.hydra_keys", "config.hydra_errors", "config.log_levels", "config.several"},
     {"config.command_line"},
     {"searcher"},
     {"journal", "records"},

@@ -43,6 +43,7 @@ from hpo_pipeline.config.containment import containment_problems, trust_typed_co
 from hpo_pipeline.config.help import help_text, version_text
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
+from hpo_pipeline.config.log_levels import log_levels
 from hpo_pipeline.config.options import explained
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
@@ -249,6 +250,7 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
         changes=changes,
         options=options,
         notes=notes,
+        log_levels=log_levels(runtime),
         problems=problems,
     )
 

@@ -89,6 +89,7 @@ def resumed(composed: Composed) -> Composed:
         merge=merger(cfg, config),
         typed=composed.typed,
         line=composed.line,
+        log_levels=composed.log_levels,
         changes=changes_of(config, public, config["choices"]),
         options=options_of(config, config["choices"]),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
+from hpo_pipeline.checks import option_problems
 from hpo_pipeline.config.comparison import comparison_problems
 from hpo_pipeline.errors import Problem, nearest
 
@@ -73,6 +74,7 @@ _TYPES = {
     "list[Any]": (list, "a list"),
     "dict[str, Any]": (dict, "a mapping"),
 }
+_OUTPUTS = ("auto", "lines", "json")
 _STAND_INS = {"name": "x", "folder": "runs/x", "metric": "x", "resource": 1}
 """Values that the other checks can work with, of keys without a default."""
 _LONGEST = 255
@@ -113,6 +115,8 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
             config[key] = usable
             yield Problem(key, f"must be {what}", value)
     yield from comparison_problems(config)
+    if program == "tune":
+        yield from option_problems(_OUTPUTS, output=config["output"])
     choices = config["choices"]
     if choices is not None and not (isinstance(choices, Mapping) and all(map(_is_choice, choices.values()))):
         config["choices"] = None
