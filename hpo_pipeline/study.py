@@ -18,6 +18,7 @@ from hpo_pipeline.best_model import keep_winner
 from hpo_pipeline.budget import End
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
+from hpo_pipeline.dry_run import plan
 from hpo_pipeline.environment import keep_environment
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.evaluation import Constraint, Metric
@@ -66,7 +67,11 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
     for note in [*composed.notes, *parts.trials.notes]:
         print(note)
     if composed.config["dry_run"]:
-        print(_plan(parts))
+        planned = plan(composed, parts, _plan(parts))
+        if events:
+            events.add("plan", **planned.event())
+        for line in planned.lines():
+            print(line)
         return 0
     with said_of(folder):
         folder.mkdir(parents=True, exist_ok=True)
