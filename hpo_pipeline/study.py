@@ -18,7 +18,6 @@ from hpo_pipeline.best_model import keep_winner
 from hpo_pipeline.budget import End
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
-from hpo_pipeline.dry_run import plan
 from hpo_pipeline.environment import keep_environment
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.evaluation import Constraint, Metric
@@ -61,12 +60,14 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
     if not composed.problems:
         _refuse_existing(composed, folder)
     if not composed.config["dry_run"]:
-        start_early(composed.config["executor"], composed.config["objective"])
+        start_early(*(composed.config[part] for part in ("executor", "objective", "metrics")))
     working("checking data, model and search space")
     parts = check_study(composed)
     for note in [*composed.notes, *parts.trials.notes]:
         print(note)
     if composed.config["dry_run"]:
+        from hpo_pipeline.dry_run import plan
+
         planned = plan(composed, parts, _plan(parts))
         if events:
             events.add("plan", **planned.event())
