@@ -38,7 +38,7 @@ from hpo_pipeline.warm_start import component
 
 MOST_TRIALS = 500
 """That are simulated; what more of them cost is extrapolated."""
-MOST_RESOURCE = 20_000
+MOST_RESOURCE = 5_000
 """The same."""
 PATIENCE_SECONDS = 10.0
 """For the timed unit, the start of its trial included."""

@@ -51,7 +51,7 @@ class TrialLogging(logging.Handler):
         self._levels = levels
         self._before: dict[str, str] = {}
         self._path: Path | None = None
-        self._others: set[int | None] = set()
+        self._others: set[threading.Thread] = set()
         self._at_root: list[logging.Handler] = []
 
     def start(self) -> None:
@@ -76,16 +76,16 @@ class TrialLogging(logging.Handler):
     @contextmanager
     def of(self, path: Path) -> Iterator[None]:
         """For the block, in which a trial's code runs in this thread."""
-        own = threading.get_ident()
-        self._others = {thread.ident for thread in threading.enumerate()} - {own}
+        self._others = set(threading.enumerate()) - {threading.current_thread()}  # their numbers are given away again
         self._path = path
         try:
             yield
         finally:
             self._path = None
 
-    def _is_of_no_trial(self, record: logging.LogRecord) -> bool:
-        return self._path is None or record.thread in self._others
+    def _is_of_no_trial(self, _record: logging.LogRecord) -> bool:
+        """Asked by the thread that logs."""
+        return self._path is None or threading.current_thread() in self._others
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._path is not None and not self._is_of_no_trial(record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 
 import pyte
 import pytest
@@ -12,9 +13,11 @@ from written_study import StudyBuilder
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.report.columns import MOST_LINES, folded
+from hpo_pipeline.report.console import Console
 from hpo_pipeline.report.live import LiveTable
 from hpo_pipeline.report.progress import progress
 from hpo_pipeline.report.screen import Screen
+from hpo_pipeline.report.terminal import forgiving_streams, working
 from hpo_pipeline.scheduler.finalists import FinalistSettings
 
 SEVEN = {
@@ -174,3 +177,42 @@ def test_what_comes_after_the_search_is_under_way_too(study):
     study.view.trials[0].counted = 2
     study.report(0, 3, 0.3)
     assert progress(study.view, Budget(n_trials=2), 0.0, finalists.to_come) == pytest.approx(5 / 14)
+
+
+class Interactive(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("variables", "lines"), [({}, False), ({"CI": "1"}, True), ({"CI": "false"}, False)])
+def test_in_ci_a_terminal_gets_plain_lines(study, monkeypatch, variables, lines):
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    out = Interactive()
+    console = Console(study.view, Budget(n_trials=4), "epoch", file=out)
+    console.start()
+    study.listener = console.update
+    study.trial(0, [0.25], "STOPPED", {"optimizer.lr": 0.5})
+    console.close()
+    plain = "trial 0  rung 0  epoch 1  validation_error 0.2500  best  lr=0.5\n"
+    assert (out.getvalue() == plain) is lines
+
+
+def test_what_is_being_done_is_shown_until_something_is_printed(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    out, err = Emulated(40, 5), Emulated(40, 5)
+    err.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    with forgiving_streams():
+        working("composing")
+        assert err.lines()[0] == "composing …"
+        working("checking")
+        assert err.lines()[0] == "checking …"
+        print("the opening")
+        assert err.lines()[0] == ""
+        monkeypatch.setenv("CI", "1")
+        working("importing")
+        assert err.lines()[0] == ""
+    assert out.lines()[0] == "the opening"
