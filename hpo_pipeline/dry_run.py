@@ -84,7 +84,7 @@ def estimate(composed: Composed, parts: Components) -> Estimate | None:
             config["scheduler"], "scheduler", trials=trials, space=parts.space, ranking=ByScore, seed=config["seed"]
         ),
         _curve,
-        parts.executor.capacity,
+        max(1, parts.executor.capacity),  # of a cluster it isn't known before it is there
         simulated,
         searcher=same if finite else RandomSearch,
         space=parts.space,

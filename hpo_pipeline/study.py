@@ -15,7 +15,7 @@ from typing import Any
 
 from hpo_pipeline.atomic import write_text
 from hpo_pipeline.best_model import keep_winner
-from hpo_pipeline.budget import End
+from hpo_pipeline.closing import closing, winners_command, without_finalists
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
 from hpo_pipeline.environment import keep_environment
@@ -27,13 +27,12 @@ from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.objective import SupportsReplay
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.audience import Audience
-from hpo_pipeline.report.command import Command
 from hpo_pipeline.report.files import write_best, write_front, write_leaderboard
 from hpo_pipeline.report.json_lines import JsonLines, only_json
 from hpo_pipeline.report.status import status_line
-from hpo_pipeline.report.summary import MOST_MEMBERS, summary
+from hpo_pipeline.report.summary import summary
 from hpo_pipeline.report.terminal import working
-from hpo_pipeline.report.text import plural, point_text
+from hpo_pipeline.report.text import plural
 from hpo_pipeline.tracker.tracking import Tracking
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
@@ -116,9 +115,9 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
             audience.close()
         with interrupts_held():
             told, unwritten = _write_views(composed, view, folder, parts)
-        told += _without_finalists(view, end, parts)
-        summary(view, folder, [*told, *_closing(composed, view, folder, end)], parts.objective.unit)
-        audience.summarise({**commands, **_winners_command(composed, view)})
+        told += without_finalists(view, end, parts)
+        summary(view, folder, [*told, *closing(composed, view, folder, end)], parts.objective.unit)
+        audience.summarise({**commands, **winners_command(composed, view)})
         with status_line() as show:
             tracked = tracking.close(PATIENCE_SECONDS, show)
         for line in [*unwritten, *tracked.text.splitlines()]:
@@ -305,48 +304,3 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
             again = f"make room for it, then: {composed.resume_command()}"
             problems.append(f"{folder / name} can't be written ({error.strerror or error}); {again}")
     return told, problems
-
-
-def _log(folder: Path, trial: int | str) -> Path:
-    return folder / "trials" / str(trial) / "log.txt"
-
-
-def _without_finalists(view: StudyView, end: End, parts: Components) -> list[str]:
-    """That another limit than that of the search has ended the study, where that kept trials from being finalists."""
-    whole, unit = parts.finalists.max_resource, parts.objective.unit
-    short = [] if end.state != "completed" else parts.finalists.unfinished(view)
-    where = ", ".join(f"trial {trial.id} at {unit} {trial.resource} of {whole}" for trial in short)
-    return [f"Not trained to the end, as the study's limits came first: {where}"] if short else []
-
-
-def _closing(composed: Composed, view: StudyView, folder: Path, end: End) -> list[str | Command]:
-    lines: list[str | Command] = []
-    if end.state == "failed" and view.last_failed is not None and view.last_failed.traceback:
-        lines.append(f"The last error's traceback is in {_log(folder, view.last_failed.id)}")
-    if view.has_front and view.front.points:
-        lines += _front_commands(composed, view)
-    elif view.winner is not None:
-        changed = " (its hyperparameters changed on the way: this has the last ones from the start)"
-        lines.append(f"Train the best one again{changed if view.winner.changes else ''}:")
-        lines += map(Command, _winners_command(composed, view).values())
-    if end.state == "interrupted":
-        lines += ["Go on with this study:", Command(composed.resume_command())]
-    return lines
-
-
-def _winners_command(composed: Composed, view: StudyView) -> dict[str, str]:
-    """The command that trains the winner again, as "winner"; nothing where there is no single one."""
-    best = view.winner
-    if view.has_front or best is None:
-        return {}
-    return {"winner": composed.rerun_command(best.id, best.best_resource, best.best_config)}
-
-
-def _front_commands(composed: Composed, view: StudyView) -> list[str | Command]:
-    """A command for each member of the front that the table shows."""
-    lines: list[str | Command] = ["Train a member of the front again:"]
-    for number, point in enumerate(view.front.points[:MOST_MEMBERS], start=1):
-        trial = view.trials[point.trial_id]
-        command = composed.rerun_command(trial.id, point.resource, trial.config_at(point.resource))
-        lines += [f"  {number}: {point_text(view, trial, point.resource)}", Command(command)]
-    return lines

@@ -35,7 +35,7 @@ LAYERS = (
     {"tuner", "history"},
     {"warm_start", "replay"},
     {"testing", "objective_contract", "simulation", "preflight", "comparing"},
-    {"best_model", "dry_run"},
+    {"best_model", "closing", "dry_run"},
     {"study"},
     {"training_run"},
     {"config.schema", "config.comparison", "config.layers", "config.composing"},
