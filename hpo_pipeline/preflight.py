@@ -346,4 +346,5 @@ def _setup(composed: Composed) -> StudySetup:
         merge=composed.trial_config,
         trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),
         best_by=composed.metrics[0],
+        log_levels=composed.log_levels,
     )

@@ -19,6 +19,7 @@ from hpo_pipeline.executor.simulated import SimulatedWorkers
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.scheduler import Scheduler
+from hpo_pipeline.scheduler.finalists import NO_FINALISTS, FinalistSettings
 from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
@@ -149,6 +150,7 @@ def simulate(
     interrupt_after: Sequence[int] = (),
     n_trials: Sequence[int] = (),
     finishes: Finishes = lambda _trial_id, _resource: False,
+    finalists: FinalistSettings = NO_FINALISTS,
 ) -> Outcomes:
     """Runs a study with `make`'s scheduler, through the real tuner and a real journal, in no time.
 
@@ -159,6 +161,7 @@ def simulate(
         compared: what the journal's first record says of several metrics or constraints, in place of one and `mode`.
         interrupt_after: cut the study off after so many events, resume it from its journal, and so on.
         n_trials: of each session, if they differ; else the budget's.
+        finalists: what comes after the search.
     """
     budget = replace(budget or Budget(n_trials=10), max_failures=10**9)
     cuts: list[int | None] = [*interrupt_after, None]
@@ -177,7 +180,7 @@ def simulate(
                     records = [{**header, **(compared or {"metrics": [{"name": METRIC, "mode": mode}]}), "time": 0.0}]
                     journal.append(*records)
                 view = StudyView()
-                tuner = Tuner(make(trials), trials, executor, journal, view, budget)
+                tuner = Tuner(make(trials), trials, executor, journal, view, budget, finalists=finalists)
                 tuner.replay(records)
                 end = tuner.run()
             now = executor.clock()

@@ -15,9 +15,10 @@ from typing import Any
 
 from hpo_pipeline.atomic import write_text
 from hpo_pipeline.best_model import keep_winner
-from hpo_pipeline.budget import End
+from hpo_pipeline.closing import closing, winners_command, without_finalists
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.containment import leads_elsewhere
+from hpo_pipeline.environment import keep_environment
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.evaluation import Constraint, Metric
 from hpo_pipeline.executor.process import start_early
@@ -25,11 +26,13 @@ from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.objective import SupportsReplay
 from hpo_pipeline.preflight import Components, check_study
-from hpo_pipeline.report.console import Console
+from hpo_pipeline.report.audience import Audience
 from hpo_pipeline.report.files import write_best, write_front, write_leaderboard
+from hpo_pipeline.report.json_lines import JsonLines, only_json
 from hpo_pipeline.report.status import status_line
-from hpo_pipeline.report.summary import MOST_MEMBERS, summary
-from hpo_pipeline.report.text import plural, point_text
+from hpo_pipeline.report.summary import summary
+from hpo_pipeline.report.terminal import working
+from hpo_pipeline.report.text import plural
 from hpo_pipeline.tracker.tracking import Tracking
 from hpo_pipeline.tuner import Tuner
 from hpo_pipeline.view import StudyView
@@ -48,16 +51,27 @@ def run_study(composed: Composed) -> int:
         ConfigError: the config is wrong; nothing was started.
         StudyError: the study is there already, or at work, or can't be resumed.
     """
-    folder = Path(composed.config["folder"])
+    with only_json(composed.config["output"]) as events:
+        return _run(composed, Path(composed.config["folder"]), events)
+
+
+def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
     if not composed.problems:
         _refuse_existing(composed, folder)
     if not composed.config["dry_run"]:
-        start_early(composed.config["executor"], composed.config["objective"])
+        start_early(*(composed.config[part] for part in ("executor", "objective", "metrics")))
+    working("checking data, model and search space")
     parts = check_study(composed)
     for note in [*composed.notes, *parts.trials.notes]:
         print(note)
     if composed.config["dry_run"]:
-        print(_plan(parts))
+        from hpo_pipeline.dry_run import plan
+
+        planned = plan(composed, parts, _plan(parts))
+        if events:
+            events.add("plan", **planned.event())
+        for line in planned.lines():
+            print(line)
         return 0
     with said_of(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +84,7 @@ def run_study(composed: Composed) -> int:
         parts.executor.open()
         with said_of(folder):
             write_configs(composed, folder)
+            keep_environment(folder)
             if parts.earlier:
                 parts.earlier.keep(folder)
             if isinstance(parts.objective, SupportsReplay):
@@ -78,27 +93,31 @@ def run_study(composed: Composed) -> int:
         if new := _new_header(composed, parts, journal, records):
             journal.append(new)
             records.append(new)
-        logs, clock = str(_log(folder, "<id>")), parts.executor.monotonic
-        console = Console(view, parts.budget, parts.objective.unit, logs, study_clock=clock)
+        audience = Audience(
+            *(view, parts.budget, parts.objective.unit, folder, composed.config["output"], events),
+            study_clock=parts.executor.monotonic,
+            to_come=parts.finalists.to_come,
+        )
         tuner = Tuner(
-            parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, [console], parts.finalists
+            parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, [audience], parts.finalists
         )
         tuner.replay(records)
-        print(_opening(composed, parts, folder), flush=True)
+        audience.open(_opening(composed, parts, folder))
         commands = {"resume": composed.resume_command(), "train": composed.train_command()}
         tracking = Tracking(parts.trackers, folder, composed.public, commands)
-        console.start()
+        audience.start()
         try:
             end = tuner.run()
         except StudyError:  # what another tuner goes on with, it shows as well
             tracking.abandon("the journal can't be written")
             raise
         finally:
-            console.close()
+            audience.close()
         with interrupts_held():
             told, unwritten = _write_views(composed, view, folder, parts)
-        told += _without_finalists(view, end, parts)
-        summary(view, folder, [*told, *_closing(composed, view, folder, end)], parts.objective.unit)
+        told += without_finalists(view, end, parts)
+        summary(view, folder, [*told, *closing(composed, view, folder, end)], parts.objective.unit)
+        audience.summarise({**commands, **winners_command(composed, view)})
         with status_line() as show:
             tracked = tracking.close(PATIENCE_SECONDS, show)
         for line in [*unwritten, *tracked.text.splitlines()]:
@@ -192,6 +211,8 @@ def header(composed: Composed, unit: str) -> Record:
     }
 
 
+_OF_A_COMMAND = ("resume", "dry_run", "output", "folder")
+"""Root keys that aren't saved: they are about one command."""
 _HYDRA = {
     "searchpath": ["pkg://hpo_pipeline.conf"],
     "run": {"dir": "."},
@@ -202,7 +223,7 @@ _HYDRA = {
 
 def write_configs(composed: Composed, folder: Path, program: str = "tune") -> None:
     """config.yaml, which runs again by itself, and overrides.yaml, what was typed."""
-    config = {key: value for key, value in composed.public.items() if key not in ("resume", "dry_run", "folder")}
+    config = {key: value for key, value in composed.public.items() if key not in _OF_A_COMMAND}
     # An option that is chosen on the command line takes the place of what is written here; those that choose options of
     # other groups come after them.
     last = ("model", "experiment")
@@ -283,40 +304,3 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
             again = f"make room for it, then: {composed.resume_command()}"
             problems.append(f"{folder / name} can't be written ({error.strerror or error}); {again}")
     return told, problems
-
-
-def _log(folder: Path, trial: int | str) -> Path:
-    return folder / "trials" / str(trial) / "log.txt"
-
-
-def _without_finalists(view: StudyView, end: End, parts: Components) -> list[str]:
-    """That another limit than that of the search has ended the study, where that kept trials from being finalists."""
-    whole, unit = parts.finalists.max_resource, parts.objective.unit
-    short = [] if end.state != "completed" else parts.finalists.unfinished(view)
-    where = ", ".join(f"trial {trial.id} at {unit} {trial.resource} of {whole}" for trial in short)
-    return [f"Not trained to the end, as the study's limits came first: {where}"] if short else []
-
-
-def _closing(composed: Composed, view: StudyView, folder: Path, end: End) -> list[str]:
-    lines = []
-    if end.state == "failed" and view.last_failed is not None and view.last_failed.traceback:
-        lines.append(f"The last error's traceback is in {_log(folder, view.last_failed.id)}")
-    if view.has_front and view.front.points:
-        lines += _front_commands(composed, view)
-    elif (best := view.winner) is not None:
-        changed = " (its hyperparameters changed on the way: this has the last ones from the start)"
-        command = composed.rerun_command(best.id, best.best_resource, best.best_config)
-        lines += [f"Train the best one again{changed if best.changes else ''}:", f"  {command}"]
-    if end.state == "interrupted":
-        lines += ["Go on with this study:", f"  {composed.resume_command()}"]
-    return lines
-
-
-def _front_commands(composed: Composed, view: StudyView) -> list[str]:
-    """A command for each member of the front that the table shows."""
-    lines = ["Train a member of the front again:"]
-    for number, point in enumerate(view.front.points[:MOST_MEMBERS], start=1):
-        trial = view.trials[point.trial_id]
-        command = composed.rerun_command(trial.id, point.resource, trial.config_at(point.resource))
-        lines += [f"  {number}: {point_text(view, trial, point.resource)}", f"    {command}"]
-    return lines

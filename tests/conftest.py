@@ -20,7 +20,7 @@ os.environ["MPLBACKEND"] = "agg"
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("HPO_TRUST", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR"):
+    for name in ("HPO_TRUST", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "CI"):
         monkeypatch.delenv(name, raising=False)
     trust.trust(())
     yield

@@ -17,11 +17,11 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml"},
+    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml", "environment"},
     {"evaluation", "pareto"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt", "lease", "at_work"},
-    {"config.hydra_keys", "config.hydra_errors", "config.several"},
+    {"config.hydra_keys", "config.hydra_errors", "config.log_levels", "config.several"},
     {"config.command_line"},
     {"searcher"},
     {"journal", "records"},
@@ -37,11 +37,11 @@ LAYERS = (
     {"tuner", "history"},
     {"warm_start", "replay"},
     {"testing", "objective_contract", "simulation", "preflight", "comparing"},
-    {"best_model"},
+    {"best_model", "closing", "dry_run"},
     {"study"},
     {"training_run"},
     {"config.schema", "config.comparison", "config.layers", "config.composing"},
-    {"config.diagnosis", "config.resuming"},
+    {"config.diagnosis", "config.options", "config.resuming"},
     {"config"},
     {"python"},
     {"commands"},

@@ -41,12 +41,15 @@ from hpo_pipeline.config.command_line import CommandLine, searchpath_of
 from hpo_pipeline.config.composed import Composed, at, flatten
 from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems, trust_typed_command, without_download
+from hpo_pipeline.config.help import help_text, version_text
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
+from hpo_pipeline.config.log_levels import log_levels
+from hpo_pipeline.config.options import explained
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
-from hpo_pipeline.report.terminal import forgiving_streams
+from hpo_pipeline.report.terminal import forgiving_streams, working
 
 schema.register()
 
@@ -87,7 +90,11 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
         sys.path.append(os.getcwd())  # so that `_target_: my_module.Net` finds a module beside the user's config
     composing = True
     shown_before = os.environ.get("HYDRA_FULL_ERROR")
+    if "--version" in sys.argv[1:]:  # Hydra's parser would answer with its own
+        return print(version_text())
     line = _typed(sys.argv)
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        return print(help_text(config_name, line))
 
     def app(cfg: DictConfig) -> None:
         nonlocal composing
@@ -98,6 +105,7 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
             sys.exit(code)
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would otherwise print with exit code 1
+    working("composing the configuration")
     try:
         with watched():
             _hydra_main(config_name)(app)()
@@ -231,6 +239,7 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     choices = {str(group): option for group, option in chosen if "/" not in str(group) and option is not None}
     listed = {group: options for group, options in now.several.items() if len(options) > 1 or group not in choices}
     choices = config["choices"] = {**(config["choices"] or {}), **choices, **listed}
+    problems = [explained(problem, choices) for problem in problems]
     if isinstance(config.get("search_space"), dict):
         notes += _pinned(config, public, choices, now, problems)
     public = masked(public | {key: config[key] for key in config if key not in public or key in _SETTLED})
@@ -249,6 +258,7 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
         changes=changes,
         options=options,
         notes=notes,
+        log_levels=log_levels(runtime),
         problems=problems,
     )
 

@@ -45,14 +45,18 @@ class CommandLine:
             config_path: the folder of a `config.yaml`; None for the program's own primary config.
         """
         words = _program(self.program, program)
-        folders = self._folders()
+        folders = self.folders()
         words += ["--config-dir", folders[0]] if len(folders) == 1 else []
         words += ["--config-path", config_path, "--config-name", "config"] if config_path else []
         if len(folders) > 1:
             words += overrides({"hydra.searchpath": [_OURS, *(f"file://{folder}" for folder in folders)]})
         return words
 
-    def _folders(self) -> list[str]:
+    def program_words(self, program: str) -> list[str]:
+        """How the program, "tune" or "train", is started."""
+        return _program(self.program, program)
+
+    def folders(self) -> list[str]:
         """The folders besides our own in which options were looked for."""
         named = [path.removeprefix("file://") for path in self.searchpath if not path.startswith("pkg://")]
         primary = self.config_path

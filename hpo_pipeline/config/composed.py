@@ -37,6 +37,7 @@ class Composed:
         changes: what was set besides the choice of groups, as far as training is concerned: path -> public value.
         options: config group that the search space chooses from -> option -> what it composes to.
         notes: lines that people should read before anything starts.
+        log_levels: logger -> level, of what trials log.
         problems: what is wrong with the config as far as it was looked at; the preflight looks at the rest.
     """
 
@@ -48,6 +49,7 @@ class Composed:
     changes: dict[str, Any]
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    log_levels: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     @property

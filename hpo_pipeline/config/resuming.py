@@ -19,9 +19,12 @@ from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.journal import read
 from hpo_pipeline.saved_study import JOURNAL, studies_in
 
-MAY_CHANGE = frozenset({"name", "folder", "resume", "dry_run", "max_failures", "finalists", "executor", "tracker"}) | {
-    *("n_trials", "max_total_resource", "max_seconds", "target")
-}
+MAY_CHANGE = frozenset(
+    {
+        *("name", "folder", "resume", "dry_run", "output", "max_failures", "finalists", "executor", "tracker"),
+        *("n_trials", "max_total_resource", "max_seconds", "target"),
+    }
+)
 """Root keys that a resumed study may be given anew."""
 
 SEARCHED = frozenset({"dataset.search_path", "dataset.download"})
@@ -64,7 +67,8 @@ def resumed(composed: Composed) -> Composed:
             OmegaConf.update(cfg, path, at(composed.config, path), force_add=True)
     stored = resolved(cfg)
     public = shown(cfg, stored)
-    now = {"name": folder.name, "folder": str(folder), "resume": True, "dry_run": composed.config["dry_run"]}
+    now = {key: composed.config[key] for key in ("dry_run", "output")}
+    now |= {"name": folder.name, "folder": str(folder), "resume": True}
     config = {**stored, **now}
     problems = [*composed.problems, *(Problem(str(saved), str(problem)) for problem in root_problems(config, "tune"))]
     if not isinstance(config["choices"], dict) or not config["choices"]:
@@ -86,6 +90,7 @@ def resumed(composed: Composed) -> Composed:
         merge=merger(cfg, config),
         typed=composed.typed,
         line=composed.line,
+        log_levels=composed.log_levels,
         changes=changes_of(config, public, config["choices"]),
         options=options_of(config, config["choices"]),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
+from hpo_pipeline.checks import option_problems
 from hpo_pipeline.config.comparison import comparison_problems
 from hpo_pipeline.errors import Problem, nearest
 
@@ -49,6 +50,7 @@ class TrainSchema(_Shared):
 class TuneSchema(_Shared):
     resume: bool = False
     dry_run: bool = False
+    output: str = "auto"
     n_trials: int | None = None
     max_total_resource: int | None = None
     max_seconds: float | None = None
@@ -72,6 +74,7 @@ _TYPES = {
     "list[Any]": (list, "a list"),
     "dict[str, Any]": (dict, "a mapping"),
 }
+_OUTPUTS = ("auto", "lines", "json")
 _STAND_INS = {"name": "x", "folder": "runs/x", "metric": "x", "resource": 1}
 """Values that the other checks can work with, of keys without a default."""
 _LONGEST = 255
@@ -93,7 +96,7 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
     known = {key.name: key for key in fields(TuneSchema if program == "tune" else TrainSchema)}
     for key in [key for key in config if key not in known]:
         del config[key]
-        yield Problem(key, f"there is no such key{nearest(key, known)}")
+        yield Problem(key, f"there is no such key{elsewhere(key, program) or nearest(key, known)}")
     for key, declared in known.items():
         kind, what = _TYPES.get(str(declared.type), (object, ""))
         default = declared.default_factory() if declared.default_factory is not MISSING else declared.default
@@ -112,10 +115,25 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
             config[key] = usable
             yield Problem(key, f"must be {what}", value)
     yield from comparison_problems(config)
+    if program == "tune":
+        yield from option_problems(_OUTPUTS, output=config["output"])
     choices = config["choices"]
     if choices is not None and not (isinstance(choices, Mapping) and all(map(_is_choice, choices.values()))):
         config["choices"] = None
         yield Problem("choices", "must be a mapping of groups to options, filled in when a config is saved", choices)
+
+
+def elsewhere(key: str, program: str) -> str:
+    """`; it belongs to train.py…`, of a root key that only the other program has; else nothing.
+
+    Args:
+        program: "tune" or "train", the one that doesn't have it.
+    """
+    other, schema, what = (
+        ("train", TrainSchema, "trains once") if program == "tune" else ("tune", TuneSchema, "runs a study")
+    )
+    is_theirs = key in [own.name for own in fields(schema)]
+    return f"; it belongs to {other}.py, which {what}" if is_theirs else ""
 
 
 def _is_choice(option: Any) -> bool:

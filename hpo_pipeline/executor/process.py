@@ -190,11 +190,12 @@ def _send(process: BaseProcess, number: int) -> None:
             os.killpg(process.pid, number)
 
 
-def start_early(executor: Mapping[str, Any], objective: Mapping[str, Any]) -> None:
+def start_early(executor: Mapping[str, Any], objective: Mapping[str, Any], metrics: object = None) -> None:
     """Has the server that workers are forked from begin its imports, which take seconds, while the config is checked.
 
     Args:
         executor, objective: the nodes, which may be wrong. A module that isn't ours is not imported before the check.
+        metrics: whether there are any that torchmetrics measures.
     """
     if not isinstance(executor, Mapping) or not isinstance(objective, Mapping):
         return
@@ -202,12 +203,14 @@ def start_early(executor: Mapping[str, Any], objective: Mapping[str, Any]) -> No
     has_workers = kind == "ProcessExecutor" or (kind == "FusedExecutor" and executor.get("n_workers") != 1)
     ours = str(objective.get("_target_")).startswith("hpo_pipeline.objective.")
     if has_workers and ours and "forkserver" in multiprocessing.get_all_start_methods():
-        start_method(objective)
+        start_method(objective, metrics)
         with _without_working_folder():
             forkserver.ensure_running()
 
 
-def start_method(objective: Mapping[str, Any]) -> context.ForkServerContext | context.SpawnContext:
+def start_method(
+    objective: Mapping[str, Any], metrics: object = None
+) -> context.ForkServerContext | context.SpawnContext:
     """How workers start: from a server that has imported the objective once, where the system has that; else afresh.
 
     Not by forking the tuner: it has threads (MLflow, the table) that a fork would break. An objective that needs no
@@ -217,9 +220,9 @@ def start_method(objective: Mapping[str, Any]) -> context.ForkServerContext | co
         return multiprocessing.get_context("spawn")
     chosen = multiprocessing.get_context("forkserver")
     module = str(objective.get("_target_")).rpartition(".")[0]
-    chosen.set_forkserver_preload(
-        ["hpo_pipeline.executor.worker", *filter(None, [module]), "hpo_pipeline.objective.preloaded"]
-    )
+    needed = ["torchmetrics"] if metrics else []  # what each worker would import by itself, for seconds
+    needed += ["torch._dynamo"] if objective.get("compile") is True else []
+    chosen.set_forkserver_preload(["hpo_pipeline.executor.worker", *filter(None, [module]), *needed])
     return chosen
 
 

@@ -160,7 +160,7 @@ class Actors(Transport):
             working_folder=os.getcwd(),
             path=tuple(filter(None, sys.path)) if self._cluster.is_own else (),
             environment={name: os.environ.get(name) for name in _ENVIRONMENT},
-            modules=(*filter(None, [module]), "hpo_pipeline.objective.preloaded"),
+            modules=tuple(filter(None, [module])),
         )
 
     def send(self, worker: str, message: Message) -> bool:

@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -33,6 +33,7 @@ class StudySetup:
         trial_seed: trial id -> the trial's seed.
         best_by: what a trial's best report is found by, whose model is kept; None: none is.
         checkpoints_url: where checkpoints are, if not in the folder.
+        log_levels: logger -> level, of what trials log (trial_logging.py).
     """
 
     objective: Mapping[str, Any]
@@ -42,6 +43,7 @@ class StudySetup:
     trial_seed: Callable[[int], int]
     best_by: Metric | None = None
     checkpoints_url: str = ""
+    log_levels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", self.folder.absolute())
@@ -72,9 +74,12 @@ class StudySetup:
 
     def pack(self, threads: int, checkpoint_seconds: float, size: int | None = 1) -> PackSettings:
         """What those who train need to know."""
-        fixed = self.objective, self.metrics, self.folder, trust.trusted()
-        elsewhere = self.checkpoints_url
-        return PackSettings(*fixed, threads, checkpoint_seconds, size, best_by=self.best_by, checkpoints_url=elsewhere)
+        return PackSettings(
+            *(self.objective, self.metrics, self.folder, trust.trusted(), threads, checkpoint_seconds, size),
+            best_by=self.best_by,
+            checkpoints_url=self.checkpoints_url,
+            log_levels=self.log_levels,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class PackSettings:
         checkpoint_seconds: how much training a crash can cost at most, in seconds.
         size: jobs at once; None to measure what is best.
         sharing: packs that share the memory of one device.
-        best_by, checkpoints_url: as in `StudySetup`.
+        best_by, checkpoints_url, log_levels: as in `StudySetup`.
     """
 
     objective: Mapping[str, Any]
@@ -101,6 +106,7 @@ class PackSettings:
     sharing: int = 1
     best_by: Metric | None = None
     checkpoints_url: str = ""
+    log_levels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +232,14 @@ def failure(trial_id: int, error: BaseException, folder: Path | None = None) -> 
 
 
 def log(folder: Path, trial_id: int, text: str) -> None:
-    """Adds to the trial's log. That it can't be written (a full disk) ends no trial."""
+    """Adds to the trial's log."""
+    write_log(log_path(folder, trial_id), text)
+
+
+def write_log(path: Path, text: str) -> None:
+    """Adds to a log. That it can't be written (a full disk) ends no trial."""
     with contextlib.suppress(OSError, StudyError):
-        append_log(folder, trial_id, text.encode())
+        _append(path, text.encode())
 
 
 def append_log(folder: Path, trial_id: int, text: bytes) -> None:
@@ -237,12 +248,24 @@ def append_log(folder: Path, trial_id: int, text: bytes) -> None:
     Raises:
         OSError, StudyError: as `open_log`.
     """
-    with open(open_log(log_path(folder, trial_id)), "ab") as stream:
+    _append(log_path(folder, trial_id), text)
+
+
+def _append(path: Path, text: bytes) -> None:
+    with open(open_log(path), "ab") as stream:
         stream.write(text)
 
 
 def log_path(folder: Path, trial_id: int) -> Path:
     return folder / str(trial_id) / "log.txt"
+
+
+def output_path(folder: Path, worker: str, trial_ids: Sequence[int]) -> Path:
+    """Where what a worker's code prints and logs goes: to the trial's log.
+
+    Of several at once nobody can tell whose it is: the worker has a log for that, beside the trials.
+    """
+    return log_path(folder, trial_ids[0]) if len(trial_ids) == 1 else folder.parent / "packs" / f"{worker}.txt"
 
 
 def open_log(path: Path) -> int:

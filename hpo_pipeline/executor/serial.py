@@ -6,12 +6,14 @@ import contextlib
 import math
 import time
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
 from hpo_pipeline.executor.pool import Pool, check_arguments
-from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup
+from hpo_pipeline.executor.runner import JobTimeout, PackSettings, StudySetup, output_path
 from hpo_pipeline.executor.transport import Answer, Message, Transport
+from hpo_pipeline.executor.trial_logging import TrialLogging
 from hpo_pipeline.executor.worker import advance, take
 from hpo_pipeline.interrupt import TimeUp, requested, time_limit
 
@@ -33,10 +35,14 @@ class OwnProcess(Transport):
         self._timeout = job_timeout or math.inf
         self._pack: Pack | None = None
         self._answer: Answer | None = None
+        self._folder = Path()
+        self._logging: TrialLogging | None = None
         self._ends = math.inf
 
     def start(self, pack: PackSettings, avoided: Collection[str] = ()) -> str:
         self._pack = Pack(pack, self._around)
+        self._folder, self._logging = pack.folder, TrialLogging(pack.log_levels)
+        self._logging.start()
         return "tuner"
 
     def send(self, worker: str, message: Message) -> bool:
@@ -54,10 +60,12 @@ class OwnProcess(Transport):
         return ["tuner"]
 
     @contextlib.contextmanager
-    def _around(self, _trial_ids: Sequence[int], *, breakable: bool = True) -> Iterator[None]:
+    def _around(self, trial_ids: Sequence[int], *, breakable: bool = True) -> Iterator[None]:
         left = self._ends - time.monotonic() if breakable else math.inf
         seconds, error = (left, TimeUp()) if left < self._timeout else (self._timeout, JobTimeout(self._timeout))
-        with isolated(), contextlib.nullcontext() if seconds == math.inf else time_limit(seconds, error):
+        assert self._logging is not None  # it was started
+        logged = self._logging.of(output_path(self._folder, "tuner", trial_ids))
+        with isolated(), logged, contextlib.nullcontext() if seconds == math.inf else time_limit(seconds, error):
             yield
         if requested():  # and the trial has swallowed the exception
             raise KeyboardInterrupt
@@ -75,6 +83,8 @@ class OwnProcess(Transport):
     def close(self) -> None:
         if self._pack is not None:
             self._pack.clear()
+        if self._logging is not None:
+            self._logging.stop()
 
 
 class SerialExecutor(Pool):

@@ -22,8 +22,9 @@ from pathlib import Path
 from hpo_pipeline import trust
 from hpo_pipeline.executor.isolation import isolated
 from hpo_pipeline.executor.pack import Pack
-from hpo_pipeline.executor.runner import PackSettings, Task, log_path, open_log
+from hpo_pipeline.executor.runner import PackSettings, Task, open_log, output_path
 from hpo_pipeline.executor.transport import Answer, Channel, Message
+from hpo_pipeline.executor.trial_logging import log_to_standard_error
 from hpo_pipeline.interrupt import ignore_ctrl_c
 from hpo_pipeline.trial import Event, Result
 
@@ -82,6 +83,7 @@ def serve(channel: Channel, settings: PackSettings, name: str, home: Home | None
     """
     home = home or Home()
     trust.trust(settings.trusted)
+    log_to_standard_error(settings.log_levels)
     pack = Pack(settings, functools.partial(_output, settings.folder, name))
     turn, go, waits = 0, -1, True
 
@@ -126,13 +128,8 @@ def advance(pack: Pack) -> Answer:
 
 @contextlib.contextmanager
 def _output(folder: Path, name: str, trial_ids: Sequence[int], *, breakable: bool = True) -> Iterator[None]:
-    """All that this process prints, its libraries in C too, goes to the end of a file.
-
-    To the trial's log where one is at work. Of several together nobody can tell whose it is: the worker has a log for
-    that, beside the trials.
-    """
-    path = log_path(folder, trial_ids[0]) if len(trial_ids) == 1 else folder.parent / "packs" / f"{name}.txt"
-    file = open_log(path)
+    """All that this process prints, its libraries in C too, goes to the end of a file."""
+    file = open_log(output_path(folder, name, trial_ids))
     try:
         with isolated(file):
             yield

@@ -223,8 +223,8 @@ class Command:
         while True:
             found = self._next(state, self._deadline())
             if found is None:
-                reached = f"after {state.resource} of {state.target} {self.unit}s"
-                raise self._failure(state, f"{_ending(state.running)} {reached}")
+                reached = f"{_ending(state.running)} after {state.resource} of {state.target} {self.unit}s"
+                raise self._failure(state, f"{reached}{'' if state.counted else self._no_report(state)}")
             state.unnumbered = state.unnumbered or found.at is None
             if state.unnumbered and state.from_checkpoint:
                 what = f"it has a checkpoint, so its reports must say where they are: {self._example(at)}"
@@ -251,7 +251,8 @@ class Command:
             last = found
         assert state.running is not None
         if last is None or state.running.exit_code:
-            raise self._failure(state, f"{_ending(state.running)}{'' if last else ' without a report'}")
+            without = "" if last else f" without a report{self._no_report(state)}"
+            raise self._failure(state, f"{_ending(state.running)}{without}")
         return last
 
     def _next(self, state: CommandState, deadline: float) -> Reported | None:
@@ -293,6 +294,13 @@ class Command:
         if more is None and state.running.exit_code:
             raise self._failure(state, f"{_ending(state.running)} after its last report")
         self.close(state)
+
+    def _no_report(self, state: CommandState) -> str:
+        """What to do where a program that ran to its end has reported nothing."""
+        if state.running is None or state.running.exit_code:
+            return ""
+        metric = state.trial.config.get("metric") or "validation_error"
+        return f", and {self._reader.unread(metric if isinstance(metric, str) else next(iter(metric)))}"
 
     def _example(self, at: int) -> str:
         return f'{{"{self.unit}": {at}, …}}'

@@ -21,7 +21,7 @@ from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss,
 from hpo_pipeline.objective.checks import own_arguments, told
 from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.epoch import data_order, evaluate
-from hpo_pipeline.objective.lazy_compiler import import_compiler, postpone_compiler
+from hpo_pipeline.objective.lazy_compiler import postpone_compiler
 from hpo_pipeline.objective.loader import (
     Loading,
     Part,
@@ -126,7 +126,6 @@ class Training:
             torch.compile(model) if own.compile else None,
         )
         state.measured()  # what has to be imported for it takes seconds, and is no epoch's
-        import_compiler()
         return state
 
     def advance(self, state: TrainingState) -> Metrics:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 # What Hydra's grammar reads as a bare string, and no YAML scalar of another type (true, null, 1e3, nan).
@@ -38,3 +40,24 @@ def overrides(config: Mapping[str, Any]) -> list[str]:
 def trial_overrides(trial_id: int, resource: int, config: Mapping[str, Any]) -> list[str]:
     """What to add to a study's `train` command to re-run one of its trials to the same numbers."""
     return [*overrides(config), f"trial={trial_id}", f"resource={resource}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of a shell, to be pasted."""
+
+    text: str
+
+    def in_lines(self, width: int, indent: str = "  ") -> str:
+        """The command in lines of at most `width`, which a shell reads as one: all but the last end in a backslash.
+
+        Words are not broken: one that is longer has a line of its own.
+        """
+        lines: list[str] = []
+        line = indent
+        for word in map(shlex.quote, shlex.split(self.text)):
+            if line.strip() and len(line) + len(word) + len(" \\") > width:
+                lines.append(f"{line}\\")
+                line = indent * 2
+            line += f"{word} "
+        return "\n".join([*lines, line.rstrip(" ")])

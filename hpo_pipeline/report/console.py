@@ -6,12 +6,15 @@ import contextlib
 import functools
 import logging
 import sys
+import textwrap
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.records import Record
+from hpo_pipeline.report.terminal import in_ci
 from hpo_pipeline.view import StudyView
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from hpo_pipeline.report.lines import Lines
 
 REFRESH_PER_SECOND = 4.0
+_KEPT = 10
+"""Notices that are said again above a table that is drawn anew."""
 
 
 class Console:
@@ -33,6 +38,8 @@ class Console:
         file: where to; standard output if None.
         clock: seconds, for the elapsed time and the rate of log lines.
         study_clock: seconds, for the elapsed time, where the study has a clock of its own.
+        to_come: the resource that finalists are still to be trained with, for the progress bar.
+        in_lines: lines in a terminal, too.
     """
 
     def __init__(
@@ -44,24 +51,43 @@ class Console:
         file: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
         study_clock: Callable[[], float] | None = None,
+        to_come: Callable[[StudyView], int] = lambda _: 0,
+        in_lines: bool = False,
     ) -> None:
         self._view, self._budget, self._unit = view, budget, unit
         self._logs, self._file, self._clock = logs, file, clock
         self._study_clock = study_clock or clock
+        self._to_come, self._in_lines = to_come, in_lines or in_ci()
         self._told = 0.0, 0.0
         self._lines: Lines | None = None
-        self._print: Callable[[str], None] = print
+        self._print: Callable[[str], None] = functools.partial(print, flush=True)
         self._said: set[str] = set()
+        self._above = ""
+        self._notices: deque[str] = deque(maxlen=_KEPT)
         self._closing = contextlib.ExitStack()
+
+    def open(self, text: str) -> None:
+        """What is said before all else, and stays above the table."""
+        if self._goes_live():
+            lines = text.splitlines()
+            text = "\n".join(part for line in lines for part in textwrap.wrap(line, self._terminal().width - 1))
+        self._above = text
+        print(text, file=self._file, flush=True)
+
+    def _terminal(self) -> Terminal:
+        from rich.console import Console as Terminal
+
+        return Terminal(file=self._file)
+
+    def _goes_live(self) -> bool:
+        terminal = self._terminal()
+        return terminal.is_terminal and terminal.is_interactive and not self._in_lines
 
     def start(self) -> None:
         """Call once the journal of a resumed study has been replayed: its time counts as elapsed."""
-        from rich.console import Console as Terminal
-
         self._told = self._view.seconds, self._study_clock()
-        terminal = Terminal(file=self._file)
-        if terminal.is_terminal and terminal.is_interactive:
-            self._start_live(terminal)
+        if self._goes_live():
+            self._start_live(self._terminal())
         else:
             from hpo_pipeline.report.lines import Lines
 
@@ -70,12 +96,11 @@ class Console:
             self._closing.callback(self._lines.say_held_back)
 
     def _start_live(self, terminal: Terminal) -> None:
-        from rich.live import Live
-
         from hpo_pipeline.report.live import LiveTable
+        from hpo_pipeline.report.screen import Screen
 
-        table = LiveTable(self._view, self._budget, self._unit, self.elapsed)
-        live = Live(table, console=terminal, refresh_per_second=REFRESH_PER_SECOND)
+        table = LiveTable(self._view, self._budget, self._unit, self.elapsed, self._to_come)
+        live = Screen(table, terminal, REFRESH_PER_SECOND, self._said_before)
         self._print = functools.partial(terminal.print, markup=False, highlight=False)
         written_to = {id(sys.stdout): "stdout", id(sys.stderr): "stderr"}
         live.start(refresh=True)
@@ -88,6 +113,10 @@ class Console:
                 if isinstance(handler, logging.StreamHandler) and id(handler.stream) in written_to:
                     self._closing.callback(handler.setStream, handler.stream)
                     handler.setStream(getattr(sys, written_to[id(handler.stream)]))
+
+    def _said_before(self) -> str:
+        """What stands above the table; ends with a line."""
+        return "".join(f"{text}\n" for text in (self._above, *self._notices) if text)
 
     def elapsed(self) -> float:
         """Seconds that the study has run, earlier sessions included: up to the last record, and since it came."""
@@ -106,6 +135,7 @@ class Console:
         """A line of its own; above the table, where there is one. Each is said once: several workers find the same."""
         if notice not in self._said:
             self._said.add(notice)
+            self._notices.append(notice)
             self._print(notice)
 
     def close(self) -> None:

@@ -1,13 +1,19 @@
-"""A study as a live table in a terminal, with a progress bar against its budget."""
+"""A study as a live table in a terminal, with a progress bar against its budget.
+
+Where the terminal is too narrow, columns give way before anything of a configuration is cut; where that isn't enough,
+configurations go on in further lines. Hyperparameters that are the same in all trials are left out.
+"""
 
 from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hpo_pipeline.budget import Budget
+from hpo_pipeline.report.columns import Column, Varying, fitting, folded
+from hpo_pipeline.report.progress import progress
 from hpo_pipeline.report.text import (
     STATE_STYLE,
     config_text,
@@ -15,7 +21,6 @@ from hpo_pipeline.report.text import (
     duration,
     metric_text,
     plural,
-    progress,
     resource_text,
     short_names,
 )
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
     from rich.table import Table
+    from rich.text import Text
 
 MAX_ROWS = 15
 LATEST = 3
@@ -43,15 +49,23 @@ class LiveTable:
 
     Args:
         elapsed: gives the seconds that the study has run.
+        to_come: see `progress`.
     """
 
-    def __init__(self, view: StudyView, budget: Budget, unit: str, elapsed: Callable[[], float]) -> None:
-        self._view, self._budget, self._unit, self._elapsed = view, budget, unit, elapsed
+    def __init__(
+        self,
+        view: StudyView,
+        budget: Budget,
+        unit: str,
+        elapsed: Callable[[], float],
+        to_come: Callable[[StudyView], int] = lambda _: 0,
+    ) -> None:
+        self._view, self._budget, self._unit, self._elapsed, self._to_come = view, budget, unit, elapsed, to_come
         self._drawn: list[Segment] = []
         self._drawn_for: tuple[int, int] = (0, 0)
         self._next = 0.0
         self._furthest = 0.0
-        self._paths: dict[str, None] = {}
+        self._varying = Varying()
         self.final = False
         """Set for the last picture: drawn in any case."""
 
@@ -59,53 +73,114 @@ class LiveTable:
         size = (options.max_width, console.height)
         if time.monotonic() >= self._next or size != self._drawn_for or self.final:
             began = time.thread_time()  # processor time of this thread: what the study has lost by it
-            self._drawn = list(console.render(self.render(console.height), options))
+            self._drawn = list(console.render(self.render(*size), options))
             rest = (time.thread_time() - began) / _SHARE
             # The first time includes imports and says nothing.
             self._next = time.monotonic() + min(_MAX_REST, rest) if any(self._drawn_for) else 0.0
             self._drawn_for = size
         yield from self._drawn
 
-    def render(self, height: int = 24) -> RenderableType:
-        """The whole display, for a screen of `height` lines."""
+    def render(self, width: int = 80, height: int = 24) -> RenderableType:
+        """The whole display, for a screen of so many columns and lines."""
         from rich.console import Group
 
         trials = list(self._view.trials.values())
-        return Group(self._title(), self._table(trials, max(1, min(MAX_ROWS, height - _AROUND))), self._foot(trials))
+        self._varying.note(trials)
+        lines = max(1, min(MAX_ROWS, height - _AROUND))
+        return Group(self._title(width), self._table(trials, lines, width), self._foot(trials))
 
-    def _title(self) -> RenderableType:
+    def _title(self, width: int) -> RenderableType:
+        """The study's name and its best value, as many of the parts as there is room for."""
         from rich.text import Text
 
         view, line = self._view, Text(no_wrap=True, overflow="ellipsis")
         line.append(str(view.header.get("name", "study")), style="bold")
         if view.best is None:
-            return line.append("  no value yet", style="dim")
+            waiting = f": the first {self._unit} is under way" if view.trials and not view.total_resource else ""
+            return line.append(f"  no value yet{waiting}", style="dim")
         if view.has_front:
             line.append(f"  front of {plural(len(view.front.points), 'member')}", style="bold green")
             return line.append(f"  hypervolume {metric_text(view.front.hypervolume())}")
         line.append(f"  best {view.metric} ").append(metric_text(view.best.best(view.metric)), style="bold green")
-        return line.append(f"  (trial {view.best.id}, {self._unit} {view.best.best_resource})")
+        where = f"  (trial {view.best.id}, {self._unit} {view.best.best_resource})"
+        return line.append(where) if line.cell_len + len(where) <= width else line
 
-    def _table(self, trials: list[TrialView], rows: int) -> Table:
+    def _table(self, trials: list[TrialView], lines: int, width: int) -> Table:
+        """As many trials as there are lines for."""
+        rows = lines
+        while True:
+            running, others = self._chosen(trials, rows)
+            columns, configs, needed = self._laid_out([*running, *others], width)
+            if needed <= lines or rows == 1:
+                return self._drawn_table(columns, configs, len(running), len(others))
+            rows = max(1, min(rows - 1, rows * lines // needed))
+
+    def _laid_out(self, shown: list[TrialView], width: int) -> tuple[list[Column], list[str], int]:
+        """The columns that there is room for, the configurations in lines, and how many lines that makes."""
+        names = short_names(path for trial in shown for path in self._varying.of(trial.config))
+        texts = [
+            trial.error or config_text({path: trial.config[path] for path in self._varying.of(trial.config)}, names)
+            for trial in shown
+        ]
+        configs = [text for trial, text in zip(shown, texts, strict=True) if not trial.error]
+        columns, room = fitting(self._columns(shown), configs, width)
+        cut = [
+            text if trial.error else folded(text, room)  # an error is whole in the log
+            for trial, text in zip(shown, texts, strict=True)
+        ]
+        return columns, cut, sum(text.count("\n") + 1 for text in cut)
+
+    def _columns(self, shown: list[TrialView]) -> list[Column]:
+        """All but the configurations, in order; the higher `gives_way`, the sooner a column is left out."""
+        from rich.text import Text
+
+        view, winners = self._view, self._winners()
+        brackets = any(trial.bracket for trial in view.trials.values())
+
+        def metric(name: str) -> list[Text]:
+            return [
+                Text(metric_text(trial.best(name)), style="green" if trial.id in winners else "") for trial in shown
+            ]
+
+        marked = [
+            Text(f"★ {trial.id}", style="green") if trial.id in winners else Text(str(trial.id)) for trial in shown
+        ]
+        states = [Text(trial.state.value.lower(), style=STATE_STYLE[trial.state]) for trial in shown]
+        rungs = [Text(f"{trial.bracket}/{trial.rung}" if brackets else str(trial.rung)) for trial in shown]
+        columns = [
+            Column("trial", marked, 0),
+            Column("state", states, 3, left=True),
+            Column("bracket\n/rung" if brackets else "rung", rungs, 5),
+            Column(self._unit, [Text(resource_text(trial)) for trial in shown], 2),
+        ]
+        if view.has_front:
+            columns += [Column(each.name, metric(each.name), int(i > 0)) for i, each in enumerate(view.metrics)]
+        else:
+            columns += [
+                Column("latest", [Text(metric_text(trial.latest(view.metric))) for trial in shown], 4),
+                Column("best", metric(view.metric), 0),
+            ]
+        return [*columns, Column("seconds", [Text(f"{trial.seconds:.1f}") for trial in shown], 6)]
+
+    def _drawn_table(self, columns: list[Column], configs: list[str], n_running: int, n_others: int) -> Table:
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
-        running, others = self._chosen(trials, rows)
-        brackets = any(trial.bracket for trial in trials)
-        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-        table.add_column("trial", justify="right", no_wrap=True)
-        table.add_column("state", no_wrap=True)
-        table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
-        table.add_column("bracket\n/rung" if brackets else "rung", justify="right", no_wrap=True)
-        several = [metric.name for metric in self._view.metrics] if self._view.has_front else []
-        for name in (self._unit, *(several or ("latest", "best")), "seconds"):
-            table.add_column(name, justify="right", no_wrap=True)
-        self._paths |= dict.fromkeys(path for trial in [*running, *others] for path in trial.config)
-        names = short_names(self._paths)
-        for trial in [*running, *others]:
-            style = "bold" if trial.id in self._winners() else ""
-            table.add_row(*self._cells(trial, names, brackets), style=style)
-            if running and trial is running[-1] and others:
+        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+        place = next((i for i, column in enumerate(columns) if not column.left and i), len(columns))
+        cells: list[Sequence[Text]] = []
+        for column in [*columns[:place], None, *columns[place:]]:
+            if column is None:
+                table.add_column("configuration", ratio=1, no_wrap=True, overflow="ellipsis")
+                cells.append([Text(text, no_wrap=True, overflow="ellipsis") for text in configs])
+            else:
+                justify = "left" if column.left else "right"
+                table.add_column(column.name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+                cells.append(column.cells)
+        for number, row in enumerate(zip(*cells, strict=True)):
+            table.add_row(*row, style="bold" if row[0].plain.startswith("★") else "")
+            if number == n_running - 1 and n_others:
                 table.add_section()
         return table
 
@@ -132,24 +207,6 @@ class LiveTable:
             return {point.trial_id for point in view.front.points}
         return set() if view.best is None else {view.best.id}
 
-    def _cells(self, trial: TrialView, names: dict[str, str], brackets: bool) -> Iterator[RenderableType]:
-        from rich.text import Text
-
-        metric = self._view.metric
-        is_best = trial.id in self._winners()
-        yield Text(f"★ {trial.id}" if is_best else str(trial.id), style="green" if is_best else "")
-        yield Text(trial.state.value.lower(), style=STATE_STYLE[trial.state])
-        yield Text(trial.error, style="red") if trial.error else Text(config_text(trial.config, names))
-        yield f"{trial.bracket}/{trial.rung}" if brackets else str(trial.rung)
-        yield resource_text(trial)
-        if self._view.has_front:
-            for each in self._view.metrics:
-                yield Text(metric_text(trial.best(each.name)), style="green" if is_best else "")
-        else:
-            yield metric_text(trial.latest(metric))
-            yield Text(metric_text(trial.best(metric)), style="green" if is_best else "")
-        yield f"{trial.seconds:.1f}"
-
     def _foot(self, trials: list[TrialView]) -> RenderableType:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
@@ -157,14 +214,14 @@ class LiveTable:
         from rich.text import Text
 
         elapsed = self._elapsed()
-        share = progress(self._view, self._budget, elapsed)
+        share = progress(self._view, self._budget, elapsed, self._to_come)
         tally = Text(no_wrap=True, overflow="ellipsis")
         for state, count in counts(trials).items():
             tally.append(f"{count} {state.value.lower()}  ", style=STATE_STYLE[state])
         passed = "simulated" if self._view.is_simulated else "elapsed"
         if share is None:
             return Group(Text(f"{duration(elapsed)} {passed}, no limit set: Ctrl-C ends the study"), tally)
-        # A promoted trial is running again; the bar still never goes back.
+        # A trial that pauses counts less than while it ran; the bar still never goes back.
         share = self._furthest = max(share, self._furthest)
         bar = Table.grid(expand=True, padding=(0, 1))
         bar.add_column(ratio=1)

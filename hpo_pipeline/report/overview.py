@@ -8,7 +8,8 @@ from typing import Any
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.checks import is_number
-from hpo_pipeline.report.text import config_text, counts, duration, plural, point_text, progress, short_names
+from hpo_pipeline.report.progress import progress
+from hpo_pipeline.report.text import config_text, counts, duration, plural, point_text, short_names
 from hpo_pipeline.trial import State
 from hpo_pipeline.view import StudyView
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from hpo_pipeline.report.command import Command
 from hpo_pipeline.report.text import STATE_STYLE, counts, duration, metric_text, over_seeds_text, plural, short
 from hpo_pipeline.view import StudyView, TrialView
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console as Terminal
 
 BEST = 5
+LEAST = 9
+"""Columns of the terminal that a trial has in the table: its state stands there, too."""
 MOST_MEMBERS = 10
 """Of a front, in the table."""
 FILES = {
@@ -21,17 +24,19 @@ FILES = {
     "leaderboard.csv": "all trials, best first",
     "plots/study.png": "what came out, in one picture",
     "journal.jsonl": "everything that happened",
+    "log.txt": "what was said meanwhile; of each trial in trials/<id>/log.txt",
 }
 
 
 def summary(
-    view: StudyView, folder: Path, lines: Sequence[str] = (), unit: str = "epoch", file: TextIO | None = None
+    view: StudyView, folder: Path, lines: Sequence[str | Command] = (), unit: str = "epoch", file: TextIO | None = None
 ) -> None:
     """Prints the end of a study.
 
     Args:
         folder: the study's folder; those of `FILES` that lie in it are named.
-        lines: printed last, as they are and never wrapped, so that a command can be copied.
+        lines: printed last, as they are. In a terminal a command goes on in further lines, as a shell reads them; what
+            is no terminal gets it whole.
         unit: what one unit of resource is called.
         file: where to; standard output if None.
     """
@@ -43,7 +48,7 @@ def summary(
         terminal.width = max(terminal.width, 120)
 
     def say(text: str = "", style: str = "") -> None:
-        terminal.print(Text(text, style=style), soft_wrap=True)
+        terminal.print(Text(text, style=style), soft_wrap=not terminal.is_terminal)
 
     best = view.top(BEST)
     say()
@@ -76,7 +81,11 @@ def summary(
         if (folder / name).exists() and (name != "best" or view.has_front):
             say(f"  {name:<17} {meaning}")
     for line in lines:
-        say(line)
+        if isinstance(line, Command):
+            whole = line.in_lines(terminal.width) if terminal.is_terminal else f"  {line.text}"
+            terminal.print(Text(whole), soft_wrap=True)
+        else:
+            say(line)
 
 
 def _reference(view: StudyView) -> str:
@@ -97,6 +106,17 @@ def _print_best(terminal: Terminal, view: StudyView, best: list[TrialView], unit
     _print_columns(terminal, view, f"the best of {len(view.trials)}", "rank", members, unit)
 
 
+def _room(width: int, members: list[tuple[TrialView, int]]) -> int:
+    """How many of them have room in a terminal beside each other, with no value broken; one at least."""
+    configs = [trial.config_at(at) for trial, at in members]
+    left = width - max((len(path) for config in configs for path in config), default=0)
+    for n, config in enumerate(configs):
+        left -= 3 + max([LEAST, *(len(short(value, 4)) for value in config.values())])
+        if left < 0:
+            return max(1, n)
+    return len(members)
+
+
 def _print_columns(
     terminal: Terminal, view: StudyView, what: str, number: str, members: list[tuple[TrialView, int]], unit: str
 ) -> None:
@@ -105,6 +125,7 @@ def _print_columns(
     from rich.table import Table
     from rich.text import Text
 
+    members = members[: _room(terminal.width, members)]
     name = str(view.header.get("name", "study"))
     table = Table(title=f"{name}: {what}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
     table.pad_edge = False

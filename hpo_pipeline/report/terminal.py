@@ -1,4 +1,7 @@
-"""What is printed is a view: a terminal that is gone, a closed pipe or a full disk behind it ends no study."""
+"""What is printed is a view: a terminal that is gone, a closed pipe or a full disk behind it ends no study.
+
+While nothing can be printed yet, a terminal shows what is being done (`working`), until something is.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO, cast
 
 
-class _Forgiving:
+class Forgiving:
     """A text stream that goes on in silence when nobody can be written to any more (`… | head -1`)."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -17,10 +20,16 @@ class _Forgiving:
         self._gone = False
 
     def write(self, text: str) -> int:
+        _clear()
         self._try(self._stream.write, text)
         return len(text)
 
     def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def passing(self, text: str) -> None:
+        """Shows a text that the next one takes the place of."""
+        self._try(self._stream.write, f"\r\x1b[K{text}")
         self._try(self._stream.flush)
 
     def _try(self, action: Callable[..., object], *arguments: str) -> None:
@@ -40,15 +49,39 @@ class _Forgiving:
         return getattr(self._stream, name)
 
 
+_shows: list[Forgiving] = []
+"""The stream that shows what is being done; none most of the time."""
+
+
+def working(what: str) -> None:
+    """Shows in a terminal what is being done, in one line that goes when anything is printed; nothing elsewhere."""
+    stream = sys.stderr
+    if isinstance(stream, Forgiving) and stream.isatty() and os.environ.get("TERM") != "dumb" and not in_ci():
+        _clear()
+        stream.passing(f"{what} …")
+        _shows.append(stream)
+
+
+def _clear() -> None:
+    while _shows:
+        _shows.pop().passing("")
+
+
+def in_ci() -> bool:
+    """Whether this is a job of a continuous integration, whose log would keep every picture of a table (`CI=1`)."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
 @contextlib.contextmanager
 def forgiving_streams() -> Iterator[None]:
     """Standard output and error as streams that never raise."""
     _open_all()
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast(TextIO, _Forgiving(stream)) for stream in before)
+    sys.stdout, sys.stderr = (cast(TextIO, Forgiving(stream)) for stream in before)
     try:
         yield
     finally:
+        _clear()
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = before

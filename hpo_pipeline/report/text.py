@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hpo_pipeline.budget import Budget
 from hpo_pipeline.over_seeds import OverSeeds
-from hpo_pipeline.trial import FINAL, Config, State, Value
+from hpo_pipeline.trial import Config, State, Value
 from hpo_pipeline.view import StudyView, TrialView
 
 STATE_STYLE = {
@@ -99,29 +98,3 @@ def counts(trials: Iterable[TrialView]) -> dict[State, int]:
     """State -> number of trials, states that no trial is in left out."""
     found = Counter(trial.state for trial in trials)
     return {state: found[state] for state in State if state in found}
-
-
-def progress(view: StudyView, budget: Budget, elapsed: float) -> float | None:
-    """The share of the budget that is used up, by whichever limit is furthest along; None where there is no limit.
-
-    Of `n_trials`, a trial counts when it is final. A paused one counts half as long as it may well be promoted (a
-    synchronous scheduler promotes only when the whole rung is there), and fully under a scheduler that goes on
-    beginning trials after it has promoted some: there most paused trials stay where they are.
-
-    Args:
-        elapsed: seconds that the study has run.
-    """
-    shares = []
-    if budget.n_trials:
-        trials = list(view.trials.values())
-        newest = trials[-1].started if trials else 0.0
-        promotes_early = any(len(trial.rungs) > 1 and trial.rungs[1].time < newest for trial in trials)
-        found = counts(trials)
-        done = sum(found.get(state, 0) for state in FINAL)
-        done_in_part = found.get(State.PAUSED, 0) * (1.0 if promotes_early else 0.5)
-        shares.append((done + done_in_part) / budget.n_trials)
-    if budget.max_total_resource:
-        shares.append(view.total_resource / budget.max_total_resource)
-    if budget.max_seconds:
-        shares.append(elapsed / budget.max_seconds)
-    return min(1.0, max(shares)) if shares else None

@@ -21,7 +21,7 @@ from hpo_pipeline.scheduler import DONE, WAIT
 from hpo_pipeline.scheduler.checked import CheckedScheduler
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import CONTINUE, Decision, Job, State, StateChange, Trial
+from hpo_pipeline.trial import CONTINUE, FINAL, Decision, Job, State, StateChange, Trial
 from hpo_pipeline.view import StudyView, TrialView
 
 
@@ -46,6 +46,15 @@ class FinalistSettings:
     def unfinished(self, view: StudyView) -> list[TrialView]:
         """Those of them that would be trained further."""
         return [trial for trial in self.of(view) if self._is_short(trial)]
+
+    def to_come(self, view: StudyView) -> int:
+        """The resource that will be spent after the search, as things stand; less what was spent so already."""
+        if not self.n:
+            return 0
+        repeats = [trial for trial in view.trials.values() if trial.repeats is not None]
+        at_work = [*self.unfinished(view), *(trial for trial in repeats if trial.state not in FINAL)]
+        n_new = max(0, self.n * self.seeds - len(repeats)) + self.n - len(self.of(view))
+        return sum(self.max_resource - trial.resource for trial in at_work) + n_new * self.max_resource
 
     def _is_short(self, trial: TrialView) -> bool:
         return trial.state is not State.COMPLETED and trial.resource < self.max_resource

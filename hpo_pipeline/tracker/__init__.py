@@ -24,6 +24,14 @@ class UnusableStoreError(Exception):
     """Nothing can be written without a person's help, which the message asks for."""
 
 
+@runtime_checkable
+class SupportsDescribe(Protocol):
+    """A tracker that says where it writes, and what."""
+
+    def describe(self) -> str:
+        """One line, for people: without passwords."""
+
+
 class Writer(Protocol):
     """Writes one study's records to one place. follower.py calls it, in a thread of its own:
 

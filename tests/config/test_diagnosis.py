@@ -10,6 +10,12 @@ from commands import FREE, FUNCTION, run, start, wait_for
 WRONG = [
     (("n_trails=3",), "n_trails: there is no such key; did you mean 'n_trials'?"),
     (("schedular=asha",), "schedular: there is no such key; did you mean 'scheduler'?"),
+    (("final=true",), "final: there is no such key; it belongs to train.py, which trains once"),
+    (
+        ("searcher=hypertune", "scheduler=hyperband"),
+        "searcher.brackets: refers to scheduler.brackets, which scheduler=hyperband doesn't have; choose "
+        "scheduler=asha or asha_eager, or set searcher.brackets=…",
+    ),
     (("scheduler=asah",), "scheduler: there is no 'asah'; did you mean 'asha'?"),
     (("optimizer.lrr=0.1",), "optimizer.lrr: there is no such key; did you mean 'optimizer.lr'?"),
     (("+n_trails=3",), "n_trails: there is no such key; did you mean 'n_trials'?"),

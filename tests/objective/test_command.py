@@ -292,7 +292,11 @@ def test_one_that_trains_on_behind_its_target_is_ended():
     ("script", "n", "expected"),
     [
         ("echo a; echo b; exit 3", 1, ["ended with exit code 3 after 0 of 9 epochs; it printed last: b", "a", "b"]),
-        ("exit 0", 1, ["ended after 0 of 9 epochs; it printed nothing else"]),
+        ("echo error 0.5", 1,
+         ["ended after 0 of 9 epochs, and no line can be read as a report: it has to print lines such as "
+          '{"epoch": 1, "validation_error": 0.1}, or set objective.pattern; it printed last: error 0.5',
+          "error 0.5"]),
+        ('echo "{\\"error\\": 1}"', 2, ["ended after 1 of 9 epochs; it printed nothing else"]),
         ('echo "{\\"error\\": 1}"; kill -9 $$', 2, ["ended by signal 9 after 1 of 9 epochs; it printed nothing else"]),
         ("echo '{\"error\": \"low\"}'", 1, ["its report is wrong: 'error' must be a number, got 'low'; it printed "
                                             "last: {\"error\": \"low\"}", '{"error": "low"}']),
@@ -318,7 +322,10 @@ def test_a_checkpoint_without_numbers_in_reports_is_refused_before_it_does_harm(
 
 
 def test_a_whole_run_without_a_report_has_failed():
-    assert failure("echo x", report="last")[0] == "ended without a report; it printed last: x"
+    assert failure("echo x", report="last")[0].startswith("ended without a report, and no line can be read as a rep")
+    assert failure("echo x", report="last", pattern="e=(?P<e>.*)")[0] == (
+        "ended without a report, and no line fits objective.pattern='e=(?P<e>.*)'; it printed last: x"
+    )
     assert failure('echo "{\\"error\\": 1}"; exit 1', report="last")[0].startswith("ended with exit code 1; ")
 
 

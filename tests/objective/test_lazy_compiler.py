@@ -1,15 +1,15 @@
-"""Optimizers that are made without torch's compiler."""
+"""Optimizers that are made, and take steps, without torch's compiler."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 import torch
-from specs import trial_of
+from torch.optim.optimizer import _use_grad_for_differentiable
 
 from hpo_pipeline.objective.lazy_compiler import postpone_compiler
-from hpo_pipeline.objective.training import Training
 
 METHODS = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
@@ -63,14 +63,68 @@ def test_once_the_compiler_is_there_torch_marks_the_methods_itself(without_marks
     assert sorted(Compiler.marked) == sorted(METHODS)
 
 
-def test_who_begins_to_train_imports_the_compiler_before_the_first_epoch_is_timed(without_marks):
+@pytest.fixture
+def fresh(without_marks, monkeypatch) -> type[torch.optim.Optimizer]:
+    """A class of optimizers that torch has dressed, and nobody has used."""
+
+    class Fresh(torch.optim.SGD):
+        @_use_grad_for_differentiable
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    weight -= group["lr"] * weight.grad  # in place: refused where gradients are tracked
+
+    monkeypatch.setattr(torch.optim, "Fresh", Fresh, raising=False)
     postpone_compiler()
-    config = {
-        "model": {"_target_": "hpo_pipeline.model.softmax.Softmax"},
-        "dataset": {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 500},
-        "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
-        "seed": 0,
-    }
-    with pytest.raises(ImportError):
-        Training(device="cpu").start(trial_of(config, 0))
-    assert without_marks == ["torch._dynamo"]
+    return Fresh
+
+
+def stepped(made: type[torch.optim.Optimizer]) -> torch.nn.Parameter:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = made([weight], lr=0.5)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    (3 * weight).sum().backward()
+    optimizer.step()
+    schedule.step()
+    return weight
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_step_is_taken_without_the_compiler(fresh, without_marks):
+    weight = stepped(fresh)
+    assert weight.item() == 1 - 0.5 * 3
+    assert weight.requires_grad
+    assert torch.is_grad_enabled()
+    assert without_marks == []
+
+
+def test_a_step_is_torchs_own_once_the_compiler_is_there(fresh, monkeypatch):
+    breaks = []
+
+    class Compiler:
+        disable = staticmethod(lambda function, *_, **__: function)
+        graph_break = staticmethod(lambda: breaks.append(1))
+
+    monkeypatch.setitem(sys.modules, "torch._dynamo", Compiler)
+    monkeypatch.setattr(torch, "_dynamo", Compiler, raising=False)
+    assert stepped(fresh).item() == -0.5
+    assert breaks == [1, 1]
+
+
+def test_training_imports_no_compiler():
+    """A real process: here the compiler may have been imported long ago."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from hpo_pipeline.objective import TrialSpec\n"
+        "from hpo_pipeline.objective.training import Training\n"
+        "config = {'model': {'_target_': 'hpo_pipeline.model.softmax.Softmax'}, 'seed': 0,\n"
+        "          'dataset': {'_target_': 'hpo_pipeline.dataset.digits.Digits', 'batch_size': 500},\n"
+        "          'optimizer': {'_target_': 'torch.optim.Adam', 'lr': 0.1}}\n"
+        "objective = Training(device='cpu')\n"
+        "state = objective.start(TrialSpec(config, 0, Path()))\n"
+        "objective.advance(state)\n"
+        "print('torch._dynamo' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

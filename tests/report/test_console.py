@@ -16,8 +16,9 @@ from hpo_pipeline.budget import Budget
 from hpo_pipeline.report.console import Console
 from hpo_pipeline.report.lines import BURST, Throttle
 from hpo_pipeline.report.live import LiveTable
+from hpo_pipeline.report.progress import progress
 from hpo_pipeline.report.summary import summary
-from hpo_pipeline.report.text import duration, metric_text, progress, short, short_names
+from hpo_pipeline.report.text import duration, metric_text, short, short_names
 
 
 class Clock:
@@ -38,7 +39,7 @@ def lines_of(study: StudyBuilder, clock: Clock | None = None) -> tuple[Console, 
 
 def drawn(study: StudyBuilder, budget: Budget, height: int = 24, elapsed: float = 60.0) -> str:
     terminal = Terminal(file=io.StringIO(), width=120, height=height, force_terminal=False)
-    terminal.print(LiveTable(study.view, budget, "epoch", lambda: elapsed).render(height))
+    terminal.print(LiveTable(study.view, budget, "epoch", lambda: elapsed).render(120, height))
     assert isinstance(terminal.file, io.StringIO)
     return terminal.file.getvalue()
 

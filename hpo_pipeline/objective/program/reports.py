@@ -63,6 +63,13 @@ class Reader:
         found = self.pattern.search(line)
         return self._reported({key: text for key, text in found.groupdict().items() if text} if found else None)
 
+    def unread(self, metric: str) -> str:
+        """What to say of a program none of whose lines is a report; `metric` is one that it has to report."""
+        if self.pattern is not None:
+            return f"no line fits objective.pattern={self.pattern.pattern!r}"
+        example = json.dumps({self.unit: 1, metric: 0.1})
+        return f"no line can be read as a report: it has to print lines such as {example}, or set objective.pattern"
+
     def is_log(self, line: str) -> bool:
         """Whether it is no report, or a line that is log as well."""
         return self.pattern is not None or _json_object(line) is None

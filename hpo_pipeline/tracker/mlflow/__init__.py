@@ -58,6 +58,12 @@ class MLflowTracker:
         """Why the store can't be written to: it is not there, refuses its credentials, or lacks its driver."""
         return preflight.problems(self.uri, self.experiment)
 
+    def describe(self) -> str:
+        """Where the study's runs would be."""
+        model = "; the best model" if self.log_model else ""
+        where = f"MLflow, {uris.shown(self.uri)}, experiment {self.experiment}"
+        return f"{where}: a run for the study, one for each trial with its metrics by resource{model}"
+
     def writer(self, folder: Path, config: Mapping[str, Any], commands: Mapping[str, str]) -> MLflowWriter:
         """What writes the study in `folder`."""
         return MLflowWriter(self, folder, config, commands)

@@ -6,10 +6,12 @@ code and without pickle, so whoever loads it needs neither this project nor trus
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,10 +86,26 @@ def log_model(
     return str(made.model_id)
 
 
+@contextlib.contextmanager
+def _without_lightning() -> Iterator[None]:
+    """MLflow imports Lightning where it is installed, for two seconds; only what trains with it needs it."""
+    name = "pytorch_lightning"
+    hidden = name not in sys.modules
+    if hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            sys.modules.pop(name, None)
+
+
 def _save(module: Any, shape: tuple[int, ...], path: Path, made: Any) -> None:
-    import mlflow.pytorch
     import numpy as np
     from mlflow.models import Model
+
+    with _without_lightning():
+        import mlflow.pytorch
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's about weights that are not on a processor: these are
