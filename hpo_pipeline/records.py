@@ -8,6 +8,8 @@
                inode, host                                       of the journal's file, and where it has this inode
                constraints, reference_point                      if there are any: [{name, min, max}, ...], and metric
                                                                  -> what the hypervolume reaches to
+               commands                                          "train" -> the beginning of the command line that
+                                                                 trains a trial again, "resume" -> the one that goes on
     session    session (1, 2, ...), host, pid, n_trials          a tuner began or resumed, and takes over older jobs;
                simulated                                         true where its times are those of a simulated clock
                finalists {n, seeds}                              how it is to end; without it, with none

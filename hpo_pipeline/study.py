@@ -42,6 +42,8 @@ UNTRACKED = 3
 """Exit code of what came to its end, and is in its journal, but not all of it in the tracker or the other files."""
 PATIENCE_SECONDS = 60.0
 """Without progress, after which a tracker is given up at the end."""
+MOST_REPORTED = 300_000
+"""Records of a journal that report.html is drawn from at the end without being asked: half a minute's work."""
 
 
 def run_study(composed: Composed) -> int:
@@ -90,7 +92,9 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
             if isinstance(parts.objective, SupportsReplay):
                 parts.objective.keep(folder)
         view = StudyView()
+        commands = {"resume": composed.resume_command(), "train": composed.train_command()}
         if new := _new_header(composed, parts, journal, records):
+            new["commands"] = commands
             journal.append(new)
             records.append(new)
         audience = Audience(
@@ -103,7 +107,6 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
         )
         tuner.replay(records)
         audience.open(_opening(composed, parts, folder))
-        commands = {"resume": composed.resume_command(), "train": composed.train_command()}
         tracking = Tracking(parts.trackers, folder, composed.public, commands)
         audience.start()
         try:
@@ -279,6 +282,7 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
     Returns:
         What to say of the model, and a line for each file that can't be written.
     """
+    from hpo_pipeline.report.page import Report
     from hpo_pipeline.report.plot import study_picture
 
     group = composed.config["choices"]
@@ -289,6 +293,7 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
         study_picture(view, folder / "plots" / "study.png", parts.objective.unit, title)
 
     told: list[str] = []
+    report = Report(folder)
     writers: dict[str, Callable[[], object]] = {
         "best": lambda: told.extend(keep_winner(composed, view, folder, parts.objective)),
         "leaderboard.csv": lambda: write_leaderboard(view, folder),
@@ -296,6 +301,10 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
         "best/*.yaml": lambda: write_front(view, folder, composed.training_choices, composed.changes),
         "plots/study.png": picture,
     }
+    if view.n_records <= MOST_REPORTED:
+        writers |= {"report.html": report.write, "plots/*.png": report.write_pictures}
+    else:
+        told.append(f"Drawing report.html from {view.n_records} records takes a while: hpo report {folder} does")
     problems = []
     for name, write in writers.items():
         try:
@@ -303,4 +312,6 @@ def _write_views(composed: Composed, view: StudyView, folder: Path, parts: Compo
         except OSError as error:
             again = f"make room for it, then: {composed.resume_command()}"
             problems.append(f"{folder / name} can't be written ({error.strerror or error}); {again}")
+        except StudyError as error:
+            problems.append(f"{folder / name} can't be written: {error}")
     return told, problems

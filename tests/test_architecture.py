@@ -30,6 +30,8 @@ LAYERS = (
     {"budget"},
     {"report"},
     {"saved_study"},
+    {"analysis"},
+    {"report.page"},
     {"scheduler"},
     {"objective", "model", "dataset", "tracker"},
     {"config.containment", "config.composed", "config.public", "config.search_space"},
@@ -61,6 +63,7 @@ DOORS = {
     "pandas": ("report/", "dataset/tabular.py"),
     "rich": ("report/",),
     "ray": ("executor/ray_cluster.py",),
+    "jinja2": ("report/page/",),
 }
 
 

@@ -19,6 +19,7 @@ LEAST = 9
 MOST_MEMBERS = 10
 """Of a front, in the table."""
 FILES = {
+    "report.html": "the study as one page, to be opened in a browser, kept or sent",
     "best.yaml": "the best trial's values: copy to conf/experiment/, then train.py experiment=best",
     "best": "a file for each member of the front: copy one to conf/experiment/, then train.py experiment=1",
     "leaderboard.csv": "all trials, best first",

@@ -174,11 +174,12 @@ def test_a_trial_bears_the_command_that_runs_it_again(study: Study, memory: Memo
 def test_the_files_of_the_study_are_artifacts_of_its_run(study: Study, memory: MemoryStore):
     study.begin()
     study.end()
-    (study.folder / "best.yaml").write_text("a: 1\n", encoding="utf-8")
+    for name in ("best.yaml", "report.html"):
+        (study.folder / name).write_text("a: 1\n", encoding="utf-8")
     (study.folder / "plots").mkdir()
     (study.folder / "plots" / "study.png").write_bytes(b"")
     carry(study, memory)
-    assert memory.named("s")["files"].keys() == {"journal.jsonl", "best.yaml", "plotsstudy.png"}
+    assert memory.named("s")["files"].keys() == {"journal.jsonl", "best.yaml", "report.html", "plotsstudy.png"}
 
 
 def test_the_note_tells_the_best_trials(study: Study, memory: MemoryStore):

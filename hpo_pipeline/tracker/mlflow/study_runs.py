@@ -46,7 +46,7 @@ class StudyRuns:
         trials: those that have runs.
     """
 
-    files = ("journal.jsonl", "config.yaml", "overrides.yaml", "best.yaml", "leaderboard.csv")
+    files = ("journal.jsonl", "config.yaml", "overrides.yaml", "best.yaml", "leaderboard.csv", "report.html")
 
     def __init__(self, study: Record, config: Mapping[str, Any], commands: Mapping[str, str]) -> None:
         self.view = StudyView()

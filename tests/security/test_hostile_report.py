@@ -1,0 +1,81 @@
+"""report.html of a folder that may be anybody's."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from written_journal import Written
+
+from hpo_pipeline.journal import Journal
+from hpo_pipeline.report.page import write_report
+
+EVIL = '</script><script>alert("evil")</script><img src=x onerror=alert("evil")>{{7*7}}{% raw %}$x^2$'
+
+
+@pytest.fixture
+def folder() -> Path:
+    """A study of which every text is an attack."""
+    study = Written(name=EVIL, metrics={"loss": "min", EVIL: "max"})
+    study.records[0] |= {"unit": EVIL, "commands": {"train": EVIL, "resume": EVIL}}
+    study.view.apply(study.records[0])
+    for i in range(24):
+        study.job(i, 1, config={f"a.{EVIL}": f"{EVIL}{i % 3}", "b": i})
+        study.report(i, 1, float(i), 0, **{EVIL: float(-i)})
+        study.done(i, "STOPPED", EVIL)
+    study.job(24, 1)
+    study.fail(24, EVIL)
+    study.add("end", state=EVIL, reason=EVIL)
+    place = Path("study")
+    place.mkdir()
+    with Journal(place / "journal.jsonl") as journal:
+        journal.append(*study.records)
+    (place / "config.yaml").write_text(f"note: '{EVIL}'\nchoices: {{model: '{EVIL}', dataset: '{EVIL}'}}\n")
+    (place / "overrides.yaml").write_text(f"- '{EVIL}'\n")
+    return place
+
+
+def test_no_text_becomes_markup(folder: Path):
+    html = write_report(folder).read_text()
+    assert "<img" not in re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
+    assert 'alert("evil")' not in html
+    assert "alert(&#34;evil&#34;)" in html  # it is told, as text
+    assert "{{7*7}}" in html
+
+
+def test_the_policy_of_the_page_lets_its_own_scripts_run_and_nothing_be_loaded(folder: Path):
+    html = write_report(folder).read_text()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)
+    assert policy is not None
+    rules = dict(rule.strip().split(" ", 1) for rule in policy[1].split(";"))
+    assert rules["default-src"] == "'none'"
+    scripts = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in hashes]
+    markup = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert re.findall(r'\b(?:src|href)="(?!#)', markup) == []
+
+
+def test_links_are_neither_read_nor_followed(folder: Path, tmp_path: Path):
+    secret, elsewhere = tmp_path / "secret.yaml", tmp_path / "elsewhere"
+    secret.write_text("password: hunter2")
+    elsewhere.mkdir()
+    for name in ("config.yaml", "overrides.yaml"):
+        (folder / name).unlink()
+        (folder / name).symlink_to(secret)
+    (folder / "report.html").symlink_to(secret)
+    (folder / "plots").symlink_to(elsewhere)
+    assert "hunter2" not in write_report(folder).read_text()
+    assert secret.read_text() == "password: hunter2"
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "config", ["a: &a [*a]", "[" * 10_000, "search_space: {x: {type: float, low: nan, high: 1}}", "x: \x00", "\n" * 9]
+)
+def test_a_config_that_is_none_leaves_the_journals_part(folder: Path, config: str):
+    (folder / "config.yaml").write_text(config)
+    assert write_report(folder).stat().st_size > 1_000_000
