@@ -21,6 +21,7 @@ from hpo_pipeline.config.containment import leads_elsewhere
 from hpo_pipeline.environment import keep_environment
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.evaluation import Constraint, Metric
+from hpo_pipeline.executor import load_text
 from hpo_pipeline.executor.process import start_early
 from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
@@ -101,6 +102,7 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
             *(view, parts.budget, parts.objective.unit, folder, composed.config["output"], events),
             study_clock=parts.executor.monotonic,
             to_come=parts.finalists.to_come,
+            workers=lambda: load_text(parts.executor.nodes()),
         )
         tuner = Tuner(
             parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, [audience], parts.finalists

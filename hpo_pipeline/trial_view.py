@@ -45,7 +45,7 @@ class TrialView:
             equal ones by the next; but what violates the constraints less is better.
         seconds: spent in training, the sum over its reports' `seconds`.
         finished: why it was through before its job was; empty if it wasn't.
-        nodes: the machines that it ran on, in order; none where there is but one.
+        nodes: the machines that it ran on, in order, one more than once if it came back; none off a cluster.
         counted: up to which resource the scheduler counts it: beyond `resource`, if it has finished.
     """
 
@@ -78,7 +78,7 @@ class TrialView:
 
     def note_node(self, record: Mapping[str, Any]) -> None:
         """Takes up where a report or a result of the trial comes from."""
-        if (node := record.get("node")) and node not in self.nodes:
+        if (node := record.get("node")) and self.nodes[-1:] != (node,):
             self.nodes = (*self.nodes, node)
 
     @property

@@ -28,6 +28,14 @@ class Load:
     jobs: int
 
 
+def load_text(nodes: Mapping[str, Load]) -> str:
+    """`workers: a 4 (4 jobs), b 2 (1 job)`; empty if there are no nodes."""
+    said = [
+        f"{name} {load.workers} ({load.jobs} {'job' if load.jobs == 1 else 'jobs'})" for name, load in nodes.items()
+    ]
+    return f"workers: {', '.join(said)}" if said else ""
+
+
 class Executor(Protocol):
     """Where jobs run.
 

@@ -103,7 +103,7 @@ class Pool(Executor):
 
     def nodes(self) -> Mapping[str, Load]:
         jobs = Counter[str]()
-        for worker, work in self._workers.items():
+        for worker, work in list(self._workers.items()):  # another thread may ask
             jobs[self._transport.node(worker)] += len(work.jobs)
         ready = self._transport.nodes()
         return {node: Load(ready.get(node, 0), jobs[node]) for node in sorted({*ready, *jobs} - {""})}

@@ -24,6 +24,7 @@ class Audience:
         events: where programs are told; None for nowhere.
         study_clock: seconds, of the study.
         to_come: the resource that finalists are still to be trained with.
+        workers: gives a line that says where workers are; empty where there is nothing to say. From any thread.
     """
 
     def __init__(
@@ -36,11 +37,16 @@ class Audience:
         events: JsonLines | None,
         study_clock: Callable[[], float],
         to_come: Callable[[StudyView], int],
+        workers: Callable[[], str] = str,
     ) -> None:
         logs = str(folder / "trials" / "<id>" / "log.txt")
         self._view, self._folder, self._events = view, folder, events
         self._console = Console(
-            view, budget, unit, logs, study_clock=study_clock, to_come=to_come, in_lines=output == "lines"
+            *(view, budget, unit, logs),
+            study_clock=study_clock,
+            to_come=to_come,
+            in_lines=output == "lines",
+            workers=workers,
         )
         self._log = StudyLog(folder / "log.txt", view, unit)
         self._all: list[Console | StudyLog | JsonLines] = [self._console, self._log]

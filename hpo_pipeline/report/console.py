@@ -40,6 +40,7 @@ class Console:
         study_clock: seconds, for the elapsed time, where the study has a clock of its own.
         to_come: the resource that finalists are still to be trained with, for the progress bar.
         in_lines: lines in a terminal, too.
+        workers: gives a line that says where workers are, for the foot of the table.
     """
 
     def __init__(
@@ -53,11 +54,12 @@ class Console:
         study_clock: Callable[[], float] | None = None,
         to_come: Callable[[StudyView], int] = lambda _: 0,
         in_lines: bool = False,
+        workers: Callable[[], str] = str,
     ) -> None:
         self._view, self._budget, self._unit = view, budget, unit
         self._logs, self._file, self._clock = logs, file, clock
         self._study_clock = study_clock or clock
-        self._to_come, self._in_lines = to_come, in_lines or in_ci()
+        self._to_come, self._in_lines, self._workers = to_come, in_lines or in_ci(), workers
         self._told = 0.0, 0.0
         self._lines: Lines | None = None
         self._print: Callable[[str], None] = functools.partial(print, flush=True)
@@ -99,7 +101,7 @@ class Console:
         from hpo_pipeline.report.live import LiveTable
         from hpo_pipeline.report.screen import Screen
 
-        table = LiveTable(self._view, self._budget, self._unit, self.elapsed, self._to_come)
+        table = LiveTable(self._view, self._budget, self._unit, self.elapsed, self._to_come, self._workers)
         live = Screen(table, terminal, REFRESH_PER_SECOND, self._said_before)
         self._print = functools.partial(terminal.print, markup=False, highlight=False)
         written_to = {id(sys.stdout): "stdout", id(sys.stderr): "stderr"}

@@ -50,6 +50,7 @@ class LiveTable:
     Args:
         elapsed: gives the seconds that the study has run.
         to_come: see `progress`.
+        workers: gives a line that says where workers are; empty if there is nothing to say.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class LiveTable:
         unit: str,
         elapsed: Callable[[], float],
         to_come: Callable[[StudyView], int] = lambda _: 0,
+        workers: Callable[[], str] = str,
     ) -> None:
+        self._workers = workers
         self._view, self._budget, self._unit, self._elapsed, self._to_come = view, budget, unit, elapsed, to_come
         self._drawn: list[Segment] = []
         self._drawn_for: tuple[int, int] = (0, 0)
@@ -218,6 +221,8 @@ class LiveTable:
         tally = Text(no_wrap=True, overflow="ellipsis")
         for state, count in counts(trials).items():
             tally.append(f"{count} {state.value.lower()}  ", style=STATE_STYLE[state])
+        if workers := self._workers():
+            tally.append(f" {workers}", style="dim")
         passed = "simulated" if self._view.is_simulated else "elapsed"
         if share is None:
             return Group(Text(f"{duration(elapsed)} {passed}, no limit set: Ctrl-C ends the study"), tally)

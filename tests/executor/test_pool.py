@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 import pytest
 from pools import job, outcomes, setup
 
+from hpo_pipeline.executor import load_text
 from hpo_pipeline.executor.pool import Pool
 from hpo_pipeline.executor.runner import PackSettings
 from hpo_pipeline.executor.transport import Answer, Lost, Message, Transport
@@ -268,3 +269,10 @@ def test_a_worker_whose_node_is_drained_ends_what_it_has_and_gets_nothing_more()
     assert [event.node for event in executor.wait()] == ["a", "a"]
     assert place.workers[0].killed
     assert executor.nodes()["b"].jobs == 1
+
+
+def test_people_are_told_where_workers_are():
+    executor = pool(Place(2, on=["a", "b"]))
+    executor.submit(job(0, 1), 0)
+    assert load_text(executor.nodes()) == "workers: a 1 (1 job), b 1 (0 jobs)"
+    assert load_text(pool(Place(2)).nodes()) == ""

@@ -74,6 +74,13 @@ def test_columns_give_way_in_order_and_the_best_value_never_does(two):
     assert first_without["seconds"] < first_without["rung"] < first_without["latest"] <= first_without["state"]
 
 
+def test_where_workers_are_stands_below_the_table(two):
+    table = LiveTable(two.view, Budget(n_trials=8), "epoch", lambda: 60.0, workers=lambda: "workers: a 4 (3 jobs)")
+    terminal = Terminal(file=io.StringIO(), width=80, force_terminal=False)
+    terminal.print(table.render(80, 40))
+    assert "".join(terminal.file.getvalue().splitlines()[-1]).endswith("workers: a 4 (3 jobs)")
+
+
 def test_a_short_configuration_leaves_all_columns_at_80(study):
     study.trial(0, [0.5], "STOPPED", {"optimizer.lr": 0.1})
     study.trial(1, [0.4], "STOPPED", {"optimizer.lr": 0.2})
