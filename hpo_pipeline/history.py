@@ -14,14 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.evaluation import evaluation, failure
+from hpo_pipeline.evaluation import Evaluation, evaluation, failure
 from hpo_pipeline.records import Record
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.checked import CheckedScheduler
 from hpo_pipeline.scheduler.finalists import NO_FINALISTS, Finalists, FinalistSettings
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import FINAL, Job, State, StateChange
+from hpo_pipeline.trial import FINAL, Config, Job, State, StateChange, Value
 from hpo_pipeline.view import StudyView
 
 _ANSWERS = ("rung", "decision")
@@ -79,13 +79,13 @@ class History:
         if job.source is not None:
             record["source"] = list(job.source)
         if trial.id not in self.view.trials:
-            suggested: Record = {"event": "suggested", "trial": trial.id, "config": dict(trial.config)}
+            suggested: Record = {"event": "suggested", "trial": trial.id, "config": _plain(trial.config)}
             suggested |= {"origin": trial.origin} if trial.origin else {}
             suggested |= {"first_rung": trial.first_rung} if trial.first_rung is not None else {}
             suggested |= {"repeats": trial.repeats} if trial.repeats is not None else {}
             return [{**suggested, "time": now}, record]
         if trial.config != self.view.trials[trial.id].config:
-            record["config"] = dict(trial.config)
+            record["config"] = _plain(trial.config)
         return [record]
 
     def consequences(self, record: Record) -> list[Record]:
@@ -116,7 +116,7 @@ class History:
         reached = evaluation(job, resource, report["metrics"], view.metrics, view.constraints)
         decision = self._scheduler.on_report(job, reached)
         if not job.finalist:
-            self._searcher.on_evaluation(replace(reached, rung=decision.rung))
+            self._searcher.on_evaluation(_on_rung(reached, decision.rung))
         records: list[Record] = []
         if decision.rung is not None:
             records.append(_rung(job, decision.rung, resource, report["time"]))
@@ -160,7 +160,7 @@ class History:
             if decision.rung is not None:
                 records.append(_rung(job, decision.rung, resource, now))
                 if is_new:  # of one that is final, a searcher hears no more
-                    self._searcher.on_evaluation(replace(reached, rung=decision.rung))
+                    self._searcher.on_evaluation(_on_rung(reached, decision.rung))
             if decision.stop:
                 break
         else:
@@ -263,6 +263,16 @@ def _sessions(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
 def _rung(job: Job, rung: int, resource: int, now: float) -> Record:
     place = {"trial": job.trial.id, "rung": rung, "bracket": job.bracket, "resource": resource}
     return {"event": "rung", **place, "time": now}
+
+
+def _on_rung(reached: Evaluation, rung: int | None) -> Evaluation:
+    """The evaluation on the rung that the scheduler counts it on."""
+    return reached if reached.rung == rung else replace(reached, rung=rung)
+
+
+def _plain(config: Config) -> dict[str, Value]:
+    """As JSON can hold it; no second copy of what is a dict, as each trial's is kept."""
+    return config if isinstance(config, dict) else dict(config)
 
 
 def _told(record: Record) -> str:

@@ -270,7 +270,8 @@ class Journal:
                 os.ftruncate(self._file, self._size + lines.rfind(b"\n", 0, written) + 1)
             raise self._trouble from None
         self._size += len(lines)
-        self._dirty.set()
+        if not self._dirty.is_set():  # else what is written is on its way to the disk: it is cleared before that
+            self._dirty.set()
 
     def _sync_in_groups(self) -> None:
         while not self._closing.is_set() and self._trouble is None:

@@ -118,7 +118,10 @@ class TrialView:
 
     def at(self, resource: int) -> dict[str, float]:
         """What it reported there; empty if it did not."""
-        return next((metrics for at, metrics, _ in reversed(self.curve) if at == resource), {})
+        for at, metrics, _ in reversed(self.curve):
+            if at == resource:
+                return metrics
+        return {}
 
     def latest(self, metric: str) -> float | None:
         return self.curve[-1][1].get(metric) if self.curve else None

@@ -26,6 +26,7 @@ from hpo_pipeline.executor import Executor
 from hpo_pipeline.history import History
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
+from hpo_pipeline.records import named_alike
 from hpo_pipeline.scheduler import DONE, WAIT, Scheduler
 from hpo_pipeline.scheduler.finalists import NO_FINALISTS, FinalistSettings
 from hpo_pipeline.searcher import NoTrial
@@ -208,7 +209,7 @@ class Tuner:
         # Trained again after a crash, up to where the records end: nothing new, and the trial goes on.
         if report.resource > self._view.trials[report.trial_id].resource:
             record = {"event": "report", "trial": report.trial_id, "resource": report.resource}
-            record |= {"metrics": dict(report.metrics), "time": report.time}
+            record |= {"metrics": named_alike(report.metrics), "time": report.time}
             record |= {"finished": report.finished} if report.finished else {}
             record |= {"node": report.node} if report.node else {}
             self._record(record, *self._history.consequences(record))

@@ -122,5 +122,6 @@ class TrialGenerator:
         if isinstance(found, NoTrial):
             return found
         self._started += 1
-        self._points.pop(self._space.key(found.config), None)
-        return Trial(self._started - 1, found.config, found.origin, found.first_rung)
+        if self._points:
+            self._points.pop(self._space.key(found.config), None)
+        return Trial(self._started - 1, dict(found.config), found.origin, found.first_rung)
