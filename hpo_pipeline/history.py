@@ -9,7 +9,7 @@ the tuner writes them down; in a resumed study they are there already, and must 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -197,27 +197,39 @@ class History:
             case "decision" if record["state"] == State.STOPPED.value:
                 self.jobs.pop(record["trial"], None)
 
-    def replay(self, records: Iterable[Record]) -> None:
+    def replay(self, records: Iterable[Record], beginnings: Iterable[Record] | None = None) -> None:
         """Makes the recorded calls again.
+
+        Args:
+            records: all of them; gone through once if the beginnings are given, so that no one needs to hold them.
+            beginnings: those of sessions and trials alone (`session`, `suggested`).
 
         Raises:
             StudyError: a record doesn't follow from those before: the configuration or the program has changed, or
                 the journal; names the line.
         """
         allowed_now, finalists_now = self._trials.n_trials, self._scheduler.settings
-        for session in _sessions(records):
-            # What the scheduler could ask for then is what it can ask for now.
-            self._trials.n_trials = session[0][1].get("n_trials", allowed_now)
-            end = session[0][1].get("finalists", {"n": 0, "seeds": 0})
-            self._scheduler.settings = replace(finalists_now, **end)
-            for _, record in session:
-                if record["event"] == "suggested" and "repeats" not in record:
-                    self._trials.replay(record["config"], record.get("origin", ""), record.get("first_rung"))
-            for line, record in session:
-                try:
-                    self._replay(record)
-                except StudyError as error:
-                    raise StudyError(f"line {line}: {error}") from error.__cause__
+        if beginnings is None:
+            beginnings = records = list(records)
+        sessions = _sessions(beginnings)
+        configs: Iterator[Config] = iter(())
+        for line, record in enumerate(records, start=1):
+            if record["event"] == "session" or line == 1:
+                # What the scheduler could ask for then is what it can ask for now: the trials of the session, too.
+                self._trials.n_trials = record.get("n_trials", allowed_now)
+                self._scheduler.settings = replace(finalists_now, **record.get("finalists", {"n": 0, "seeds": 0}))
+                suggested = sessions.popleft()
+                for trial in suggested:
+                    if "repeats" not in trial:
+                        self._trials.replay(trial["config"], trial.get("origin", ""), trial.get("first_rung"))
+                configs = iter([trial["config"] for trial in suggested])
+                del suggested
+            if record["event"] == "suggested":
+                record["config"] = next(configs)  # one of the two that are equal is enough in memory
+            try:
+                self._replay(record)
+            except StudyError as error:
+                raise StudyError(f"line {line}: {error}") from error.__cause__
         self._trials.n_trials, self._scheduler.settings = allowed_now, finalists_now
 
     def _replay(self, record: Record) -> None:
@@ -250,13 +262,14 @@ class History:
             )
 
 
-def _sessions(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
-    """The records with their lines in the journal, cut before each `session`; what is before the first stands alone."""
-    sessions: list[list[tuple[int, Record]]] = []
-    for line, record in enumerate(records, start=1):
-        if record["event"] == "session" or not sessions:
+def _sessions(beginnings: Iterable[Record]) -> deque[list[Record]]:
+    """The trials that each session began; first those from before any."""
+    sessions: deque[list[Record]] = deque([[]])
+    for record in beginnings:
+        if record["event"] == "session":
             sessions.append([])
-        sessions[-1].append((line, record))
+        elif record["event"] == "suggested":
+            sessions[-1].append(record)
     return sessions
 
 

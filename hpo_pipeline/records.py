@@ -56,8 +56,10 @@ _MEASURED = ("report", "test")
 def encode(record: Record) -> bytes:
     """A record as JSON."""
     if record["event"] in _MEASURED:
-        values = record["metrics"].items()
-        record = {**record, "metrics": {name: value if math.isfinite(value) else str(value) for name, value in values}}
+        values = record["metrics"]
+        if not all(map(math.isfinite, values.values())):
+            told = {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
+            record = {**record, "metrics": told}
     return _JSON.encode(record).encode()
 
 

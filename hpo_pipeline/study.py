@@ -63,7 +63,7 @@ def run_study(composed: Composed) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     waiting = functools.partial(status_line, at_once=True)
     with Journal(folder / "journal.jsonl", waiting) as journal, contextlib.closing(parts.executor):
-        records = [record for record, _ in read(journal.path)]
+        records = list(journal.records("study", "session"))
         if records and not composed.config["resume"]:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
         _refuse_another(composed, folder, records)
@@ -77,13 +77,12 @@ def run_study(composed: Composed) -> int:
         view = StudyView()
         if new := _new_header(composed, parts, journal, records):
             journal.append(new)
-            records.append(new)
         logs, clock = str(_log(folder, "<id>")), parts.executor.monotonic
         console = Console(view, parts.budget, parts.objective.unit, logs, study_clock=clock)
         tuner = Tuner(
             parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, [console], parts.finalists
         )
-        tuner.replay(records)
+        tuner.replay(journal.records(), journal.records("session", "suggested"))
         print(_opening(composed, parts, folder), flush=True)
         commands = {"resume": composed.resume_command(), "train": composed.train_command()}
         tracking = Tracking(parts.trackers, folder, composed.public, commands)

@@ -74,7 +74,7 @@ class TrialView:
     ended: float | None = None
     curve: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
     rungs: list[RungEvaluation] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: tuple[Change, ...] = ()
 
     def note_node(self, record: Mapping[str, Any]) -> None:
         """Takes up where a report or a result of the trial comes from."""
