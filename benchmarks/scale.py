@@ -8,12 +8,13 @@ Each study is composed as `python tune.py` composes it, with random search and n
 own: 9 steps at most, each of 0.5 to 1.5 simulated seconds, a value that costs nothing. Then another process resumes it,
 which reads the whole journal and makes every decision again. Told are
 
-    jobs/s     jobs that were handed out in a second, from the first to the last; wall-clock time
-    ms         processor time a job, journal and log lines included
+    jobs/s     jobs a second, journal and log lines included
     memory     the most that was resident, less what was before the first job; and bytes a trial
     journal    its size, and bytes a job
-    resumed    seconds until a resumed study could hand out its next job, and the most memory resident
-    files      seconds for leaderboard, best.yaml and picture at the end
+    resumed    seconds until a resumed study could hand out its next job, and the memory that this took
+    files      seconds for leaderboard, best.yaml and picture at the end, and what that added to the memory
+
+All seconds are of one core's processor time, so that others at work on the machine count for little.
 """
 
 from __future__ import annotations
@@ -98,24 +99,23 @@ def measured(scheduler: str, n_workers: int, n_trials: int, resume: bool, parts:
 
     told: dict[str, Any] = {}
     before = resident()
-    began = time.perf_counter()
+    began = time.process_time()
 
     def run(tuner: Tuner, original: Any = Tuner.run) -> Any:
-        told["until_run"] = time.perf_counter() - began
-        told["before"], told["resident"] = before, resident()
-        wall, processor, samples = time.perf_counter(), time.process_time(), Parts()
+        told["replay"], told["replayed"] = time.process_time() - began, resident() - before
+        processor, resident_before, samples = time.process_time(), resident(), Parts()
         with samples if parts else contextlib.nullcontext():
             end = original(tuner)
-        told["wall"], told["processor"] = time.perf_counter() - wall, time.process_time() - processor
-        told["after"], told["shares"] = resident(), samples.shares()
+        told["run"], told["ran"] = time.process_time() - processor, resident() - resident_before
+        told["shares"] = samples.shares()
         return end
 
     def views(*args: Any, original: Any = study._write_views) -> Any:
-        wall = time.perf_counter()
+        processor, resident_before = time.process_time(), resident()
         try:
             return original(*args)
         finally:
-            told["files"], told["with_files"] = time.perf_counter() - wall, resident()
+            told["files"], told["wrote"] = time.process_time() - processor, resident() - resident_before
 
     Tuner.run, study._write_views = run, views  # type: ignore[method-assign]
     sys.argv = ["tune.py", *overrides(scheduler, n_workers, n_trials), *(["resume=true"] if resume else [])]
@@ -144,12 +144,11 @@ def one(scheduler: str, n_workers: int, n_trials: int, parts: bool) -> Iterator[
         journal = Path(folder, "runs", "study", "journal.jsonl")
         size, jobs = journal.stat().st_size, count(journal, b'{"event":"submitted"')
         again = in_a_process(folder, scheduler, n_workers, n_trials, "--resume")
-    memory = first["after"] - first["before"]
     yield (
-        f"{scheduler:>18} {n_workers:7,} {n_trials:9,} {jobs:9,} {jobs / first['wall']:7,.0f}"
-        f" {1e3 * first['processor'] / jobs:6.3f} {memory:7,.0f} MB {1e6 * memory / n_trials:6,.0f}"
-        f" {size / 1e6:7,.0f} MB {size / jobs:5,.0f} {again['until_run']:7.1f} s {again['resident']:7,.0f} MB"
-        f" {first['files']:6.1f} s"
+        f"{scheduler:>18} {n_workers:7,} {n_trials:9,} {jobs:9,} {jobs / first['run']:7,.0f}"
+        f" {first['ran']:7,.0f} MB {1e6 * first['ran'] / n_trials:6,.0f}"
+        f" {size / 1e6:7,.0f} MB {size / jobs:5,.0f} {again['replay']:7.1f} s {again['replayed']:7,.0f} MB"
+        f" {first['files']:6.1f} s {first['wrote']:6,.0f} MB"
     )
     for file, share in first["shares"].items():
         yield f"{share:26.1%}  {file}"
@@ -186,7 +185,10 @@ def main(words: Sequence[str] | None = None) -> None:
     if given.here:
         print(json.dumps(measured(*studies[0], resume=given.resume, parts=given.parts)))
         return
-    print("         scheduler workers    trials      jobs  jobs/s     ms     memory  /trial    journal  /job   resumed")
+    print(
+        f"{'scheduler':>18} workers    trials      jobs  jobs/s     memory /trial    journal  /job"
+        f"   resumed{'':13}files"
+    )
     for study in studies:
         for line in one(*study, parts=given.parts):
             print(line, flush=True)
