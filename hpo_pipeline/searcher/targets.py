@@ -27,6 +27,20 @@ def of_places(n: int, n_bad: int) -> Array:
     return targets
 
 
+def best_and_newest(scores: Array, most: int) -> npt.NDArray[np.intp]:
+    """The places of the best and of the newest half of `most` evaluations, ascending: enough for a model.
+
+    Args:
+        scores: `(n,)`, the oldest first.
+    """
+    n = len(scores)
+    if n <= most:
+        return np.arange(n)
+    newest = np.arange(n - most // 2, n)
+    best = np.argsort(scores[: n - most // 2], kind="stable")[: most - most // 2]
+    return np.concatenate([np.sort(best), newest])
+
+
 def half_warped(scores: Array) -> Array:
     """Normal scores above the median; below it, distances from it in units of their root mean square.
 

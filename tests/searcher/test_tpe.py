@@ -10,6 +10,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.evaluation import evaluation
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.hyperband import Hyperband
+from hpo_pipeline.searcher import tpe
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.tpe import TPE
 from hpo_pipeline.space import SearchSpace
@@ -205,3 +206,14 @@ def test_wrong_options_are_refused_all_at_once():
     with pytest.raises(ConfigError) as caught:
         TPE(LINE, 0, gamma=0, n_candidates=0, n_startup=0, uniform=2)
     assert [problem.path for problem in caught.value.problems] == ["gamma", "n_candidates", "n_startup", "uniform"]
+
+
+def test_of_very_many_trials_the_best_and_the_newest_are_modelled(monkeypatch):
+    monkeypatch.setattr(tpe, "MOST", 6)
+    searcher = with_a_valley(at=0.3, n=20)
+    rows, scores = searcher._modelled()
+    scored = [reached.score for reached in searcher.observed.log]
+    best = sorted(sorted(range(17), key=lambda row: scored[row])[:3])
+    assert rows.tolist() == [*best, 17, 18, 19]
+    assert scores.tolist() == [scored[row] for row in rows]
+    assert all(abs(one["x"] - 0.3) < 0.25 for one in suggested(searcher, range(20, 40)))
