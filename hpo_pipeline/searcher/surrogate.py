@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hpo_pipeline.searcher.gaussian_process import Factor, Kernel, Posterior, fitted
-from hpo_pipeline.searcher.targets import best_and_newest
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -63,9 +62,19 @@ class Surrogate:
         return Posterior.of(self._factor, targets[self._rows])
 
     def _refit(self, count: int, inputs: Array, targets: Array) -> None:
-        self._rows = rows = best_and_newest(targets, self._most)
+        self._rows = rows = _kept(targets, self._most)
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_FITTED)).round().astype(int)]
         self._theta = fitted(self._kernel, self._theta, inputs[some], targets[some], _ITERATIONS)
         self._factor = Factor.of(self._kernel, self._theta, inputs[rows])
         self._due = count + max(2, round((GROWTH - 1) * min(count, self._most)))
         self.n_fits += 1
+
+
+def _kept(targets: Array, most: int) -> Rows:
+    """The places of the best and of the newest half of `most` evaluations, ascending."""
+    n = len(targets)
+    if n <= most:
+        return np.arange(n)
+    newest = np.arange(n - most // 2, n)
+    best = np.argsort(targets[: n - most // 2], kind="stable")[: most - most // 2]
+    return np.concatenate([np.sort(best), newest])

@@ -27,18 +27,9 @@ def of_places(n: int, n_bad: int) -> Array:
     return targets
 
 
-def best_and_newest(scores: Array, most: int) -> npt.NDArray[np.intp]:
-    """The places of the best and of the newest half of `most` evaluations, ascending: enough for a model.
-
-    Args:
-        scores: `(n,)`, the oldest first.
-    """
-    n = len(scores)
-    if n <= most:
-        return np.arange(n)
-    newest = np.arange(n - most // 2, n)
-    best = np.argsort(scores[: n - most // 2], kind="stable")[: most - most // 2]
-    return np.concatenate([np.sort(best), newest])
+def thinned(n: int, m: int) -> npt.NDArray[np.intp]:
+    """At most `m` of the places 0 to n - 1, evenly: of trials in the order of time, what they all look like."""
+    return np.arange(n) if n <= m else np.linspace(0, n - 1, m).round().astype(np.intp)
 
 
 def half_warped(scores: Array) -> Array:

@@ -30,7 +30,7 @@ from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.searcher.learning import LearningSearcher, Ranked
 from hpo_pipeline.searcher.observations import Rows
 from hpo_pipeline.searcher.parzen import ParzenEstimator
-from hpo_pipeline.searcher.targets import best_and_newest
+from hpo_pipeline.searcher.targets import thinned
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.unit_cube import Floats
 
@@ -41,7 +41,7 @@ NARROWEST = 0.03
 GROWTH = 1.2
 """The bandwidths of g are those of the last of 1, 1.2, 1.44, ... points: its kernels stay as they are in between."""
 MOST = 10_000
-"""Evaluations that are modelled: of more, the best and the newest half of so many."""
+"""Evaluations that are modelled: of more, the best of all (the share gamma of so many), others of all times."""
 ROUNDS = 10
 """How often candidates are drawn where constraints forbid some of them."""
 
@@ -117,8 +117,13 @@ class TPE(LearningSearcher):
             if len(rows) > self.cube.dim and (reached := np.array(scores)).min() < np.inf:
                 found = np.array(rows, dtype=np.intp)
                 reached[self.observed.failed[found]] = np.inf
-                kept = best_and_newest(reached, MOST)
-                return found[kept], reached[kept]
+                if len(found) > MOST:
+                    best = np.argsort(reached, kind="stable")
+                    n_good = math.ceil(self._gamma * MOST)
+                    others = np.sort(best[n_good:])
+                    kept = np.sort(np.concatenate([best[:n_good], others[thinned(len(others), MOST - n_good)]]))
+                    found, reached = found[kept], reached[kept]
+                return found, reached
         return np.empty(0, dtype=np.intp), np.empty(0)
 
     def _good_bandwidths(self, good: Rows) -> Floats:

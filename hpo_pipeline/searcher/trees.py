@@ -29,7 +29,7 @@ from hpo_pipeline.searcher.extra_tree import lowest_leaves
 from hpo_pipeline.searcher.learning import LearningSearcher, Ranked
 from hpo_pipeline.searcher.local_search import perturbed
 from hpo_pipeline.searcher.observations import Rows
-from hpo_pipeline.searcher.targets import of_places
+from hpo_pipeline.searcher.targets import of_places, thinned
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.unit_cube import Floats
 
@@ -38,7 +38,7 @@ N_UNIFORM, N_NEAR, N_PARENTS = 300, 100, 5
 STEP = 0.1
 """The middle size of a change, in the unit cube."""
 MOST = 10_000
-"""Trials that a tree is grown on: of more, the best and the newest half of so many."""
+"""Trials that a tree is grown on: of more, the best half of so many, and as many others evenly from all times."""
 ENOUGH = 3
 """So many points are handed on, in case that two points mean the same configuration."""
 
@@ -105,9 +105,10 @@ def _learned(order: Rows, n_bad: int) -> tuple[Rows, int]:
     """Those of an order, best first, that a tree is grown on; and how many of them, at the end, are bad."""
     if len(order) <= MOST:
         return order, n_bad
-    kept = order >= np.partition(order, -(MOST // 2))[-(MOST // 2)]
-    kept[np.flatnonzero(~kept)[: MOST - MOST // 2]] = True
-    return order[kept], int(kept[len(order) - n_bad :].sum())
+    n_best = MOST // 2
+    by_age = n_best + np.argsort(order[n_best:])
+    places = np.concatenate([np.arange(n_best), np.sort(by_age[thinned(len(by_age), MOST - n_best)])])
+    return order[places], int(np.sum(places >= len(order) - n_bad))
 
 
 def _problems(distance: Any, high: Any) -> list[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from hpo_pipeline.searcher.targets import best_and_newest, by_resource, half_warped, normal_scores, of_places
+from hpo_pipeline.searcher.targets import by_resource, half_warped, normal_scores, of_places
 
 INF = math.inf
 
@@ -78,9 +78,3 @@ def test_what_failed_is_last_wherever_it_failed_and_moves_nobody_else():
 def test_one_resource_is_normal_scores():
     scores = np.array([0.3, 0.1, 0.3, 0.7, 0.2])
     assert by_resource(np.arange(5), np.ones(5, dtype=int), scores) == pytest.approx(normal_scores(scores))
-
-
-def test_of_many_evaluations_the_best_and_the_newest_half_are_kept_in_the_order_of_time():
-    assert best_and_newest(np.array([5.0, 1.0, 2.0, 9.0, 8.0]), 5).tolist() == [0, 1, 2, 3, 4]
-    assert best_and_newest(np.array([5.0, 1.0, 2.0, 9.0, 8.0]), 4).tolist() == [1, 2, 3, 4]  # 8 and 9 are the newest
-    assert best_and_newest(np.array([1.0, np.inf, 1.0, 0.0]), 2).tolist() == [0, 3]  # of equals the older one

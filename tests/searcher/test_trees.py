@@ -153,9 +153,9 @@ def test_a_wrong_distance_is_named(distance):
         TreeSearch(SPACES["continuous"], 0, distance=distance)
 
 
-def test_of_very_many_trials_a_tree_is_grown_on_the_best_and_the_newest(monkeypatch):
+def test_of_very_many_trials_a_tree_is_grown_on_the_best_and_on_others_of_all_times(monkeypatch):
     monkeypatch.setattr(trees, "MOST", 4)
-    rows, n_bad = trees._learned(np.array([4, 0, 3, 1, 2]), n_bad=2)
-    assert (rows.tolist(), n_bad) == ([4, 0, 3, 1], 1)  # 3 and 4 are the newest, 0 and 1 the best of the others
+    rows, n_bad = trees._learned(np.array([4, 0, 3, 1, 5, 2]), n_bad=2)
+    assert (rows.tolist(), n_bad) == ([4, 0, 1, 5], 1)  # 4 and 0 are the best, 1 and 5 the oldest and the newest other
     rows, n_bad = trees._learned(np.array([1, 0, 2, 3]), n_bad=2)
     assert (rows.tolist(), n_bad) == ([1, 0, 2, 3], 2)
