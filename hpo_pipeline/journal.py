@@ -192,9 +192,10 @@ class Journal:
         if self.path.exists():
             with replacing(self.path, durable=True) as aside:
                 shutil.copy(self.path, aside)
-                end, last = 0, {}
-                for record, end in read(aside):
-                    last = record if record["event"] == "study" else last
+                end = 0
+                last: Record = {}
+                for record, after in read(aside):
+                    end, last = after, record if record["event"] == "study" else last
                 with open(aside, "r+b") as file:
                     (chain := _Chain()).go_to(file, end)
                     file.truncate(end)
