@@ -2,6 +2,7 @@
 
     python benchmarks/suggestions.py                  every row
     python benchmarks/suggestions.py tpe gp           those of some searchers
+    python benchmarks/suggestions.py tpe --sizes 1000 10000 100000    how it grows with the trials, of one searcher
 
 A searcher hears of n evaluations of a smooth function at random configurations; before each of the last quarter it
 suggests. "median" is over the last 50 suggestions; "slowest" is over all of them, among which there is a refit, where
@@ -19,7 +20,7 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,7 @@ from hpo_pipeline.trial import Config, Job, Trial
 from hpo_pipeline.warm_start import component
 
 LAST = 50
+N_GROWN = 12
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,25 @@ def seconds_of(searcher: Searcher, row: Row, seed: int) -> list[float]:
     return seconds
 
 
+def growth(name: str, sizes: Sequence[int], dim: int = 8) -> Iterator[str]:
+    """Lines on one searcher: what suggestions cost after so many evaluations."""
+    config, space = composed("objective=function", f"searcher={name}").config["searcher"], space_of(dim)
+    learns = {"uniform": 0.0} if "uniform" in config else {}
+    searcher = build(component({**config, **learns}), "searcher", space=space, seed=0)
+    heard = 0
+    for n in sizes:
+        seconds = []
+        while len(seconds) <= N_GROWN:
+            if heard >= n:
+                began = time.process_time()
+                searcher.suggest(heard)
+                seconds.append(time.process_time() - began)
+            hear(searcher, heard, space.sample(generator(0, "random", heard)), 1, 0)
+            heard += 1
+        first, *others = (1e3 * one for one in seconds)
+        yield f"{name:10}{n:>9}{first:>12.1f}{statistics.median(others):>10.2f}"
+
+
 def peer_seconds(row: Row, seed: int) -> list[float]:
     """Of asking Optuna's sampler, with its defaults."""
     import optuna
@@ -161,7 +182,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("searchers", nargs="*", help="names of YAML files in conf/searcher")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--sizes", nargs="+", type=int, help="evaluations after which to measure, instead of the rows")
     arguments = parser.parse_args()
+    if arguments.sizes:
+        print("milliseconds a suggestion\nsearcher  evaluations       first    median")
+        for name in arguments.searchers or ("tpe", "trees", "gp"):
+            for told in growth(name, sorted(arguments.sizes)):
+                print(told, flush=True)
+        return
     print("milliseconds a suggestion, with the most that it is to take")
     print(f"{'searcher':10}{'dimensions':>11}{'evaluations':>12}{'rungs':>6}{'median':>10}{'slowest':>24}{'peer':>19}")
     for row in ROWS:

@@ -122,7 +122,7 @@ def one_line(text: str) -> str:
 
 def encodable(text: str) -> str:
     """The text with escapes for what UTF-8 can't hold (halves of surrogate pairs)."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if type(text) is str and text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -9,19 +9,19 @@ the tuner writes them down; in a resumed study they are there already, and must 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.evaluation import evaluation, failure
+from hpo_pipeline.evaluation import Evaluation, evaluation, failure
 from hpo_pipeline.records import Record
 from hpo_pipeline.scheduler import Scheduler
 from hpo_pipeline.scheduler.checked import CheckedScheduler
 from hpo_pipeline.scheduler.finalists import NO_FINALISTS, Finalists, FinalistSettings
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
-from hpo_pipeline.trial import FINAL, Job, State, StateChange
+from hpo_pipeline.trial import FINAL, Config, Job, State, StateChange, Value
 from hpo_pipeline.view import StudyView
 
 _ANSWERS = ("rung", "decision")
@@ -79,13 +79,13 @@ class History:
         if job.source is not None:
             record["source"] = list(job.source)
         if trial.id not in self.view.trials:
-            suggested: Record = {"event": "suggested", "trial": trial.id, "config": dict(trial.config)}
+            suggested: Record = {"event": "suggested", "trial": trial.id, "config": _plain(trial.config)}
             suggested |= {"origin": trial.origin} if trial.origin else {}
             suggested |= {"first_rung": trial.first_rung} if trial.first_rung is not None else {}
             suggested |= {"repeats": trial.repeats} if trial.repeats is not None else {}
             return [{**suggested, "time": now}, record]
         if trial.config != self.view.trials[trial.id].config:
-            record["config"] = dict(trial.config)
+            record["config"] = _plain(trial.config)
         return [record]
 
     def consequences(self, record: Record) -> list[Record]:
@@ -116,7 +116,7 @@ class History:
         reached = evaluation(job, resource, report["metrics"], view.metrics, view.constraints)
         decision = self._scheduler.on_report(job, reached)
         if not job.finalist:
-            self._searcher.on_evaluation(replace(reached, rung=decision.rung))
+            self._searcher.on_evaluation(_on_rung(reached, decision.rung))
         records: list[Record] = []
         if decision.rung is not None:
             records.append(_rung(job, decision.rung, resource, report["time"]))
@@ -160,7 +160,7 @@ class History:
             if decision.rung is not None:
                 records.append(_rung(job, decision.rung, resource, now))
                 if is_new:  # of one that is final, a searcher hears no more
-                    self._searcher.on_evaluation(replace(reached, rung=decision.rung))
+                    self._searcher.on_evaluation(_on_rung(reached, decision.rung))
             if decision.stop:
                 break
         else:
@@ -197,27 +197,39 @@ class History:
             case "decision" if record["state"] == State.STOPPED.value:
                 self.jobs.pop(record["trial"], None)
 
-    def replay(self, records: Iterable[Record]) -> None:
+    def replay(self, records: Iterable[Record], beginnings: Iterable[Record] | None = None) -> None:
         """Makes the recorded calls again.
+
+        Args:
+            records: all of them; gone through once if the beginnings are given, so that no one needs to hold them.
+            beginnings: those of sessions and trials alone (`session`, `suggested`).
 
         Raises:
             StudyError: a record doesn't follow from those before: the configuration or the program has changed, or
                 the journal; names the line.
         """
         allowed_now, finalists_now = self._trials.n_trials, self._scheduler.settings
-        for session in _sessions(records):
-            # What the scheduler could ask for then is what it can ask for now.
-            self._trials.n_trials = session[0][1].get("n_trials", allowed_now)
-            end = session[0][1].get("finalists", {"n": 0, "seeds": 0})
-            self._scheduler.settings = replace(finalists_now, **end)
-            for _, record in session:
-                if record["event"] == "suggested" and "repeats" not in record:
-                    self._trials.replay(record["config"], record.get("origin", ""), record.get("first_rung"))
-            for line, record in session:
-                try:
-                    self._replay(record)
-                except StudyError as error:
-                    raise StudyError(f"line {line}: {error}") from error.__cause__
+        if beginnings is None:
+            beginnings = records = list(records)
+        sessions = _sessions(beginnings)
+        configs: Iterator[Config] = iter(())
+        for line, record in enumerate(records, start=1):
+            if record["event"] == "session" or line == 1:
+                # What the scheduler could ask for then is what it can ask for now: the trials of the session, too.
+                self._trials.n_trials = record.get("n_trials", allowed_now)
+                self._scheduler.settings = replace(finalists_now, **record.get("finalists", {"n": 0, "seeds": 0}))
+                suggested = sessions.popleft()
+                for trial in suggested:
+                    if "repeats" not in trial:
+                        self._trials.replay(trial["config"], trial.get("origin", ""), trial.get("first_rung"))
+                configs = iter([trial["config"] for trial in suggested])
+                del suggested
+            if record["event"] == "suggested":
+                record["config"] = next(configs)  # one of the two that are equal is enough in memory
+            try:
+                self._replay(record)
+            except StudyError as error:
+                raise StudyError(f"line {line}: {error}") from error.__cause__
         self._trials.n_trials, self._scheduler.settings = allowed_now, finalists_now
 
     def _replay(self, record: Record) -> None:
@@ -250,19 +262,30 @@ class History:
             )
 
 
-def _sessions(records: Iterable[Record]) -> list[list[tuple[int, Record]]]:
-    """The records with their lines in the journal, cut before each `session`; what is before the first stands alone."""
-    sessions: list[list[tuple[int, Record]]] = []
-    for line, record in enumerate(records, start=1):
-        if record["event"] == "session" or not sessions:
+def _sessions(beginnings: Iterable[Record]) -> deque[list[Record]]:
+    """The trials that each session began; first those from before any."""
+    sessions: deque[list[Record]] = deque([[]])
+    for record in beginnings:
+        if record["event"] == "session":
             sessions.append([])
-        sessions[-1].append((line, record))
+        elif record["event"] == "suggested":
+            sessions[-1].append(record)
     return sessions
 
 
 def _rung(job: Job, rung: int, resource: int, now: float) -> Record:
     place = {"trial": job.trial.id, "rung": rung, "bracket": job.bracket, "resource": resource}
     return {"event": "rung", **place, "time": now}
+
+
+def _on_rung(reached: Evaluation, rung: int | None) -> Evaluation:
+    """The evaluation on the rung that the scheduler counts it on."""
+    return reached if reached.rung == rung else replace(reached, rung=rung)
+
+
+def _plain(config: Config) -> dict[str, Value]:
+    """As JSON can hold it; no second copy of what is a dict, as each trial's is kept."""
+    return config if isinstance(config, dict) else dict(config)
 
 
 def _told(record: Record) -> str:

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import shutil
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import filelock
 
@@ -35,6 +37,8 @@ _SYNC_SECONDS = 0.5
 _SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"}\n')
 _SEAL_LENGTH = 19
 _BEGINNING = b'{"event":'
+_NONE = re.compile(rb"(?!)")
+_T = TypeVar("_T")
 
 
 class _Chain:
@@ -82,12 +86,17 @@ def read(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
     Raises:
         StudyError: the journal can't be read, is of a later version, or is damaged; names the line.
     """
+    return _read(path, offset, decode)
+
+
+def _read(path: Path, offset: int, decoded: Callable[[bytes], _T]) -> Iterator[tuple[_T, int]]:
+    """As `read`, with what `decoded` makes of each record's text."""
     chain, end = _Chain(), offset
     try:
         with open(path, "rb") as file:
             chain.go_to(file, offset)
             while (line := file.readline()).endswith(b"\n"):
-                record = decode(chain.unseal(line)) if end else _header(path, line, chain)
+                record = decoded(chain.unseal(line) if end else _header(path, line, chain))
                 end += len(line)
                 yield record, end
     except OSError as error:
@@ -99,8 +108,8 @@ def read(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
         raise StudyError(f"{path}: line {line_number}: {error}; {mend}") from None
 
 
-def _header(path: Path, line: bytes, chain: _Chain) -> Record:
-    """The first record. Its version comes before all else: a later one may have other checksums and other records."""
+def _header(path: Path, line: bytes, chain: _Chain) -> bytes:
+    """The first record's text. Its version comes before all else: a later one may have other checksums and records."""
     if not line.startswith(_BEGINNING):
         raise ValueError("this is not a journal")
     version = re.search(rb'"version": ?(\d{1,18})[,}]', line)
@@ -109,12 +118,12 @@ def _header(path: Path, line: bytes, chain: _Chain) -> Record:
             f"{path}: line 1: the journal is of version {int(version[1])}, and this hpo_pipeline knows "
             f"versions up to {VERSION}; update it"
         )
-    record = decode(chain.unseal(line))
+    record = decode(text := chain.unseal(line))
     if record["event"] != "study":
         raise ValueError(f"a journal begins with a study, this one with {record['event']!r}")
     if record.get("version", 1) > 1 and not chain.sealed:
         raise ValueError("it has no checksum")
-    return record
+    return text
 
 
 class Journal:
@@ -148,7 +157,7 @@ class Journal:
             except OSError as error:
                 raise self._cannot_write(error) from None
             undo.callback(os.close, self._file)
-            self.recover()
+            self.recover(known=sys.maxsize)
             undo.pop_all()
         self._dirty = threading.Event()
         self._closing = threading.Event()
@@ -183,11 +192,13 @@ class Journal:
         if self.path.exists():
             with replacing(self.path, durable=True) as aside:
                 shutil.copy(self.path, aside)
-                records = list(read(aside))
+                end = 0
+                last: Record = {}
+                for record, after in read(aside):
+                    end, last = after, record if record["event"] == "study" else last
                 with open(aside, "r+b") as file:
-                    (chain := _Chain()).go_to(file, end := records[-1][1] if records else 0)
+                    (chain := _Chain()).go_to(file, end)
                     file.truncate(end)
-                    last = next((record for record, _ in reversed(records) if record["event"] == "study"), {})
                     if last.get("inode") == self.path.stat().st_ino:
                         new = {"inode": aside.stat().st_ino, "host": self._machine.name}
                         file.seek(end)
@@ -229,22 +240,33 @@ class Journal:
             pass
         return self._cannot_write(error)
 
-    def recover(self) -> list[Record]:
+    def records(self, *events: str) -> Iterator[Record]:
+        """The records so far, of these events alone or all of them; read one by one."""
+        others = re.compile(rb'{"event":"(?!(?:%b)")' % "|".join(events).encode()) if events else _NONE
+        found = _read(self.path, 0, lambda text: None if others.match(text) else decode(text))
+        return (record for record, _ in found if record is not None and (not events or record["event"] in events))
+
+    def recover(self, known: int = 0) -> list[Record]:
         """What the file holds, where `append` goes on now; a last line that was cut short is dropped.
 
         Call it after an interrupt, which may have come in the middle of `append`.
+
+        Args:
+            known: how many records to leave out, from the first one on: only their checksums are looked at.
         """
         self.check()
         self._chain, self._size = _Chain(), 0
         records = []
-        for record, end in read(self.path):
-            records.append(record)
+        numbers = itertools.count()
+        for record, end in _read(self.path, 0, lambda text: decode(text) if next(numbers) >= known else None):
             self._size = end
+            if record is not None:
+                records.append(record)
         try:
             with open(self.path, "rb") as file:
                 self._chain.go_to(file, self._size)
                 rest = file.read()
-            if not records and rest[: len(_BEGINNING)] != _BEGINNING[: len(rest)]:
+            if not self._size and rest[: len(_BEGINNING)] != _BEGINNING[: len(rest)]:
                 raise StudyError(f"{self.path}: line 1: this is not a journal; move it away")
             if rest:
                 os.ftruncate(self._file, self._size)
@@ -270,7 +292,8 @@ class Journal:
                 os.ftruncate(self._file, self._size + lines.rfind(b"\n", 0, written) + 1)
             raise self._trouble from None
         self._size += len(lines)
-        self._dirty.set()
+        if not self._dirty.is_set():  # else what is written is on its way to the disk: it is cleared before that
+            self._dirty.set()
 
     def _sync_in_groups(self) -> None:
         while not self._closing.is_set() and self._trouble is None:

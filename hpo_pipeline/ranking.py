@@ -40,42 +40,49 @@ class Ranking(Protocol):
 MakeRanking = Callable[[], Ranking]
 """An empty ranking; schedulers make one for each set of trials that they compare."""
 
-_Key = tuple[bool, float, float, int]
+_Entry = tuple[bool, float, float, int, Evaluation]
+"""What is not OK last, by violation, by score, by trial id; those differ, so evaluations are never compared."""
 
 
 class ByScore:
     """By the score of the study's first metric, equal ones by trial id; O(log n) a call."""
 
-    def __init__(self) -> None:
-        self._order: SortedList[_Key] = SortedList()
-        self._evaluations: dict[int, Evaluation] = {}
+    def __init__(self, entries: dict[int, _Entry] | None = None) -> None:
+        self._order: SortedList[_Entry] = SortedList()
+        self._is_part = entries is not None
+        self._entries: dict[int, _Entry] = {} if entries is None else entries
+        """By trial id; a part has those of the whole."""
 
     def add(self, evaluation: Evaluation) -> None:
-        self._order.add(_key(evaluation))
-        self._evaluations[evaluation.trial.id] = evaluation
+        if not self._is_part:
+            self._entries[evaluation.trial.id] = _entry(evaluation)
+        self._order.add(self._entries[evaluation.trial.id])
 
     def remove(self, trial_id: int) -> None:
-        self._order.remove(_key(self._evaluations.pop(trial_id)))
+        self._order.remove(self._entries[trial_id])
+        if not self._is_part:
+            del self._entries[trial_id]
 
     def rank(self, trial_id: int) -> int:
-        return int(self._order.bisect_left(_key(self._evaluations[trial_id])))
+        return int(self._order.bisect_left(self._entries[trial_id]))
 
     least_rank = rank
 
     def part(self) -> ByScore:
-        return ByScore()
+        return ByScore(self._entries)
 
     def __getitem__(self, rank: int) -> Evaluation:
-        return self._evaluations[self._order[rank][-1]]
+        evaluation: Evaluation = self._order[rank][-1]
+        return evaluation
 
     def __len__(self) -> int:
         return len(self._order)
 
 
-def _key(evaluation: Evaluation) -> _Key:
-    """By violation, then by score; what isn't OK last."""
+def _entry(evaluation: Evaluation) -> _Entry:
     is_ok = evaluation.status is Status.OK
-    return not is_ok, evaluation.violation if is_ok else 0.0, evaluation.score, evaluation.trial.id
+    violation = evaluation.violation if is_ok else 0.0
+    return not is_ok, violation, evaluation.score, evaluation.trial.id, evaluation
 
 
 class NonDominated:

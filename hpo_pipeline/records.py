@@ -40,7 +40,8 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -50,15 +51,17 @@ from hpo_pipeline.trial import Outcome, State
 
 Record = dict[str, Any]
 VERSION = 3
-_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 _MEASURED = ("report", "test")
 
 
 def encode(record: Record) -> bytes:
     """A record as JSON."""
     if record["event"] in _MEASURED:
-        values = record["metrics"].items()
-        record = {**record, "metrics": {name: value if math.isfinite(value) else str(value) for name, value in values}}
+        values = record["metrics"]
+        if not all(map(math.isfinite, values.values())):
+            told = {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
+            record = {**record, "metrics": told}
     return _JSON.encode(record).encode()
 
 
@@ -80,8 +83,15 @@ def decode(text: bytes) -> Record:
             if key in record and not is_right(record[key]):
                 raise ValueError(f"a {record['event']} with {key} {reprlib.repr(record[key])}, which is not {what}")
     if record["event"] in _MEASURED:
-        record["metrics"] = {name: float(value) for name, value in record["metrics"].items()}
+        record["metrics"] = {name: float(value) for name, value in named_alike(record["metrics"]).items()}
+    elif "config" in record:
+        record["config"] = named_alike(record["config"])
     return record
+
+
+def named_alike(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with each name once in memory, however many records have it: they come one by one, and stay."""
+    return {sys.intern(str(name)): value for name, value in values.items()}
 
 
 def _is_text(value: Any) -> bool:

@@ -9,9 +9,20 @@ import zlib
 
 import numpy as np
 
+_WORD = 2**32 - 1
 
-def _entropy(seed: int, key: tuple[int | str, ...]) -> list[int]:
-    return [seed, *(zlib.crc32(k.encode()) if isinstance(k, str) else k for k in key)]
+
+def _entropy(seed: int, key: tuple[int | str, ...]) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    """Each number as its words of 32 bits, the lowest first: what numpy makes of a list of them, in half the time."""
+    words: list[int] = []
+    for part in (seed, *key):
+        number = zlib.crc32(part.encode()) if isinstance(part, str) else part
+        if number < 0:
+            raise ValueError(f"{number}: what random numbers follow from is not negative")
+        words.append(number & _WORD)
+        while number := number >> 32:
+            words.append(number & _WORD)
+    return np.array(words, dtype=np.uint32)
 
 
 def generator(seed: int, *key: int | str) -> np.random.Generator:

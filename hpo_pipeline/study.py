@@ -80,7 +80,7 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     waiting = functools.partial(status_line, at_once=True)
     with Journal(folder / "journal.jsonl", waiting) as journal, contextlib.closing(parts.executor):
-        records = [record for record, _ in read(journal.path)]
+        records = list(journal.records("study", "session"))
         if records and not composed.config["resume"]:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
         _refuse_another(composed, folder, records)
@@ -97,7 +97,6 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
         if new := _new_header(composed, parts, journal, records):
             new["commands"] = commands
             journal.append(new)
-            records.append(new)
         audience = Audience(
             *(view, parts.budget, parts.objective.unit, folder, composed.config["output"], events),
             study_clock=parts.executor.monotonic,
@@ -107,7 +106,7 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
         tuner = Tuner(
             parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, [audience], parts.finalists
         )
-        tuner.replay(records)
+        tuner.replay(journal.records(), journal.records("session", "suggested"))
         audience.open(_opening(composed, parts, folder))
         tracking = Tracking(parts.trackers, folder, composed.public, commands)
         audience.start()

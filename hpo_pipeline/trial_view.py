@@ -74,7 +74,7 @@ class TrialView:
     ended: float | None = None
     curve: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
     rungs: list[RungEvaluation] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: tuple[Change, ...] = ()
 
     def note_node(self, record: Mapping[str, Any]) -> None:
         """Takes up where a report or a result of the trial comes from."""
@@ -118,7 +118,10 @@ class TrialView:
 
     def at(self, resource: int) -> dict[str, float]:
         """What it reported there; empty if it did not."""
-        return next((metrics for at, metrics, _ in reversed(self.curve) if at == resource), {})
+        for at, metrics, _ in reversed(self.curve):
+            if at == resource:
+                return metrics
+        return {}
 
     def latest(self, metric: str) -> float | None:
         return self.curve[-1][1].get(metric) if self.curve else None

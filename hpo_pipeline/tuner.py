@@ -26,12 +26,15 @@ from hpo_pipeline.executor import Executor
 from hpo_pipeline.history import History
 from hpo_pipeline.interrupt import signals_as_interrupt
 from hpo_pipeline.journal import Journal, Record
+from hpo_pipeline.records import named_alike
 from hpo_pipeline.scheduler import DONE, WAIT, Scheduler
 from hpo_pipeline.scheduler.finalists import NO_FINALISTS, FinalistSettings
 from hpo_pipeline.searcher import NoTrial
 from hpo_pipeline.searcher.trial_generator import TrialGenerator
 from hpo_pipeline.trial import FINAL, Event, Job, Notice, Outcome, Report, Result, State
 from hpo_pipeline.view import StudyView, TrialView
+
+_FINAL = frozenset(state.value for state in FINAL)
 
 
 class Listener(Protocol):
@@ -82,18 +85,21 @@ class Tuner:
         self._kept: list[TrialView] = []
         """The best trials that are through: their checkpoints stay."""
 
-    def replay(self, records: Iterable[Record]) -> None:
+    def replay(self, records: Iterable[Record], beginnings: Iterable[Record] | None = None) -> None:
         """Folds the records of earlier sessions, before `run`.
+
+        Args:
+            records: all of them; gone through once if the beginnings are given.
+            beginnings: those of sessions and trials alone (`session`, `suggested`).
 
         Raises:
             StudyError: the scheduler would have acted otherwise; the configuration or the program has changed.
         """
-        records = list(records)
         try:
-            self._history.replay(records)
+            self._history.replay(records, beginnings)
         except StudyError as error:
             raise StudyError(f"{self._journal.path}: can't go on: {error}") from error.__cause__
-        self._executor.begin_after(max((record["time"] for record in records), default=0.0))
+        self._executor.begin_after(self._view.latest)
         self._seconds_before = self._view.seconds
         self._kept = self._best_of(trial for trial in self._view.trials.values() if trial.state in FINAL)
 
@@ -208,7 +214,7 @@ class Tuner:
         # Trained again after a crash, up to where the records end: nothing new, and the trial goes on.
         if report.resource > self._view.trials[report.trial_id].resource:
             record = {"event": "report", "trial": report.trial_id, "resource": report.resource}
-            record |= {"metrics": dict(report.metrics), "time": report.time}
+            record |= {"metrics": named_alike(report.metrics), "time": report.time}
             record |= {"finished": report.finished} if report.finished else {}
             record |= {"node": report.node} if report.node else {}
             self._record(record, *self._history.consequences(record))
@@ -232,12 +238,12 @@ class Tuner:
             self._history.apply(record)
             for listener in self._listeners:
                 listener.update(record)
-            if record["event"] == "decision" and State(record["state"]) in FINAL:
+            if record["event"] == "decision" and record["state"] in _FINAL:
                 self._tidy(self._view.trials[record["trial"]])
 
     def _catch_up(self) -> None:
         """Takes into the view what is in the journal and not in the view, after an interrupt between the two."""
-        for record in self._journal.recover()[self._view.n_records :]:
+        for record in self._journal.recover(self._view.n_records):
             self._view.apply(record)
 
     def _tidy(self, through: TrialView) -> None:

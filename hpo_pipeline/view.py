@@ -38,6 +38,8 @@ class StudyView:
         """Of several metrics: the feasible reports of trials that haven't failed which no other dominates."""
         self.front_history: list[tuple[int, float, int, float]] = []
         """(total resource, hypervolume, points, time) each time the front or its reference point changed."""
+        self.latest = 0.0
+        """The latest time of a record."""
         self.seconds = 0.0
         """How long the study has run, over all sessions, up to the last record: by the tuner's monotonic clock."""
         self.end: Record | None = None
@@ -82,7 +84,9 @@ class StudyView:
         """
         handler = getattr(self, f"_on_{record['event']}", None)
         if handler is not None:
-            handler(record, float(record["time"]))
+            time = float(record["time"])
+            self.latest = max(self.latest, time)
+            handler(record, time)
             self._count_seconds(record)
         self.n_records += 1
 
@@ -128,7 +132,7 @@ class StudyView:
         trial.state, trial.reason = State.RUNNING, ""
         if "source" in record:
             trial.config = record.get("config", trial.config)
-            trial.changes.append(Change(trial.resource, tuple(record["source"]), trial.config))
+            trial.changes += (Change(trial.resource, tuple(record["source"]), trial.config),)
         trial.bracket, trial.rung, trial.target_resource = record["bracket"], record["rung"], record["resource"]
         trial.finalist = trial.finalist or record.get("finalist", False)
 

@@ -101,7 +101,7 @@ class SimulatedWorkers(Executor):
         return self._now
 
     def submit(self, job: Job, recorded: int) -> None:
-        task = self._setup.task(replace(job, source=None), recorded)
+        task = self._setup.task(job if job.source is None else replace(job, source=None), recorded)
         live = self._paused.pop(task.trial_id, None)
         fits = live is not None and live.fits(task) and job.source is None
         if not fits:

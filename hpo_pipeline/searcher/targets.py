@@ -27,6 +27,11 @@ def of_places(n: int, n_bad: int) -> Array:
     return targets
 
 
+def thinned(n: int, m: int) -> npt.NDArray[np.intp]:
+    """At most `m` of the places 0 to n - 1, evenly: of trials in the order of time, what they all look like."""
+    return np.arange(n) if n <= m else np.linspace(0, n - 1, m).round().astype(np.intp)
+
+
 def half_warped(scores: Array) -> Array:
     """Normal scores above the median; below it, distances from it in units of their root mean square.
 

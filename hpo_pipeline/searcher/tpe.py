@@ -20,6 +20,7 @@ weighs by improvement, which depends on the scale of scores). Bandwidths, in the
 from __future__ import annotations
 
 import math
+from array import array
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.searcher.learning import LearningSearcher, Ranked
 from hpo_pipeline.searcher.observations import Rows
 from hpo_pipeline.searcher.parzen import ParzenEstimator
+from hpo_pipeline.searcher.targets import thinned
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.unit_cube import Floats
 
@@ -38,6 +40,8 @@ NARROWEST = 0.03
 """The least bandwidth of l (Watanabe 2023)."""
 GROWTH = 1.2
 """The bandwidths of g are those of the last of 1, 1.2, 1.44, ... points: its kernels stay as they are in between."""
+MOST = 10_000
+"""Evaluations that are modelled: of more, the best of all (the share gamma of so many), others of all times."""
 ROUNDS = 10
 """How often candidates are drawn where constraints forbid some of them."""
 
@@ -76,7 +80,7 @@ class TPE(LearningSearcher):
         self._n_categories = np.array([len(c.centres) if c and flat else 0 for c, flat in cells])  # 0 for numbers
         self._others: ParzenEstimator | None = None
         self._n_read = 0  # of the log
-        self._levels: dict[int, tuple[list[int], list[float]]] = {}  # resource -> rows, scores
+        self._levels: dict[int, tuple[array[int], array[float]]] = {}  # resource -> rows, scores
 
     def _ranked(self, rng: np.random.Generator, first_rung: int) -> Ranked | None:
         if self._share_follows and len(self.observed.resources) > 1 and rng.random() < UNIFORM:
@@ -104,15 +108,22 @@ class TPE(LearningSearcher):
         One at least is finite there; and +inf are those of trials that have failed since.
         """
         for observed in self.observed.log[self._n_read :]:
-            rows, scores = self._levels.setdefault(observed.resource, ([], []))
+            rows, scores = self._levels.setdefault(observed.resource, (array("q"), array("d")))
             rows.append(observed.row)
             scores.append(observed.score)
         self._n_read = len(self.observed.log)
         for resource in reversed(self.observed.resources):
             rows, scores = self._levels[resource]
-            if len(rows) > self.cube.dim and math.isfinite(min(scores)):
+            if len(rows) > self.cube.dim and (reached := np.array(scores)).min() < np.inf:
                 found = np.array(rows, dtype=np.intp)
-                return found, np.where(self.observed.failed[found], np.inf, scores)
+                reached[self.observed.failed[found]] = np.inf
+                if len(found) > MOST:
+                    best = np.argsort(reached, kind="stable")
+                    n_good = math.ceil(self._gamma * MOST)
+                    others = np.sort(best[n_good:])
+                    kept = np.sort(np.concatenate([best[:n_good], others[thinned(len(others), MOST - n_good)]]))
+                    found, reached = found[kept], reached[kept]
+                return found, reached
         return np.empty(0, dtype=np.intp), np.empty(0)
 
     def _good_bandwidths(self, good: Rows) -> Floats:
@@ -149,6 +160,11 @@ class TPE(LearningSearcher):
         n = GROWTH ** math.floor(math.log(max(weights.sum(), 1.0), GROWTH))
         numbers = np.full(self.cube.dim, 0.2 * n ** (-1 / (self.cube.dim + 4)))
         bandwidths = self._with_categories(numbers, n)
+        if observed.n_trials > 2 * MOST:  # around those alone that have a weight, anew each time
+            others = np.flatnonzero(weights)
+            density = ParzenEstimator(self.cube, bandwidths)
+            density.add(observed.points[others])
+            return density.log_density(at, weights[others])
         if self._others is None or not np.array_equal(self._others.bandwidths, bandwidths):
             self._others = ParzenEstimator(self.cube, bandwidths)
         self._others.add(observed.points[len(self._others) :])

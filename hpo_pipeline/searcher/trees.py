@@ -28,7 +28,8 @@ from hpo_pipeline.searcher.distance import Distance
 from hpo_pipeline.searcher.extra_tree import lowest_leaves
 from hpo_pipeline.searcher.learning import LearningSearcher, Ranked
 from hpo_pipeline.searcher.local_search import perturbed
-from hpo_pipeline.searcher.targets import of_places
+from hpo_pipeline.searcher.observations import Rows
+from hpo_pipeline.searcher.targets import of_places, thinned
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.unit_cube import Floats
 
@@ -36,6 +37,8 @@ N_UNIFORM, N_NEAR, N_PARENTS = 300, 100, 5
 """Candidates: uniform ones, and changes of so many of the best trials."""
 STEP = 0.1
 """The middle size of a change, in the unit cube."""
+MOST = 10_000
+"""Trials that a tree is grown on: of more, the best half of so many, and as many others evenly from all times."""
 ENOUGH = 3
 """So many points are handed on, in case that two points mean the same configuration."""
 
@@ -66,7 +69,7 @@ class TreeSearch(LearningSearcher):
 
     def _ranked(self, rng: np.random.Generator, first_rung: int) -> Ranked | None:
         resource = self.observed.highest(self.cube.dim + 1) if rng.random() < self._high else None
-        rows, n_bad = self.observed.order(resource)
+        rows, n_bad = _learned(*self.observed.order(resource))
         points = self.observed.points[rows]
         targets = of_places(len(rows), n_bad)
         parents = points[: max(1, min(N_PARENTS, len(rows) - n_bad))]
@@ -96,6 +99,16 @@ class TreeSearch(LearningSearcher):
             if len(far) >= ENOUGH:
                 break
         return np.array((far or new)[:ENOUGH])
+
+
+def _learned(order: Rows, n_bad: int) -> tuple[Rows, int]:
+    """Those of an order, best first, that a tree is grown on; and how many of them, at the end, are bad."""
+    if len(order) <= MOST:
+        return order, n_bad
+    n_best = MOST // 2
+    by_age = n_best + np.argsort(order[n_best:])
+    places = np.concatenate([np.arange(n_best), np.sort(by_age[thinned(len(by_age), MOST - n_best)])])
+    return order[places], int(np.sum(places >= len(order) - n_bad))
 
 
 def _problems(distance: Any, high: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
@@ -112,15 +113,18 @@ class TrialGenerator:
         """
         found: Suggestion | NoTrial
         if self._recorded:
-            found = self._recorded.popleft()
+            found = self._recorded.popleft()  # with the very configuration that the view has
         elif self._is_full:
             return EXHAUSTED
         elif self._points:
             found = next(iter(self._points.values()))
         else:
             found = self.searcher.suggest(self._started, first_rung)
+            if isinstance(found, Suggestion):  # the searcher may go on with its own
+                found = replace(found, config=dict(found.config))
         if isinstance(found, NoTrial):
             return found
         self._started += 1
-        self._points.pop(self._space.key(found.config), None)
+        if self._points:
+            self._points.pop(self._space.key(found.config), None)
         return Trial(self._started - 1, found.config, found.origin, found.first_rung)

@@ -171,8 +171,10 @@ class SearchSpace:
         return problems
 
     def key(self, config: Config) -> Hashable:
-        """Equal for equal configurations, whatever the order of their paths."""
-        return tuple(sorted(((path, identity(value)) for path, value in config.items()), key=lambda item: item[0]))
+        """Equal for equal configurations of this space, whatever the order of their paths; small, as searchers keep one
+        of each trial. What is not active is the empty tuple, which is no value."""
+        values = [config.get(path, ()) for path in self.paths]
+        return tuple([identity(value) if isinstance(value, bool) else value for value in values])
 
     @functools.cached_property
     def size(self) -> int | None:

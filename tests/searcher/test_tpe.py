@@ -10,6 +10,7 @@ from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.evaluation import evaluation
 from hpo_pipeline.scheduler.asha import ASHA
 from hpo_pipeline.scheduler.hyperband import Hyperband
+from hpo_pipeline.searcher import tpe
 from hpo_pipeline.searcher.random import RandomSearch
 from hpo_pipeline.searcher.tpe import TPE
 from hpo_pipeline.space import SearchSpace
@@ -205,3 +206,13 @@ def test_wrong_options_are_refused_all_at_once():
     with pytest.raises(ConfigError) as caught:
         TPE(LINE, 0, gamma=0, n_candidates=0, n_startup=0, uniform=2)
     assert [problem.path for problem in caught.value.problems] == ["gamma", "n_candidates", "n_startup", "uniform"]
+
+
+def test_of_very_many_trials_the_best_and_others_of_all_times_are_modelled(monkeypatch):
+    monkeypatch.setattr(tpe, "MOST", 5)
+    searcher = with_a_valley(at=0.3, n=20, gamma=0.4)  # the best two of five: 0.275 and 0.325
+    rows, scores = searcher._modelled()
+    assert rows.tolist() == [0, 5, 6, 10, 19]  # of the 18 others the first, the middle (place 8 of 0 to 17), the last
+    assert scores == pytest.approx([0.275, 0.025, 0.025, 0.225, 0.675])
+    near = [abs(config["x"] - 0.3) < 0.2 for config in suggested(searcher, range(20, 60))]
+    assert np.mean(near) > 0.8

@@ -151,3 +151,11 @@ def test_a_wrong_share_of_the_highest_resource_is_named(high):
 def test_a_wrong_distance_is_named(distance):
     with pytest.raises(ConfigError, match="distance: must be a number from 0 to 2"):
         TreeSearch(SPACES["continuous"], 0, distance=distance)
+
+
+def test_of_very_many_trials_a_tree_is_grown_on_the_best_and_on_others_of_all_times(monkeypatch):
+    monkeypatch.setattr(trees, "MOST", 4)
+    rows, n_bad = trees._learned(np.array([4, 0, 3, 1, 5, 2]), n_bad=2)
+    assert (rows.tolist(), n_bad) == ([4, 0, 1, 5], 1)  # 4 and 0 are the best, 1 and 5 the oldest and the newest other
+    rows, n_bad = trees._learned(np.array([1, 0, 2, 3]), n_bad=2)
+    assert (rows.tolist(), n_bad) == ([1, 0, 2, 3], 2)
