@@ -184,7 +184,7 @@ KINDS = {
         _component("searcher", "Searcher", Offer("space"), _SEED),
         _component("scheduler", "Scheduler", Offer("trials"), Offer("space"), Offer("ranking"), _SEED),
         _component("executor", "Executor", Offer("setup"), Offer("devices", settable=True)),
-        _component("tracker", "Tracker"),
+        _component("tracker", "Tracker", Offer("register", True, True)),
         # Not groups: what `objective.function` names, and a node that is an argument of another node.
         Kind("function", "types.FunctionType", (_CURVE, _FUNCTIONS)),
         Kind("train_function", "types.FunctionType", ()),

@@ -40,7 +40,7 @@ from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.config_paths import path_problems
 from hpo_pipeline.space.domain import text
 from hpo_pipeline.space.extremes import extreme_samples
-from hpo_pipeline.tracker import Tracker, tracker_nodes
+from hpo_pipeline.tracker import Tracker, registry_problems, tracker_nodes
 from hpo_pipeline.trial import Config, Value
 from hpo_pipeline.warm_start import WarmStart, component, warm_start
 
@@ -98,12 +98,12 @@ class Preflight:
 
     def trackers(self, *, look: bool) -> list[Any]:
         """The tracker, or several, each at its key; once it was made sure (`look`) that they can be written to."""
-        made = []
+        made, register = [], self.config.get("register")
         for path, node in tracker_nodes(self.config).items():
-            tracker = self.built("tracker", node, path)
-            made += [] if tracker is None else [tracker]
-            if tracker is not None and look:
-                self.problems += ConfigError(tracker.problems()).under(path).problems
+            if (tracker := self.built("tracker", node, path, register=register)) is not None:
+                made.append(tracker)
+                self.problems += ConfigError(tracker.problems()).under(path).problems if look else []
+        self.problems += registry_problems(register, made)
         return made
 
     def attempt(self, make: Callable[[], Any]) -> Any:

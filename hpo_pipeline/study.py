@@ -25,10 +25,10 @@ from hpo_pipeline.executor import load_text
 from hpo_pipeline.executor.process import start_early
 from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
-from hpo_pipeline.objective import SupportsReplay
+from hpo_pipeline.objective import Objective, SupportsDataSplits, SupportsReplay
 from hpo_pipeline.preflight import Components, check_study
 from hpo_pipeline.report.audience import Audience
-from hpo_pipeline.report.files import write_best, write_front, write_leaderboard
+from hpo_pipeline.report.files import write_best, write_data, write_front, write_leaderboard
 from hpo_pipeline.report.json_lines import JsonLines, only_json
 from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.summary import summary
@@ -88,6 +88,7 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
         with said_of(folder):
             write_configs(composed, folder)
             keep_environment(folder)
+            keep_data(composed, parts.objective, folder)
             if parts.earlier:
                 parts.earlier.keep(folder)
             if isinstance(parts.objective, SupportsReplay):
@@ -244,6 +245,12 @@ def write_configs(composed: Composed, folder: Path, program: str = "tune") -> No
     write_text(folder / "config.yaml", head + _yaml(content))
     if not composed.config.get("resume"):
         write_text(folder / "overrides.yaml", _yaml(composed.typed))
+
+
+def keep_data(composed: Composed, objective: Objective, folder: Path) -> None:
+    """Writes which data are used, where the objective can tell."""
+    if isinstance(objective, SupportsDataSplits):
+        write_data(objective.data_splits(composed.training), folder)
 
 
 def _yaml(content: dict[str, Any] | list[str]) -> str:

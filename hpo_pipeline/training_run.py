@@ -30,7 +30,7 @@ from hpo_pipeline.report.files import MODEL
 from hpo_pipeline.report.status import status_line
 from hpo_pipeline.report.text import metric_text
 from hpo_pipeline.seeding import trial_seed
-from hpo_pipeline.study import PATIENCE_SECONDS, UNTRACKED, header, said_of, write_configs
+from hpo_pipeline.study import PATIENCE_SECONDS, UNTRACKED, header, keep_data, said_of, write_configs
 from hpo_pipeline.tracker.tracking import Tracking
 
 
@@ -51,6 +51,7 @@ def run_training(composed: Composed) -> int:
     with said_of(folder):
         folder.mkdir(parents=True)
         write_configs(composed, folder, "train")
+        keep_data(composed, objective, folder)
     unit, trial, resource, whole = objective.unit, config["trial"], config["resource"], config["max_resource"]
     if resource < whole:
         print(f"to {unit} {resource} of {whole}; resource={whole} trains it to the end", flush=True)
@@ -101,7 +102,8 @@ def run_training(composed: Composed) -> int:
         config = composed.public_trial_config(trial, {})
         print(keep_training(folder, config, measured, lambda path: keeper.save_model(snapshot, path)))
     command = composed.rerun_command(trial, resource, {})
-    tracking = Tracking(trackers, folder, composed.public_training, {"train": command})
+    shown = {**composed.public_training, "choices": composed.training_choices}
+    tracking = Tracking(trackers, folder, shown, {"train": command})
     with status_line() as show:
         tracked = tracking.close(PATIENCE_SECONDS, show)
     if tracked.text:

@@ -38,6 +38,7 @@ class _Shared:
     objective: Any = None
     params: dict[str, Any] = field(default_factory=dict)
     tracker: Any = None
+    register: Any = None
 
 
 @dataclass

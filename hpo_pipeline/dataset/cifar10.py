@@ -78,6 +78,10 @@ class CIFAR10:
     def load_test(self) -> tuple[torch.Tensor, torch.Tensor]:
         return _tensors(*self._read(TEST))
 
+    def sources(self) -> list[Path]:
+        there = (self.root / name for name in (FOLDER, ARCHIVE, TORCHVISIONS))
+        return [path for path in there if path.exists()][:1]
+
     def _has_binary(self) -> bool:
         return (self.root / FOLDER).is_dir() or (self.root / ARCHIVE).is_file()
 

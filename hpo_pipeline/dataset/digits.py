@@ -45,9 +45,21 @@ class Digits:
         images, labels = (part[_N_TEST:] for part in _digits())
         return split(images, labels, self.n_validation, self.split_seed, self.n_classes, _WHITE)
 
+    def sources(self) -> list[Path]:
+        return [path] if (path := _file()) else []
+
     def load_test(self) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = (part[:_N_TEST] for part in _digits())
         return as_tensors(images, labels, _WHITE)
+
+
+def _file() -> Path | None:
+    """Scikit-learn's file; to import its package takes over a second."""
+    found = importlib.util.find_spec("sklearn")
+    for folder in (found and found.submodule_search_locations) or ():
+        if (path := Path(folder, "datasets", "data", "digits.csv.gz")).is_file():
+            return path
+    return None
 
 
 def _digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
@@ -58,11 +70,9 @@ def _digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
 
 
 def _table() -> npt.NDArray[Any]:
-    """`(1797, 65)`: 64 pixels and the label. From scikit-learn's file: to import its package takes over a second."""
-    found = importlib.util.find_spec("sklearn")
-    for folder in (found and found.submodule_search_locations) or ():
-        if (path := Path(folder, "datasets", "data", "digits.csv.gz")).is_file():
-            return np.loadtxt(path, delimiter=",")
+    """`(1797, 65)`: 64 pixels and the label."""
+    if (path := _file()) is not None:
+        return np.loadtxt(path, delimiter=",")
     from sklearn.datasets import load_digits  # wherever it keeps the file
 
     digits = load_digits()

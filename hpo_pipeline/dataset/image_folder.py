@@ -81,6 +81,9 @@ class ImageFolder:
     def load_test(self) -> MapDataset[Any]:
         return self._images(self._files()[1]["test"])
 
+    def sources(self) -> list[Path]:
+        return [self.root]
+
     def _images(self, files: Sequence[tuple[Path, int]]) -> Images:
         return Images(files, self.input_shape)
 

@@ -117,6 +117,9 @@ class IdxImages:
     def load_test(self) -> tuple[torch.Tensor, torch.Tensor]:
         return as_tensors(*self._read("t10k", self.n_test))
 
+    def sources(self) -> list[Path]:
+        return list(self._files().values())
+
     def _read(self, part: str, n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         files = self._files()
         path = files[f"{part}-labels-idx1-ubyte"]

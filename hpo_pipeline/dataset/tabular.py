@@ -97,6 +97,9 @@ class Tabular:
     def load_test(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self._parts()[0]["test"]
 
+    def sources(self) -> list[Path]:
+        return [self.path]
+
     def _parts(self) -> tuple[dict[str, tuple[torch.Tensor, torch.Tensor]], Task]:
         table = _read(self.path)
         if problems := list(self._column_problems(table)):

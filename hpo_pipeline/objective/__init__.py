@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from hpo_pipeline.errors import Problem, StudyError
+
+if TYPE_CHECKING:
+    from hpo_pipeline.dataset.fingerprint import DataSplit
 
 Metrics = dict[str, float]
 
@@ -142,6 +145,14 @@ class SupportsData(Protocol):
 
     def available(self, config: Mapping[str, Any]) -> None:
         """Raises StudyError if there are none, ConfigError if they are wrong. May download."""
+
+
+@runtime_checkable
+class SupportsDataSplits(Protocol):
+    """Trains on data that can be told from others; asked when they are there (`SupportsData`)."""
+
+    def data_splits(self, config: Mapping[str, Any]) -> Sequence[DataSplit]:
+        """The parts that trials use, with their digests. Reads little of them."""
 
 
 @runtime_checkable

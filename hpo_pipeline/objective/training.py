@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hpo_pipeline.build import build
 from hpo_pipeline.dataset import Dataset, MapSplits, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
+from hpo_pipeline.dataset.fingerprint import DataSplit, data_splits
 from hpo_pipeline.errors import ConfigError, Problem, first_line
 from hpo_pipeline.objective import Metrics, TrialSpec, checkpoint, checks, loss, metrics, options, saved_model, scoring
 from hpo_pipeline.objective.checks import own_arguments, told
@@ -276,6 +277,10 @@ class Training:
             found = [*loss.problems(config.get("loss"), task), *metrics.problems(config.get("metrics"), task)]
             if found:
                 raise ConfigError(found)
+
+    def data_splits(self, config: Mapping[str, Any]) -> list[DataSplit]:
+        node = own_arguments(config["dataset"])
+        return data_splits(_dataset(node), node, final=self.final)
 
     def devices(self) -> list[str]:
         return visible_devices() if self.device.type == "cuda" else []

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hpo_pipeline.atomic import write_text
 from hpo_pipeline.report.leaderboard import columns, rows
@@ -20,6 +23,13 @@ FRONT = "best"
 """The folder of what the members of a front are composed from."""
 MODEL = "model.ckpt"
 """What a training saves in its folder."""
+DATA = "data.json"
+"""Which data were used: a list of parts with `context`, `digest` and `source`."""
+
+
+def write_data(splits: Iterable[Any], folder: Path) -> None:
+    """Writes `data.json`, from dataclasses."""
+    write_text(folder / DATA, json.dumps([asdict(split) for split in splits], indent=2) + "\n")
 
 
 def write_leaderboard(view: StudyView, folder: Path) -> Path:

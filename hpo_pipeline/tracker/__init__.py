@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -116,6 +117,28 @@ class HoldsStudies(Protocol):
         Raises:
             ConfigError: it can't be read.
         """
+
+
+@runtime_checkable
+class RegistersModels(Protocol):
+    """A tracker with a registry: it gets the root key `register`, and registers the best model under that name.
+
+    Attributes:
+        register: the name; None: register nothing.
+    """
+
+    register: str | None
+
+
+def registry_problems(name: Any, trackers: Sequence[object]) -> list[Problem]:
+    """What is wrong with the root key `register`, where these are the trackers, as far as they could be made."""
+    if name is None:
+        return []
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w .-]{0,249}", name):
+        return [Problem("register", "must be a name of letters, digits, space, '-', '_' and '.', or null", name)]
+    if trackers and not any(isinstance(each, RegistersModels) for each in trackers):
+        return [Problem("register", "needs a tracker that has a registry of models, such as tracker=mlflow")]
+    return []
 
 
 def tracker_nodes(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.dataset.fingerprint import DataSplit
 from hpo_pipeline.journal import Journal
 from hpo_pipeline.tracker import LostError
 from hpo_pipeline.tracker.follower import Follower
@@ -183,6 +184,9 @@ class MemoryStore:
     def has_file(self, run_id: str, name: str) -> bool:
         return run_id in self.runs and name in self.runs[run_id]["files"]
 
+    def inputs(self, run_id: str, name: str, splits: list[DataSplit]) -> None:
+        self._there(run_id)["inputs"] = [(name, split.context, split.digest) for split in splits]
+
     def analyze(self) -> None: ...
 
     def children(self) -> dict[int, str]:
@@ -208,9 +212,7 @@ class MemoryStore:
                     for k, v in run["tags"].items()
                     if k not in ("mlflow.parentRunId", "mlflow.note.content", "hpo.journal")
                 },
-                "metrics": sorted(
-                    m for m in run["metrics"] if not m[0].startswith(("hpo.trials.", "hpo.resource.total"))
-                ),
+                "metrics": sorted(run["metrics"]),
                 "files": sorted(run["files"]),
             }
             for run in self.runs.values()

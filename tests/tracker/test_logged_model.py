@@ -12,6 +12,7 @@ from heard import folded
 pytest.importorskip("torch")
 
 from hpo_pipeline.dataset.digits import Digits
+from hpo_pipeline.dataset.fingerprint import data_splits
 from hpo_pipeline.tracker.mlflow import store
 
 STUDY = (*DIGITS[:-2], "scheduler=fifo", "searcher=random", "n_trials=2", "max_resource=2", "name=s")
@@ -68,3 +69,58 @@ def test_a_model_that_cannot_be_logged_harms_no_study(monkeypatch):
     assert line in ended.out.splitlines()
     assert Path("runs/s/best/model.pt").exists()
     assert logged() == []
+
+
+def test_the_winner_is_registered_once_and_found_by_its_alias():
+    ended = run(*STUDY, "register=shapes of digits")
+    assert ended.code == 0, ended.err
+    uri = "models:/shapes of digits@champion"
+    line = f"The best model is version 1 of 'shapes of digits': mlflow.pyfunc.load_model({uri!r})"
+    assert line in ended.out.splitlines()
+    (model,) = logged()
+    (version,) = client().search_model_versions()
+    assert version.tags["hpo.model_id"] == model.model_id
+    assert version.run_id == model.source_run_id
+
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{Path('mlflow.db').absolute()}")
+    data = Digits().load()
+    wrong = mlflow.pyfunc.load_model(uri).predict(data.x_validation.numpy()).argmax(1) != data.y_validation.numpy()
+    best = folded(journal("s")).winner.best("validation_error")
+    assert wrong.mean() == pytest.approx(best, abs=1e-12)
+
+    client().create_model_version("shapes of digits", model.artifact_location)
+    client().set_registered_model_alias("shapes of digits", "champion", "2")
+    ended = run("name=s", "resume=true")
+    assert len(client().search_model_versions()) == 2  # none was added
+    found = client().get_model_version_by_alias("shapes of digits", "champion")
+    assert str(found.version) == "2"  # where somebody has moved it
+    assert "load_model('models:/shapes of digits/1')" in ended.out
+
+
+def test_the_data_that_a_study_was_made_with_are_its_inputs():
+    assert run(*STUDY, "tracker.log_model=false").code == 0
+    experiment = client().get_experiment_by_name("hpo").experiment_id
+    (study,) = client().search_runs([experiment], "tags.`hpo.role` = 'study'")
+    found = {(made.dataset.name, made.tags[0].value): made.dataset.digest for made in study.inputs.dataset_inputs}
+    assert found == {
+        ("digits", split.context): split.digest
+        for split in data_splits(Digits(), {"n_validation": 300, "split_seed": 0}, final=False)
+    }
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (("register=a/b",), "register: must be a name of letters"),
+        (("register=models", "tracker=none"), "register: needs a tracker that has a registry of models"),
+        (("register=models", "tracker.log_model=false"), "tracker.log_model: must be true"),
+        (("tracker.alias=v1",), "tracker.alias: must be letters, digits, - and _"),
+    ],
+)
+def test_what_can_not_be_registered_is_refused_at_once(overrides: tuple[str, ...], told: str):
+    ended = run(*STUDY, *overrides)
+    assert ended.code == 2
+    assert told in ended.err
+    assert not Path("runs").exists()

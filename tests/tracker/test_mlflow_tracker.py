@@ -76,6 +76,7 @@ def test_31_rung_evaluations_of_16_trials_are_31_records_in_16_runs_under_one(st
     assert {run.data.tags["mlflow.parentRunId"] for run in runs.by_name.values()} == {parent.run_id}
     assert parent.status == "FINISHED"
     assert runs.history("trial-0000", "error") == [(epoch, 0.1) for epoch in range(1, 17)]
+    assert {run.data.metrics["best.error"] for run in runs.by_name.values()} == {0.1 + n / 100 for n in range(16)}
     listed = {file.path for file in runs.client.list_artifacts(parent.run_id)}
     assert listed == {"journal.jsonl"}
 
@@ -116,7 +117,7 @@ def test_killed_in_between_and_resumed_each_record_is_there_once(study: Study, u
     assert sorted(runs.by_name) == ["s", "trial-0000", "trial-0001", "trial-0002"]
     assert runs.rung_records() == 3
     assert runs.history("trial-0000", "error") == [(1, 0.5), (2, 0.4), (3, 0.3)]
-    assert runs.history("trial-0000", "best.error") == [(2, 0.4), (3, 0.3)]  # at the interruption, at the end
+    assert runs.history("trial-0000", "best.error") == [(1, 0.5), (2, 0.4), (3, 0.3)]
     assert runs.history("s", "best.error") == [(1, 0.5), (3, 0.4), (4, 0.3)]
 
 

@@ -99,8 +99,9 @@ def test_one_that_fails_takes_no_other_with_it(study: Study, monkeypatch: pytest
     assert not closed.complete
     lines = closed.text.splitlines()
     assert lines[0].startswith("list lacks 3 of 3 trials (ValueError: the *** is out)")
-    assert lines[2].startswith("MLflow: http://localhost:1/#/experiments/1/")
-    assert lines[3].startswith("list lacks 3 of 3 trials (buy a disk)")
+    assert lines[2] == "MLflow:"
+    assert lines[3].startswith("  table   http://localhost:1/#/experiments/1/")
+    assert lines[5].startswith("list lacks 3 of 3 trials (buy a disk)")
 
 
 def test_ctrl_c_leaves_all_of_them(study: Study, over: threading.Event):

@@ -34,10 +34,34 @@ def test_a_trial_is_summed_up_when_it_ends(study: Study, memory: MemoryStore):
     study.successive_halving()
     carry(study, memory)
     run = memory.named("trial-0001")  # the best of the others: 1 + 1 + 2 + 4 epochs of 2 seconds, stopped on rung 3
-    assert points(run, "best.error") == [(8, "0.11")]
-    assert points(run, "hpo.resource") == [(8, "8.0")]
-    assert points(run, "hpo.rung") == [(8, "3.0")]
-    assert points(run, "hpo.seconds") == [(8, "16.0")]
+    assert {key: run["tags"][f"hpo.{key}"] for key in ("resource", "rung", "seconds")} == {
+        "resource": "8",
+        "rung": "3",
+        "seconds": "16",
+    }
+    assert run["tags"]["mlflow.note.content"] == (
+        "Stopped at rung 3 (epoch 8): 1 kept; best error 0.1100 at 1; 16.0 s of training."
+    )
+    grey = run["tags"]["mlflow.runColor"]
+    colors = {trial: memory.named(f"trial-{trial:04d}")["tags"]["mlflow.runColor"] for trial in range(16)}
+    assert [trial for trial, color in colors.items() if color != grey] == [0]
+
+
+def test_only_curves_are_metrics_and_the_best_so_far_is_one(study: Study, memory: MemoryStore):
+    study.begin()
+    study.suggest(0)
+    study.submit(0, 4)
+    for epoch, error in enumerate((0.5, 0.3, 0.4, 0.2), start=1):
+        study.report(0, epoch, error=error)
+    study.rung(0, 4, 0)
+    study.result(0)
+    study.decide(0, "COMPLETED")
+    study.end()
+    carry(study, memory)
+    run = memory.named("trial-0000")
+    assert points(run, "best.error") == [(1, "0.5"), (2, "0.3"), (4, "0.2")]
+    assert {key for key, *_ in run["metrics"]} == {"error", "best.error", "rung/error"}
+    assert {key for key, *_ in memory.named("s")["metrics"]} == {"best.error"}
 
 
 def test_the_sample_is_in_params_to_the_last_digit_with_log10_where_it_is_searched_so(
@@ -70,7 +94,7 @@ def test_the_study_has_what_it_was_made_of_as_params(study: Study, memory: Memor
 def test_at_most_100_scalars_of_the_config_become_params(study: Study, memory: MemoryStore):
     study.begin()
     carry(study, memory, {**CONFIG, "many": {f"k{i}": i for i in range(300)}})
-    names = memory.named("s")["params"].keys() - {"scheduler", "searcher", "metric", "mode"}
+    names = memory.named("s")["params"].keys() - {"model", "scheduler", "searcher", "metric", "mode"}
     assert len([name for name in names if not name.startswith("space.")]) == 100
 
 
@@ -96,7 +120,10 @@ def test_a_failed_trial_is_not_the_best_so_far_and_has_no_best_value_to_sort_by(
     carry(study, memory)
     assert points(memory.named("s"), "best.error") == [(1, "0.5"), (2, "0.1"), (2, "0.5")]
     assert points(memory.named("trial-0000"), "best.error") == [(1, "0.5")]
-    assert points(memory.named("trial-0001"), "best.error") == []
+    records = [record for record in memory.named("trial-0001")["metrics"] if record[0] == "best.error"]
+    _, last, _, step = max(records, key=lambda record: (record[3], record[2]))
+    assert (last, step) == ("nan", 1)  # what MLflow sorts by: the latest value
+    assert points(memory.named("trial-0001"), "best.error") == [(1, "0.1"), (1, "nan")]
 
 
 def test_nan_is_nan_and_infinity_too_with_a_tag(study: Study, memory: MemoryStore):
@@ -112,7 +139,7 @@ def test_nan_is_nan_and_infinity_too_with_a_tag(study: Study, memory: MemoryStor
     run = memory.named("trial-0000")
     assert points(run, "error") == [(1, "0.5"), (2, "nan"), (3, "nan")]
     assert points(run, "rung/error") == [(3, "nan")]
-    assert points(run, "best.error") == [(3, "0.5")]
+    assert points(run, "best.error") == [(1, "0.5")]
     assert run["tags"]["hpo.diverged"] == "error was inf at 3"
 
 

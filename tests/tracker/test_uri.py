@@ -88,7 +88,9 @@ def test_a_wrong_uri_is_refused_without_its_password(uri: str):
 
 
 def test_how_to_look_runs_as_printed_and_tells_no_secret():
-    assert how_to_look("https://user:secret@host/", "e", "#/x") == "MLflow: https://host/#/x"
-    told = how_to_look("postgresql://user:secret@host/db", "e", "#/x")
+    routes = {"table": "#/x", "charts": "#/y"}
+    told = how_to_look("https://user:secret@host/", "e", routes)
+    assert told == "MLflow:\n  table   https://host/#/x\n  charts  https://host/#/y"
+    told = how_to_look("postgresql://user:secret@host/db", "e", routes)
     assert '--backend-store-uri "$MLFLOW_TRACKING_URI"' in told
     assert "secret" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from hpo_pipeline.tracker.mlflow import uri as uris
 from hpo_pipeline.tracker.mlflow.store import MLflowStore
 from hpo_pipeline.tracker.mlflow.writer import MLflowWriter
 
+_ALIAS = re.compile(r"(?!latest$|v\d+$)[\w-]{1,255}", re.IGNORECASE | re.ASCII)
+
 
 class MLflowTracker:
     """One parent run a study and one child run a trial; of a training one run.
@@ -27,6 +30,8 @@ class MLflowTracker:
         window: seconds between two looks at the journal. What happened meanwhile is written together.
         saved_view: keep a page of charts for each study under "Views" in the UI.
         log_model: log the best model of each study or training, as an exported program.
+        register: the registered model that it becomes the newest version of, and the alias `alias` leads to; or None.
+        alias: of the model that was registered last.
     """
 
     def __init__(
@@ -36,6 +41,8 @@ class MLflowTracker:
         window: float = 0.5,
         saved_view: bool = True,
         log_model: bool = True,
+        register: str | None = None,
+        alias: str = "champion",
     ) -> None:
         inherited = os.environ.get("MLFLOW_TRACKING_URI")
         if inherited and (not uri or uri == uris.shown(inherited)):  # saved configs hold no passwords
@@ -46,6 +53,10 @@ class MLflowTracker:
             "a name of 1 to 500 characters", lambda x: isinstance(x, str) and 0 < len(x) <= 500, experiment=experiment
         )
         problems += value_problems("more than 0 and at most 60 s", lambda x: is_positive(x) and x <= 60, window=window)
+        what = "letters, digits, - and _, and no version like v1 or latest"
+        problems += value_problems(what, lambda x: isinstance(x, str) and _ALIAS.fullmatch(x) is not None, alias=alias)
+        if register is not None and not log_model:
+            problems.append(Problem("log_model", f"must be true where a model is to be registered (as {register!r})"))
         if problems:
             raise ConfigError(problems)
         self.uri = uris.absolute(uri)
@@ -53,6 +64,8 @@ class MLflowTracker:
         self.window = float(window)
         self.saved_view = bool(saved_view)
         self.log_model = bool(log_model)
+        self.register = register
+        self.alias = alias
 
     def problems(self) -> list[Problem]:
         """Why the store can't be written to: it is not there, refuses its credentials, or lacks its driver."""

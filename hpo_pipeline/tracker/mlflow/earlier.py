@@ -14,7 +14,8 @@ from hpo_pipeline.searcher.earlier import EarlierStudy, EarlierTrial
 from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
 from hpo_pipeline.tracker.mlflow import sqlite
 from hpo_pipeline.tracker.mlflow import uri as uris
-from hpo_pipeline.tracker.mlflow.links import run_link, runs_link
+from hpo_pipeline.tracker.mlflow.links import run_link, study_routes
+from hpo_pipeline.tracker.mlflow.saved_view import view_key
 from hpo_pipeline.tracker.mlflow.store import MLflowStore, RefusedError
 
 _FAILED = "FAILED"
@@ -83,8 +84,8 @@ def routes(uri: str, study_id: str) -> dict[str, str]:
     run = next((run for run in runs if run.data.tags.get("hpo.study_id") == study_id), None)
     if run is None:
         return {}
-    experiment = str(run.info.experiment_id)
-    return {"runs": runs_link(experiment), "study": run_link(experiment, str(run.info.run_id))}
+    experiment, study = str(run.info.experiment_id), str(run.info.run_id)
+    return study_routes(experiment, view_key(study)) | {"study": run_link(experiment, study)}
 
 
 def _trial(run: Any, number: int, metric: Metric) -> EarlierTrial:

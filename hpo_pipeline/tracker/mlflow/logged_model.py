@@ -20,7 +20,7 @@ from hpo_pipeline.objective.kept_model import FOLDER, METRICS, opened
 from hpo_pipeline.tracker.mlflow.naming import number
 
 NAME = "best"
-_STUDY, _PLACE = "hpo.study_id", "hpo.best"
+_STUDY, _PLACE, _MODEL = "hpo.study_id", "hpo.best", "hpo.model_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class KeptModel:
 def log_model(
     client: Any, experiment_id: str, study_id: str, kept: KeptModel, folder: Path, runs: Sequence[str]
 ) -> str | None:
-    """Logs the model, once; returns its id, or None where it is there already or can't be described.
+    """Logs the model, once; returns its id, or None where it can't be described.
 
     Args:
         runs: whose output it is, the trial's first.
@@ -59,8 +59,9 @@ def log_model(
     place = f"{kept.trial}:{kept.resource}"
     mine = f"tags.`{_STUDY}` = '{study_id}' AND tags.`{_PLACE}` = '{place}'"
     there = client.search_logged_models([experiment_id], filter_string=mine)
-    if any(model.status == LoggedModelStatus.READY for model in there):
-        return None
+    for model in there:
+        if model.status == LoggedModelStatus.READY:
+            return str(model.model_id)
     objective, config, weights = opened(folder)
     shape = objective.input_shape(weights)
     if shape is None:
@@ -118,3 +119,33 @@ def _save(module: Any, shape: tuple[int, ...], path: Path, made: Any) -> None:
             serialization_format="pt2",
             pip_requirements=["mlflow", "torch", "numpy"],
         )
+
+
+def register_model(
+    client: Any, name: str, alias: str, model_id: str, run_id: str, tags: Mapping[str, str]
+) -> tuple[str, str]:
+    """Makes a logged model the newest version of a registered one, once, and the one that the alias leads to.
+
+    Returns:
+        The version, and the URI that loads it.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    there = client.search_model_versions(f"name = '{name}'")
+    found = next((version for version in there if version.tags.get(_MODEL) == model_id), None)
+    is_new = found is None
+    if found is None:
+        # Not models:/<id>, which MLflow looks up in whatever store is the process's default.
+        source = client.get_logged_model(model_id).artifact_location
+        found = client.create_model_version(name, source, run_id, {_MODEL: model_id, **tags}, model_id=model_id)
+    version = str(found.version)
+    # It may have been moved on since the version was made; where there is none, that was cut short.
+    leads_to = "" if is_new else str(client.get_registered_model(name).aliases.get(alias, ""))
+    if not leads_to:
+        client.set_registered_model_alias(name, alias, version)
+    return version, f"models:/{name}@{alias}" if leads_to in ("", version) else f"models:/{name}/{version}"

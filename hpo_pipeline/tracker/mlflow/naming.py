@@ -56,6 +56,11 @@ def clipped(value: str, length: int) -> str:
     return value if len(value) <= length else value[: length - 1] + "…"
 
 
+def escaped(text: str) -> str:
+    """Plain text within Markdown: no table cell ends, no link and no HTML begins in it."""
+    return re.sub(r"([\\|<\[`])", r"\\\1", " ".join(text.split()))
+
+
 def scalars(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """Every scalar of a nested config, as (dotted path, value), in order."""
     for key, value in node.items():

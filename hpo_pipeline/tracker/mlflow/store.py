@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import filelock
 
+from hpo_pipeline.dataset.fingerprint import DataSplit
 from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
 from hpo_pipeline.tracker.mlflow import sqlite
 from hpo_pipeline.tracker.mlflow import uri as uris
 from hpo_pipeline.tracker.mlflow.links import deleted_experiment
-from hpo_pipeline.tracker.mlflow.logged_model import KeptModel, log_model
+from hpo_pipeline.tracker.mlflow.logged_model import KeptModel, log_model, register_model
 from hpo_pipeline.tracker.mlflow.update import Update
 
 _PAGE = 1000
@@ -217,6 +219,25 @@ class MLflowStore:
         """Logs the model that lies in `folder/best`; see `logged_model.log_model`."""
         found: str | None = self._ask(log_model, self._client, experiment_id, study_id, kept, folder, runs)
         return found
+
+    def register(self, name: str, alias: str, model_id: str, run_id: str, tags: Mapping[str, str]) -> tuple[str, str]:
+        """Registers a logged model; returns its version and URI. See `logged_model.register_model`."""
+        version, model_uri = self._ask(register_model, self._client, name, alias, model_id, run_id, tags)
+        return version, model_uri
+
+    def inputs(self, run_id: str, name: str, splits: Sequence[DataSplit]) -> None:
+        """Notes which data the run has used, each part by its digest; once."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        found = [
+            DatasetInput(
+                Dataset(name, split.digest, "local", json.dumps({"uri": split.source})),
+                [InputTag("mlflow.data.context", split.context)],
+            )
+            for split in splits
+        ]
+        if found:
+            self._ask(self._client.log_inputs, run_id, found, of_run=run_id)
 
     def has_file(self, run_id: str, name: str) -> bool:
         try:

@@ -6,31 +6,25 @@ journal up to that record alone, timestamps included; so it may be sent twice, a
 
 from __future__ import annotations
 
-import getpass
 import math
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpo_pipeline.records import Record
-from hpo_pipeline.report.command import trial_overrides
-from hpo_pipeline.report.text import counts
-from hpo_pipeline.tracker.mlflow.links import runs_link
-from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, Keys, clipped, dimensions, domain_text, number, scalars, text
-from hpo_pipeline.tracker.mlflow.study_page import note, saved_view, view_key
+from hpo_pipeline.report.rung_table import RungTable
+from hpo_pipeline.report.text import counts, short
+from hpo_pipeline.tracker.mlflow import trial_run
+from hpo_pipeline.tracker.mlflow.links import study_routes
+from hpo_pipeline.tracker.mlflow.naming import TAG_LENGTH, Keys, clipped, dimensions, number
+from hpo_pipeline.tracker.mlflow.params import components, study_params
+from hpo_pipeline.tracker.mlflow.saved_view import STUDIES, saved_view, studies_view, view_key
+from hpo_pipeline.tracker.mlflow.source import source_tags
+from hpo_pipeline.tracker.mlflow.study_page import note
 from hpo_pipeline.tracker.mlflow.update import Point, RunKey, Update, milliseconds
 from hpo_pipeline.trial import FINAL, State
 from hpo_pipeline.view import StudyView, TrialView
 
-_CONFIG_PARAMS = 100
 _ERROR_LENGTH = 500
-# MLflow's own words for the state of a run. FAILED and KILLED look alike in its table, so a trial that was stopped
-# early is FINISHED, with its state as a tag.
-_RUN_STATUS = dict.fromkeys(State, "FINISHED") | {
-    State.FAILED: "FAILED",
-    State.INTERRUPTED: "KILLED",
-    State.RUNNING: "KILLED",
-}
 
 
 class StudyRuns:
@@ -44,28 +38,43 @@ class StudyRuns:
     Attributes:
         files: names in the folder of what is logged to the study's run.
         trials: those that have runs.
+        dataset: its name.
     """
 
-    files = ("journal.jsonl", "config.yaml", "overrides.yaml", "best.yaml", "leaderboard.csv", "report.html")
+    files = (
+        "journal.jsonl",
+        "config.yaml",
+        "overrides.yaml",
+        "environment.yaml",
+        "data.json",
+        "best.yaml",
+        "leaderboard.csv",
+        "report.html",
+    )
 
     def __init__(self, study: Record, config: Mapping[str, Any], commands: Mapping[str, str]) -> None:
         self.view = StudyView()
         self.trials = self.view.trials.keys()
-        self._source = _source_tags()
+        self._rungs = RungTable()
         self._study_id, self._name = str(study["id"]), str(study["name"])
         self._config = config
         self._commands = commands
+        self._source: dict[str, str] | None = None
+        self.dataset = components(config).get("dataset", "data")
         self._keys = Keys()
         self._log_scaled = {
             path for path, domain in dimensions(config.get("search_space")).items() if domain.get("log")
         }
         self._terminated: set[int] = set()
+        self._winner: TrialView | None = None
+        self._members: set[int] = set()
         self._now = 0
 
     def apply(self, record: Record) -> Iterator[tuple[RunKey, Update]]:
         """Takes in the next record; yields what it adds to which run."""
         known, known_fronts = len(self.view.best_history), len(self.view.front_history)
         known_study = bool(self.view.header)
+        known_best = self._best_resource(record)
         self.view.apply(record)
         self._now = now = milliseconds(record["time"])
         match record["event"]:
@@ -85,6 +94,8 @@ class StudyRuns:
                     # An interrupted job goes on in the next session, with its next report.
                     self._terminated.discard(trial.id)
                     yield trial.id, Update(tags=self._standing(trial), status=("RUNNING", now))
+                if self._best_resource(record) != known_best:
+                    yield trial.id, Update(metrics=self._best(trial, now, trial.best_resource))
                 yield trial.id, getattr(self, f"_{event}")(trial, record, now)
         for resource, value, time in self.view.best_history[known:]:
             yield None, Update(metrics=self._points({f"best.{self.view.metric}": value}, milliseconds(time), resource))
@@ -99,67 +110,55 @@ class StudyRuns:
 
     def standing(self, experiment_id: str, trial_runs: Mapping[int, str]) -> Update:
         """Where the study stands, taken once a window: how many trials are in which state, and it in a few lines."""
-        found, spent = counts(self.view.trials.values()), self.view.total_resource
-        values = {f"hpo.trials.{state.value.lower()}": found.get(state, 0) for state in State}
-        values["hpo.resource.total"] = spent
-        content = note(self.view, experiment_id, trial_runs, self._commands.get("resume", ""))
-        return Update(metrics=self._points(values, self._now, spent), tags={"mlflow.note.content": content})
+        found = counts(self.view.trials.values())
+        states = ", ".join(f"{n} {state.value.lower()}" for state, n in found.items())
+        resume = self._commands.get("resume", "")
+        tags = {
+            "hpo.trials": f"{len(self.view.trials)} ({states})" if found else "0",
+            "hpo.evaluations": str(self.view.evaluations),
+            "hpo.resource": str(self.view.total_resource),
+            "hpo.seconds": short(self.view.seconds, 4),
+            "mlflow.note.content": note(self.view, self._rungs.rows(), experiment_id, trial_runs, resume),
+        }
+        return Update(tags=tags)
 
     def saved_view(self, run_id: str) -> dict[str, str]:
-        """The page of charts, as tags of the experiment."""
-        return {f"mlflow.sharedViewState.{view_key(run_id)}": saved_view(self.view, self._config, run_id)}
+        """Pages of the study and of all studies, as tags of the experiment."""
+        pages = {view_key(run_id): saved_view(self.view, self._config, run_id), STUDIES: studies_view(self.view)}
+        return {f"mlflow.sharedViewState.{key}": page for key, page in pages.items()}
 
-    def link(self, experiment_id: str, run_id: str, *, with_view: bool) -> str:
+    def links(self, experiment_id: str, run_id: str, *, with_view: bool) -> dict[str, str]:
         """Where to look in the UI."""
-        return runs_link(experiment_id, view_key(run_id) if with_view else "")
+        return study_routes(experiment_id, view_key(run_id) if with_view else "")
+
+    def _best_resource(self, record: Record) -> int:
+        """Where the best report of the record's trial is, 0 if there is none."""
+        trial = self.view.trials.get(record.get("trial", -1))
+        return trial.best_resource if trial else 0
 
     def _study(self, record: Record, now: int) -> Update:
-        params = {"scheduler": self._component("scheduler"), "searcher": self._component("searcher")}
         metrics = self.view.metrics
-        params |= {"seed": text(record["seed"]), "metric": ", ".join(metric.name for metric in metrics)}
-        params |= {"mode": ", ".join(metric.mode for metric in metrics)}
-        keys = Keys()
-        for path, domain in dimensions(self._config.get("search_space")).items():
-            params[keys(f"space.{path}")] = domain_text(domain)
-        # The tracker's own settings may hold a password, and the search space is told above.
-        rest = {key: value for key, value in self._config.items() if key not in ("search_space", "tracker")}
-        plain = [(path, value) for path, value in scalars(rest) if not path.endswith(("_target_", "_partial_"))]
-        for path, value in plain[:_CONFIG_PARAMS]:
-            params.setdefault(keys(path), text(value))
-        tags = {"hpo.role": "study", "hpo.study_id": self._study_id, "hpo.state": "RUNNING", **self._source}
+        names, modes = (", ".join(getattr(metric, key) for metric in metrics) for key in ("name", "mode"))
+        params = study_params(self._config, names, modes, record["seed"])
+        tags = {"hpo.role": "study", "hpo.study_id": self._study_id, "hpo.state": "RUNNING", **self._source_tags()}
         return Update(created=(self._name, now), params=params, tags=tags)
 
-    def _component(self, group: str) -> str:
-        node = self._config.get(group)
-        return str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, Mapping) else text(node)
+    def _source_tags(self) -> dict[str, str]:
+        if self._source is None:
+            self._source = source_tags(self._commands.get("resume", ""))
+        return self._source
 
     def _suggested(self, trial: TrialView, now: int) -> Update:
-        params = {self._keys(path): text(value) for path, value in trial.config.items()}
-        for path, value in trial.config.items():
-            # The UI's charts of parameters have no logarithmic axis.
-            if path in self._log_scaled and isinstance(value, (int, float)) and value > 0:
-                params[self._keys(f"log10.{path}")] = text(math.log10(value))
-        tags = {
-            "hpo.role": "trial",
-            "hpo.uid": f"{self._study_id}:{trial.id}",
-            "hpo.trial": str(trial.id),
-            "hpo.origin": clipped(trial.origin, TAG_LENGTH),
-            **({"hpo.repeats": str(trial.repeats)} if trial.repeats is not None else {}),
-            **self._source,
-            **self._standing(trial),
-        }
+        params = trial_run.params(trial, self._log_scaled, self._keys)
+        tags = {**trial_run.created_tags(self._study_id, trial), **self._source_tags(), **self._standing(trial)}
         return Update(created=(f"trial-{trial.id:04d}", now), params=params, tags=tags)
+
+    def _best(self, trial: TrialView, now: int, step: int) -> list[Point]:
+        return self._points(trial_run.best_values(self.view, trial), now, step)
 
     def _standing(self, trial: TrialView) -> dict[str, str]:
         goes_on = trial.state is State.INTERRUPTED and trial.id not in self._terminated
-        words = trial_overrides(trial.id, trial.resource or trial.target_resource or 1, trial.config)
-        return {
-            "hpo.state": State.RUNNING.value if goes_on else trial.state.value,
-            "hpo.stop_reason": clipped(trial.reason, TAG_LENGTH),
-            "hpo.bracket": str(trial.bracket),
-            "hpo.rung": str(trial.rung),
-            "hpo.command": clipped(f"{self._commands.get('train', '')} {shlex.join(words)}".strip(), TAG_LENGTH),
-        }
+        return trial_run.standing(self.view, trial, self._commands.get("train", ""), goes_on=goes_on)
 
     def _submitted(self, trial: TrialView, record: Record, now: int) -> Update:
         update = Update(tags=self._standing(trial))
@@ -186,6 +185,7 @@ class StudyRuns:
         return update
 
     def _rung(self, trial: TrialView, record: Record, now: int) -> Update:
+        self._rungs.add(trial, self.view.metrics[0])
         reached = trial.rungs[-1].metrics
         values = {f"rung/{metric.name}": reached[metric.name] for metric in self.view.metrics}
         return Update(metrics=self._points(values, now, record["resource"]), tags=self._standing(trial))
@@ -205,17 +205,12 @@ class StudyRuns:
         return self._terminate(trial, now) if trial.state in FINAL else Update(tags=self._standing(trial))
 
     def _terminate(self, trial: TrialView, now: int) -> Update:
-        """The run ends here, as far as is known. Its summary has the time of its last report: the same if repeated."""
+        """The run ends here, as far as is known."""
         self._terminated.add(trial.id)
-        update = Update(tags=self._standing(trial), status=(_RUN_STATUS[trial.state], now))
-        if trial.curve:
-            last = milliseconds(trial.curve[-1][2])
-            summary = {"hpo.resource": trial.resource, "hpo.rung": trial.rung, "hpo.seconds": trial.seconds}
-            if trial.is_usable:  # the UI sorts by them
-                summary |= {f"best.{m.name}": trial.at(trial.best_resource)[m.name] for m in self.view.metrics}
-                summary |= {"hpo.violation": trial.best_violation} if self.view.constraints else {}
-            update.metrics = self._points(summary, last, trial.resource)
-        return update
+        status = trial_run.RUN_STATUS[trial.state]
+        has_lost_its_best = trial.state is State.FAILED and trial.best_resource > 0
+        metrics = self._best(trial, now, trial.resource) if has_lost_its_best else []
+        return Update(tags=self._standing(trial), metrics=metrics, status=(status, now))
 
     def _end(self, record: Record, now: int) -> Iterator[tuple[RunKey, Update]]:
         for trial in self.view.trials.values():
@@ -224,28 +219,26 @@ class StudyRuns:
                 if trial.state is State.RUNNING:
                     update.tags["hpo.state"] = State.INTERRUPTED.value
                 yield trial.id, update
-        for trial_id in self.view.trials if self.view.has_front else ():
-            members = [
-                f"member {number}, at {point.resource}"
-                for number, point in enumerate(self.view.front.points, start=1)
-                if point.trial_id == trial_id
-            ]
-            yield trial_id, Update(tags={"hpo.front": clipped("; ".join(members), TAG_LENGTH)})
+        yield from self._front()
         state = {"interrupted": State.INTERRUPTED, "failed": State.FAILED}.get(record["state"], State.COMPLETED)
         tags = {"hpo.state": state.value, "hpo.end_reason": clipped(str(record["reason"]), TAG_LENGTH)}
-        winner, metrics = self.view.winner, []
+        winner, before = self.view.winner, self._winner
         if winner is not None:
+            self._winner = winner
             tags["hpo.winner"] = str(winner.id)
             if (over := self.view.over_seeds(winner)).n > 1:
-                values = {"hpo.winner.mean": over.mean, "hpo.winner.standard_error": over.standard_error}
-                metrics = self._points(values, now, self.view.total_resource)
-        yield None, Update(tags=tags, metrics=metrics, status=(_RUN_STATUS[state], now))
+                tags["hpo.winner.mean"] = short(over.mean, 6)
+                tags["hpo.winner.standard_error"] = short(over.standard_error, 3)
+            # The winner of an earlier session may be it no more.
+            for one in (before, winner) if before is not None else (winner,):
+                yield one.id, Update(tags=self._standing(one))
+        yield None, Update(tags=tags, status=(trial_run.RUN_STATUS[state], now))
 
-
-def _source_tags() -> dict[str, str]:
-    """MLflow's own tags on where a run comes from, shown in its table."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        user = "unknown"
-    return {"mlflow.source.name": "tune.py", "mlflow.source.type": "LOCAL", "mlflow.user": user}
+    def _front(self) -> Iterator[tuple[RunKey, Update]]:
+        """Which members of the front a trial has; nothing more of one that had some when an earlier session ended."""
+        members: dict[int, list[str]] = {trial_id: [] for trial_id in self._members}
+        for rank, point in enumerate(self.view.front.points if self.view.has_front else (), start=1):
+            members.setdefault(point.trial_id, []).append(f"member {rank}, at {point.resource}")
+        for trial_id, texts in members.items():
+            yield trial_id, Update(tags={"hpo.front": clipped("; ".join(texts), TAG_LENGTH)})
+        self._members = {trial_id for trial_id, texts in members.items() if texts}

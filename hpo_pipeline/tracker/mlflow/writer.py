@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hpo_pipeline.records import Record
 from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
 from hpo_pipeline.tracker.mlflow import uri as uris
+from hpo_pipeline.tracker.mlflow.inputs import data_splits
 from hpo_pipeline.tracker.mlflow.links import how_to_look
 from hpo_pipeline.tracker.mlflow.logged_model import KeptModel
 from hpo_pipeline.tracker.mlflow.store import RefusedError
@@ -81,16 +82,21 @@ class MLflowWriter:
         """Writes what is pending, run by run; that all of it is there is noted with the last of it."""
         before = len(self._trial_runs)
         self._run(None, self._pending.setdefault(None, Update()))  # trials are below it; what it has is written last
-        for key in [*(key for key in self._pending if key is not None), None]:
+        for key in [key for key in self._pending if key is not None]:
             self._write_run(key, self._pending[key])
             del self._pending[key]
             yield key
+        if self._pending[None].status:  # it is a call of its own, which has to come before the position is noted
+            self._write_run(None, self._pending[None])
+            self._pending[None] = Update()
         self._store.check()
-        standing = self._runs.standing(self._experiment_id, self._trial_runs)
-        standing.tags[_POSITION] = position
-        if refused := self._store.log(self._study_run, standing):
-            self._reject(None, refused)
+        last = self._runs.standing(self._experiment_id, self._trial_runs)
+        last.tags[_POSITION] = position
+        self._pending[None].add(last)
+        self._write_run(None, self._pending[None])
+        del self._pending[None]
         self._position = position
+        yield None
         if before < _ANALYZE_AT <= len(self._trial_runs):
             self._store.analyze()
         if not self._presented:
@@ -109,8 +115,8 @@ class MLflowWriter:
         self._present()
         told = self._log_model()
         self._store.analyze()
-        link = self._runs.link(self._experiment_id, self._study_run, with_view=self._tracker.saved_view)
-        return "\n".join(filter(None, (how_to_look(self._tracker.uri, self._tracker.experiment, link), told)))
+        links = self._runs.links(self._experiment_id, self._study_run, with_view=self._tracker.saved_view)
+        return "\n".join(filter(None, (how_to_look(self._tracker.uri, self._tracker.experiment, links), told)))
 
     def masked(self, text: str) -> str:
         return uris.masked(text, self._tracker.uri)
@@ -182,13 +188,24 @@ class MLflowWriter:
             if (kept := KeptModel.of(self._folder)) is not None:
                 own = self._trial_runs.get(kept.trial)
                 runs = [run_id for run_id in (own, self._study_run) if run_id]
-                self._store.model(self._experiment_id, self._study_id, kept, self._folder, runs)
+                model = self._store.model(self._experiment_id, self._study_id, kept, self._folder, runs)
+                return self._register(model, runs[0]) if self._tracker.register is not None else ""
         except LostError:
             raise
         except Exception as error:
             reason = self.masked(" ".join(str(error).split())[:300])
             return f"MLflow does not take the best model ({reason}); it is in {self._folder / 'best'}"
         return ""
+
+    def _register(self, model: str | None, run_id: str) -> str:
+        """Registers the logged model; a line that tells how to load it, or why there is nothing to register."""
+        name, alias = str(self._tracker.register), self._tracker.alias
+        if model is None:
+            return f"Nothing is registered as {name!r}: it is not known which inputs the best model takes"
+        tags = {"hpo.study_id": self._study_id, **self._store.tags(run_id)}
+        told: dict[str, str] = {key: tags[key] for key in ("hpo.study_id", "hpo.trial", "hpo.command") if key in tags}
+        version, uri = self._store.register(name, alias, model, run_id, told)
+        return f"The best model is version {version} of {name!r}: mlflow.pyfunc.load_model({uri!r})"
 
     # -- beside the runs -------------------------------------------------------------------------------------------
 
@@ -212,6 +229,8 @@ class MLflowWriter:
         except (StoreDownError, RefusedError) as error:
             _log.warning("MLflow takes no files of this study (%s); they are in %s", error, self._folder)
             self._attached = ""
+        with contextlib.suppress(StoreDownError, RefusedError):
+            self._store.inputs(self._study_run, self._runs.dataset, data_splits(self._folder))
         with contextlib.suppress(StoreDownError, RefusedError):  # an MLflow of another version may not know it
             for key, value in view.items():
                 self._store.tag_experiment(self._experiment_id, key, value)
