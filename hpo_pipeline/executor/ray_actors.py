@@ -158,7 +158,7 @@ class Actors(Transport):
             folder=self._setup.folder,
             token=self._to.token,
             working_folder=os.getcwd(),
-            path=tuple(filter(None, sys.path)) if self._cluster.is_own else (),
+            path=tuple(map(os.path.abspath, sys.path)) if self._cluster.is_own else (),
             environment={name: os.environ.get(name) for name in _ENVIRONMENT},
             modules=tuple(filter(None, [module])),
         )
