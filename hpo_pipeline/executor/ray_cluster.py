@@ -80,8 +80,6 @@ class RayCluster:
         """
         if self._address is None:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        elif _has_token():  # a cluster asks for it unless told not to; who connects has to say that there is one
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
         ray = _ray()
         if ray.is_initialized():  # by the program that this study is run in
             self._is_guest = True
@@ -101,10 +99,12 @@ class RayCluster:
                 ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
             except Exception as error:  # of many kinds, for one reason
                 reason = " ".join(str(error).split())[:300]
-                where = "Ray can't be started here" if self._address is None else "the Ray cluster can't be reached"
+                if self._address is None:
+                    raise StudyError(f"executor=ray: Ray can't be started here: {reason}") from None
                 raise StudyError(
-                    f"executor.address: {where} ({self._address or 'null'}): {reason}; start one with `ray start "
-                    "--head`, or leave the address at null"
+                    f"executor.address: the Ray cluster can't be reached ({self._address}): {reason}; start one with "
+                    "`ray start --head`, or leave the address at null; if it is there and asks for a token, set the "
+                    "environment variable RAY_AUTH_MODE=token"
                 ) from None
 
     def _reach(self) -> None:
@@ -228,11 +228,6 @@ def _ray() -> Any:
 def _state() -> Any:
     """What nodes have free, and which are being drained: Ray says that nowhere else."""
     return importlib.import_module("ray._private.state")
-
-
-def _has_token() -> bool:
-    named = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    return bool(named) or Path("~/.ray/auth_token").expanduser().is_file()
 
 
 def is_installed() -> bool:
