@@ -117,6 +117,7 @@ def test_a_trial_that_kills_its_workers_fails_after_it_has_been_on_two_nodes(mac
     ended = run(*function, *space, "tracker=none", *machines.words, "executor.max_retries=1", "name=s", "finalists.n=0")
     assert ended.code == 0, ended.err
     states = {record["trial"]: record["state"] for record in journal("s") if record["event"] == "decision"}
+    assert ended.code == 0, ended.out
     assert states == {0: "COMPLETED", 1: "FAILED", 2: "COMPLETED", 3: "COMPLETED"}
     (failed,) = [record for record in journal("s") if record.get("outcome") == "failed"]
     assert "tried 2 times" in failed["error"]

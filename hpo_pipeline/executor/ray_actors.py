@@ -194,7 +194,8 @@ class Actors(Transport):
     def nodes(self) -> Mapping[str, int]:
         with self._lock:
             came = Counter(worker.node for worker in self._workers.values() if worker.outbox is None)
-            return {self._nodes.name(node): came[node] for node in self._nodes.usable(came, self._free())}
+            here = {worker.node for worker in self._workers.values()}  # those that are still to come as well
+            return {self._nodes.name(node): came[node] for node in self._nodes.usable(here, self._free())}
 
     def is_leaving(self, worker: str) -> bool:
         found = self._workers.get(worker)
