@@ -57,6 +57,7 @@ def ours(kind: str, n_workers: int, seconds: int) -> dict[str, float]:
             *(
                 "scheduler=fifo",
                 "max_resource=1",
+                "n_trials=1000000",
                 f"max_seconds={seconds}",
                 "tracker=none",
                 "finalists.n=0",
