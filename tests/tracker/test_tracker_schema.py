@@ -126,6 +126,21 @@ def test_a_failed_trial_is_not_the_best_so_far_and_has_no_best_value_to_sort_by(
     assert points(memory.named("trial-0001"), "best.error") == [(1, "0.1"), (1, "nan")]
 
 
+def test_a_trial_s_run_says_on_which_nodes_it_was(study: Study, memory: MemoryStore):
+    study.begin()
+    study.suggest(0)
+    study.submit(0, 3)
+    for resource, node in ((1, "a"), (2, "b"), (3, "b")):
+        study.record("report", trial=0, resource=resource, metrics={"error": 0.5}, node=node)
+    study.result(0)
+    study.suggest(1)
+    study.job(1, 0, 1, 0, 0.5)
+    study.end()
+    carry(study, memory)
+    assert memory.named("trial-0000")["tags"]["hpo.nodes"] == "a, b"
+    assert "hpo.nodes" not in memory.named("trial-0001")["tags"]
+
+
 def test_nan_is_nan_and_infinity_too_with_a_tag(study: Study, memory: MemoryStore):
     study.begin()
     study.suggest(0)
