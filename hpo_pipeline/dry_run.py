@@ -235,7 +235,9 @@ class Plan:
         yield one
         total = self._seconds()
         if total is not None:
-            at_once = f"{plural(self.n_workers, 'job')} at a time"
+            at_once = (
+                f"{plural(self.n_workers, 'job')} at a time" if self.n_workers else "one job at a time, if no more"
+            )
             yield f"about {duration(total)} with {at_once}; bigger or smaller configurations take more or less"
 
 

@@ -85,6 +85,7 @@ class Actors(Transport):
         self._cluster = cluster
         self._setup = setup
         self._most = n_workers or math.inf
+        self.capacity = n_workers or 0  # until the cluster says what it has
         self._need = need
         self._nodes = Nodes(cluster, need, self._say)
         self._heartbeat = heartbeat
