@@ -309,7 +309,8 @@ class Actors(Transport):
 
     def _could_not_start(self, worker: _Worker) -> Lost:
         where = f" on node {self._nodes.name(worker.node)}" if worker.node else ""
-        lost = Lost(f"a worker can't start{where}: {worker.actor.error(0.0)}", blameless=True)
+        why = worker.actor.error(0.0) or "its process has ended"
+        lost = Lost(f"a worker can't start{where}: {why}", blameless=True)
         if worker.node is None or self._nodes.is_up(worker.node):
             self._failures += 1
             self._nodes.rest(worker.node)
