@@ -24,6 +24,7 @@ from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.layers import watched
 from hpo_pipeline.journal import Record, read
+from hpo_pipeline.report.page import Report
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -60,12 +61,28 @@ def unpainted(figure: object, path: str | Path, **_: object) -> None:
     Path(path).write_bytes(b"")
 
 
-def run(*arguments: str, program: str = "tune", started: str | None = None) -> Ended:
+class _Undrawn(Report):
+    """Leaves an empty page: to draw it takes longer than a small study."""
+
+    def write(self) -> Path:
+        path = self.folder / "report.html"
+        path.write_text("")
+        return path
+
+    def write_pictures(self) -> list[Path]:
+        return []
+
+
+def run(*arguments: str, program: str = "tune", started: str | None = None, drawn: bool = False) -> Ended:
     """`python tune.py …`, here; or by another name of the program.
 
-    The study's picture is composed, but not painted, which takes longer than a small study.
+    The study's picture is composed, but not painted, and its report isn't drawn: both take longer than a small study.
+
+    Args:
+        drawn: whether the report is.
     """
-    return _ended([started or f"{program}.py", *arguments], getattr(command, program))
+    with contextlib.nullcontext() if drawn else mock.patch("hpo_pipeline.report.page.Report", _Undrawn):
+        return _ended([started or f"{program}.py", *arguments], getattr(command, program))
 
 
 def hpo(*arguments: str) -> Ended:

@@ -246,7 +246,7 @@ def test_the_commands_of_the_journal_are_on_the_page():
 
 
 def test_a_study_ends_with_its_page_and_the_command_writes_it_again():
-    ended = run(*FREE, "n_trials=3", "name=s")
+    ended = run(*FREE, "n_trials=3", "name=s", drawn=True)
     assert "report.html" in ended.out
     page = Path("runs/s/report.html")
     command = next(line.strip() for line in ended.out.splitlines() if " resource=" in line)
@@ -258,7 +258,7 @@ def test_a_study_ends_with_its_page_and_the_command_writes_it_again():
 
 def test_a_page_that_can_not_be_written_keeps_nothing_else_from_its_place():
     Path("runs/s/report.html").mkdir(parents=True)
-    ended = run(*FREE, "n_trials=3", "name=s")
+    ended = run(*FREE, "n_trials=3", "name=s", drawn=True)
     assert (ended.code, Path("runs/s/leaderboard.csv").is_file()) == (3, True)
     assert "runs/s/report.html can't be written" in ended.out
 

@@ -5,9 +5,11 @@ Selenium drives it: with Debian's chromium-driver that is half the weight of a l
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import DIGITS, journal, run
+from commands import DIGITS, journal, start, wait_for
 from heard import folded
 
 from hpo_pipeline.view import StudyView
@@ -91,10 +93,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("browser")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        ended = run(*STUDY, "searcher=random", "name=shown")
+        ended = wait_for(start(*STUDY, "searcher=random", "name=shown"))  # nothing is left of other tests
         assert ended.code == 0, ended.err
         view = folded(journal("shown"))
-        study = with_report()
+        study = stored()
         server, address = serve(folder)
         driver = chromium()
         try:
@@ -105,16 +107,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             server.wait(timeout=30)
 
 
-def with_report() -> str:
-    """The study's run, which gets a report.html if it has none."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    (study,) = client.search_runs(experiments, "tags.`hpo.role` = 'study'")
-    if "report.html" not in [file.path for file in client.list_artifacts(study.info.run_id)]:
-        client.log_text(study.info.run_id, "<html><body><h1>Report of shown</h1></body></html>", "report.html")
-    return f"experiments/{study.info.experiment_id}/runs/{study.info.run_id}"
+def stored() -> str:
+    """Where the study's run is in MLflow's UI; read from the store itself, whatever this process has open."""
+    asked = "SELECT experiment_id, run_uuid FROM runs NATURAL JOIN tags WHERE key = 'hpo.role' AND value = 'study'"
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as store:
+        ((experiment, run_id),) = store.execute(asked).fetchall()
+    return f"experiments/{experiment}/runs/{run_id}"
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
