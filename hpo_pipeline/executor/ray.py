@@ -65,8 +65,7 @@ class RayExecutor(Pool):
                 setup.checkpoints  # noqa: B018 - that it can be opened
             except StudyError as error:
                 raise ConfigError(Problem("checkpoints", str(error))) from None
-        n_here = n_workers or 1
-        cluster = RayCluster(address, runtime_env or {}, n_here * need["CPU"], 0.0)
+        cluster = RayCluster(address, runtime_env or {}, (n_workers or 1) * need["CPU"])
         pack = setup.pack(threads_per_worker, checkpoint_seconds, None if pack_size == "auto" else int(pack_size))
         actors = Actors(cluster, setup, n_workers, need, heartbeat_timeout, checkpoints)
         super().__init__(setup, pack, actors, job_timeout, max_retries)

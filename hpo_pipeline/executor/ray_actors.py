@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from hpo_pipeline.errors import StudyError
 from hpo_pipeline.executor.ray_cluster import Actor, RayCluster
 from hpo_pipeline.executor.ray_nodes import Nodes
-from hpo_pipeline.executor.remote import SHOW_WHERE, Hello, Invitation
+from hpo_pipeline.executor.remote import SHOW_WHERE, Farewell, Hello, Invitation
 from hpo_pipeline.executor.remote.links import Links
 from hpo_pipeline.executor.runner import PackSettings, StudySetup
 from hpo_pipeline.executor.transport import Answer, Lost, Message, Transport
@@ -336,7 +336,7 @@ class Actors(Transport):
         self._notices.append(Notice(text, once=once))
         self.wake()
 
-    def _why_lost(self, hello: Hello, said: str) -> Lost:
+    def _why_lost(self, hello: Hello, said: Farewell | str) -> Lost:
         """What has become of a worker that is gone."""
         worker = self._workers.get(hello.name)
         node = self._nodes.name(hello.node)
@@ -344,7 +344,7 @@ class Actors(Transport):
             return Lost(f"node {node} is gone", blameless=True)
         if self._nodes.is_leaving(hello.node):
             return Lost(f"node {node} was drained", blameless=True)
-        if said.startswith("it has heard"):
-            return Lost(f"a worker on node {node}: {said}", blameless=True)
+        if isinstance(said, Farewell):
+            return Lost(f"a worker on node {node} has ended: {said.why}", blameless=True)
         why = said or (worker.actor.error(_WHY_SECONDS) if worker is not None else "")
         return Lost(f"the worker process on node {node} ended" + (f" ({why})" if why else ""))

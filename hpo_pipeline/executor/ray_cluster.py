@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import importlib.util
 import logging
+import math
 import os
 import signal
 import socket
@@ -59,15 +60,13 @@ class RayCluster:
     Args:
         address: None to start one; else as `ray.init` takes it.
         runtime_env: Ray's, for all workers.
-        least_cpus, least_gpus: what the machine is to have at least, if a cluster is started there.
+        least_cpus: what the machine is to have at least, if a cluster is started there.
     """
 
-    def __init__(
-        self, address: str | None, runtime_env: Mapping[str, Any], least_cpus: float = 0, least_gpus: float = 0
-    ) -> None:
+    def __init__(self, address: str | None, runtime_env: Mapping[str, Any], least_cpus: float = 0) -> None:
         self._address = address
         self._runtime_env = dict(runtime_env)
-        self._least = least_cpus, least_gpus
+        self._least_cpus = least_cpus
         self._is_guest = False
         self._known: dict[str, Node] = {}
         self._lock = threading.Lock()
@@ -86,9 +85,7 @@ class RayCluster:
             return
         options: dict[str, Any] = {"address": self._address or "local"}
         if self._address is None:
-            cpus, gpus = self._least
-            options |= {"include_dashboard": False, "num_cpus": max(_cores(), round(cpus + 0.5 - 1e-9))}
-            options |= {"num_gpus": round(gpus + 0.5 - 1e-9)} if gpus else {}
+            options |= {"include_dashboard": False, "num_cpus": max(_cores(), math.ceil(self._least_cpus))}
         else:
             self._runtime_env["py_modules"] = [*self._runtime_env.get("py_modules", []), *_code()]
         if self._runtime_env:

@@ -30,6 +30,10 @@ from hpo_pipeline.trial import Notice, Outcome, Report
 START = start_method({"_target_": "hpo_pipeline.objective.function.Function"})
 
 
+def _why(said: Farewell | str) -> str:
+    return said.why if isinstance(said, Farewell) else said
+
+
 class Sockets(Transport):
     """Processes of this machine that come over a connection; each says that it is on a node of its own."""
 
@@ -42,8 +46,8 @@ class Sockets(Transport):
         self.links = Links("127.0.0.1", Path("trials").absolute(), heartbeat, self.why, token=token)
         self.processes: dict[str, BaseProcess] = {}
 
-    def why(self, hello: Hello, said: str) -> Lost:
-        return Lost(said or f"the process on {hello.node} ended")
+    def why(self, hello: Hello, said: Farewell | str) -> Lost:
+        return Lost(_why(said) or f"the process on {hello.node} ended")
 
     def invitation(self) -> Invitation:
         links = self.links
@@ -170,7 +174,7 @@ def test_who_does_not_know_the_key_is_sent_away_and_others_are_heard():
 @pytest.fixture
 def guest() -> Iterator[tuple[Links, connection.Connection]]:
     """A worker that a test plays, whose clock is 100 seconds ahead."""
-    links = Links("127.0.0.1", Path("trials").absolute(), 60.0, lambda hello, said: Lost(f"{hello.name}: {said}"))
+    links = Links("127.0.0.1", Path("trials").absolute(), 60.0, lambda hello, said: Lost(f"{hello.name}: {_why(said)}"))
     pipe = connection.Client(links.address, authkey=links.key)
     pipe.send(Hello("0", "there", 1, time.time() + 100.0, False))
     while not links.ready():

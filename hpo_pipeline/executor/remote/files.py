@@ -125,7 +125,8 @@ def serve_files(pipe: connection.Connection, folder: Path) -> None:
     """
     with contextlib.suppress(EOFError, OSError), pipe:
         while True:
-            what, about = pipe.recv()
+            what, (trial_id, *more) = pipe.recv()
+            about = int(trial_id), *more  # a number: no path that leads elsewhere
             answer: Any = None
             error = ""
             try:

@@ -27,6 +27,7 @@ from hpo_pipeline.trial import Notice
 
 _BACKLOG = 1024
 """Workers that come at the same time."""
+_PAUSE_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -62,7 +63,8 @@ class Links:
         host: the address of this machine that workers can reach.
         folder: the study's `trials` folder.
         heartbeat: seconds of silence after which a worker is given up.
-        why_lost: (worker, what it said at last) -> what to tell of its end. It may take a few seconds.
+        why_lost: (worker, its farewell, or what went wrong if that is known) -> what to tell of its end. It may take a
+            few seconds.
         on_change: called when a worker has come or gone; from a thread.
         token: what workers are to find in the folder; empty if they are not to use it; None for one that nobody knows.
 
@@ -77,7 +79,7 @@ class Links:
         host: str,
         folder: Path,
         heartbeat: float,
-        why_lost: Callable[[Hello, str], Lost],
+        why_lost: Callable[[Hello, Farewell | str], Lost],
         on_change: Callable[[], None] = lambda: None,
         token: str | None = None,
     ) -> None:
@@ -177,6 +179,7 @@ class Links:
             try:
                 pipe = self._listener.accept()
             except OSError:
+                time.sleep(_PAUSE_SECONDS)  # too many open files, if it isn't the end
                 continue
             threading.Thread(target=self._greet, args=(pipe,), name="hpo greeting", daemon=True).start()
 
@@ -239,9 +242,9 @@ class Links:
             events = [e if isinstance(e, Notice) else replace(e, time=e.time - link.ahead) for e in said.events]
             self._arrived(link, replace(said, events=events))
         elif isinstance(said, Farewell):
-            self._lose(link, said.why)
+            self._lose(link, said)
 
-    def _lose(self, link: _Link, said: str) -> None:
+    def _lose(self, link: _Link, said: Farewell | str) -> None:
         if link.is_lost:
             return
         link.is_lost = True
