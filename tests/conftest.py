@@ -14,17 +14,20 @@ from hpo_pipeline import build, trust
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MPLBACKEND"] = "agg"
+_SETTINGS = ("HPO_TRUST", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "CI")
+for _name in _SETTINGS:  # once for fixtures of a module too, which are made before any of a test
+    os.environ.pop(_name, None)
 
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("HPO_TRUST", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "CI"):
-        monkeypatch.delenv(name, raising=False)
     trust.trust(())
     yield
     trust.trust(())
+    for name in _SETTINGS:  # mlflow.set_tracking_uri sets its own, for programs that are started
+        os.environ.pop(name, None)
     GlobalHydra.instance().clear()
     written_here = [name for name, module in sys.modules.items() if _lies_in(tmp_path, module)]
     for name in written_here:  # the next test may write a module of the same name
