@@ -24,12 +24,13 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     trust.trust(())
+    there = set(sys.modules)
     yield
     trust.trust(())
     for name in _SETTINGS:  # mlflow.set_tracking_uri sets its own, for programs that are started
         os.environ.pop(name, None)
     GlobalHydra.instance().clear()
-    written_here = [name for name, module in sys.modules.items() if _lies_in(tmp_path, module)]
+    written_here = [name for name in sys.modules.keys() - there if _lies_in(tmp_path, sys.modules[name])]
     for name in written_here:  # the next test may write a module of the same name
         del sys.modules[name]
     if written_here:
