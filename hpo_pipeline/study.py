@@ -84,20 +84,7 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
         if records and not composed.config["resume"]:
             raise StudyError(f"{folder}: another tuner has just begun this study; choose another name=…")
         _refuse_another(composed, folder, records)
-        parts.executor.open()
-        with said_of(folder):
-            write_configs(composed, folder)
-            keep_environment(folder)
-            keep_data(composed, parts.objective, folder)
-            if parts.earlier:
-                parts.earlier.keep(folder)
-            if isinstance(parts.objective, SupportsReplay):
-                parts.objective.keep(folder)
         view = StudyView()
-        commands = {"resume": composed.resume_command(), "train": composed.train_command()}
-        if new := _new_header(composed, parts, journal, records):
-            new["commands"] = commands
-            journal.append(new)
         audience = Audience(
             *(view, parts.budget, parts.objective.unit, folder, composed.config["output"], events),
             study_clock=parts.executor.monotonic,
@@ -107,7 +94,19 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
         tuner = Tuner(
             parts.scheduler, parts.trials, parts.executor, journal, view, parts.budget, [audience], parts.finalists
         )
-        tuner.replay(journal.records(), journal.records("session", "suggested"))
+        tuner.replay(journal.records(), journal.records("session", "suggested"))  # what it refuses stays as it is
+        parts.executor.open()
+        with said_of(folder):
+            write_configs(composed, folder)
+            keep_environment(folder)
+            keep_data(composed, parts.objective, folder)
+            if parts.earlier:
+                parts.earlier.keep(folder)
+            if isinstance(parts.objective, SupportsReplay):
+                parts.objective.keep(folder)
+        commands = {"resume": composed.resume_command(), "train": composed.train_command()}
+        if new := _new_header(composed, parts, journal, records):
+            tuner.begin({**new, "commands": commands})
         audience.open(_opening(composed, parts, folder))
         tracking = Tracking(parts.trackers, folder, composed.public, commands)
         audience.start()

@@ -103,6 +103,12 @@ class Tuner:
         self._seconds_before = self._view.seconds
         self._kept = self._best_of(trial for trial in self._view.trials.values() if trial.state in FINAL)
 
+    def begin(self, header: Record) -> None:
+        """Records which study this is, where the journal doesn't say it yet; after `replay`, before `run`."""
+        self._journal.append(header)
+        self._history.apply(header)
+        self._executor.begin_after(self._view.latest)
+
     def run(self) -> End:
         """Runs until the budget ends, the search space or the scheduler is exhausted, or Ctrl-C.
 

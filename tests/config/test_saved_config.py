@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -12,10 +13,19 @@ from commands import FREE, Ended, journal, run, rung_table
 AGAIN = ("--config-path", "runs/first", "--config-name", "config")
 
 
-@pytest.fixture(autouse=True)
-def _first() -> None:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the study `first`, made once."""
+    folder = tmp_path_factory.mktemp("first")
     study = (*FREE, "searcher=random", "scheduler=asha", "scheduler.eta=2", "scheduler.brackets=2")
-    assert run(*study, "name=first", "n_trials=4", "seed=5").code == 0
+    with contextlib.chdir(folder):
+        assert run(*study, "name=first", "n_trials=4", "seed=5").code == 0
+    return folder / "runs"
+
+
+@pytest.fixture(autouse=True)
+def _first(runs: Path) -> None:
+    shutil.copytree(runs, "runs")
 
 
 def again(*words: str) -> Ended:
@@ -147,12 +157,12 @@ def test_a_config_that_was_tampered_with_is_told_without_a_traceback(change, wor
         path.write_bytes(change)
     else:
         path.write_text(change)
-    before = Path("runs/first/journal.jsonl").read_bytes()
+    before = Path("runs/first/journal.jsonl").read_bytes(), path.read_bytes()
     ended = run(*words)
     assert "Traceback" not in ended.err
     assert ended.code in (0, 2), ended.err
     if ended.code == 2:
-        assert Path("runs/first/journal.jsonl").read_bytes() == before
+        assert (Path("runs/first/journal.jsonl").read_bytes(), path.read_bytes()) == before
 
 
 @pytest.mark.parametrize(("key", "value"), [("seed", 7), ("metric", "other"), ("mode", "max")])

@@ -18,13 +18,13 @@ from hpo_pipeline.trial import CONTINUE, FINAL, Decision, Job, State, StateChang
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-@pytest.mark.parametrize("n_workers", range(1, 17))
-def test_schedulers_keep_the_contract_with_every_number_of_workers(name, n_workers):
+@pytest.mark.parametrize("n_workers", [1, 2, 3, 5, 8, 16])
+def test_schedulers_keep_the_contract_with_any_number_of_workers(name, n_workers):
     check_scheduler(SCHEDULERS[name], n_workers, seed=n_workers)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_no_trial_gets_a_job_after_a_final_decision_whatever_n_trials_each_session_has(name, seed):
     rounds = [[8, 16, 40], [20, 9, 40], [12, 12, 30], [30, 15, 7]][seed % 4]
     curve, seconds = random_world(seed, failures=0.05)
