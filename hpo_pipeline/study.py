@@ -215,8 +215,8 @@ def header(composed: Composed, unit: str) -> Record:
     }
 
 
-_OF_A_COMMAND = ("resume", "dry_run", "output", "folder")
-"""Root keys that aren't saved: they are about one command."""
+_OF_A_COMMAND = ("resume", "dry_run", "output", "folder", "search_around", "factor")
+"""Root keys that aren't saved: they are about one command. The search space is saved as it was narrowed."""
 _HYDRA = {
     "searchpath": ["pkg://hpo_pipeline.conf"],
     "run": {"dir": "."},

@@ -45,7 +45,7 @@ LAYERS = (
     {"study"},
     {"training_run"},
     {"config.schema", "config.comparison", "config.layers", "config.composing"},
-    {"config.diagnosis", "config.options", "config.resuming"},
+    {"config.diagnosis", "config.options", "config.resuming", "config.around"},
     {"config"},
     {"python"},
     {"commands"},

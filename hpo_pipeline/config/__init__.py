@@ -9,6 +9,7 @@ trial's config is the composed one with its sample put in.
                   schema         the root keys
                   several        groups of which several options may be chosen
                   pinning        values that are set though the search space tunes them
+                  around         the search space around an earlier winner
                   hydra_errors   what Hydra says, in our words
                   diagnosis      every mistake of a command line that can't be composed
     composed      composed       plain data, and a trial's config
@@ -242,6 +243,8 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     problems = [explained(problem, choices) for problem in problems]
     if isinstance(config.get("search_space"), dict):
         notes += _pinned(config, public, choices, now, problems)
+    if program == "tune" and not config["resume"]:
+        notes += _narrowed(config, public, now, problems)
     public = masked(public | {key: config[key] for key in config if key not in public or key in _SETTLED})
     changes: dict[str, Any] = {}
     options: dict[str, dict[str, Any]] = {}
@@ -273,6 +276,19 @@ def compose_study(cfg: DictConfig, line: CommandLine) -> Composed:
 
     composed = compose(cfg, line)
     return resumed(composed) if composed.config["resume"] else composed
+
+
+def _narrowed(config: dict[str, Any], public: dict[str, Any], now: Composition, problems: list[Problem]) -> list[str]:
+    """Narrows the search space around the winner that is named, if one is; returns what people should know of it."""
+    if config["search_around"] is None and not now.is_typed("factor"):
+        return []
+    from hpo_pipeline.config.around import narrow
+
+    try:
+        return narrow(config, public, factor_is_typed=now.is_typed("factor"))
+    except ConfigError as error:
+        problems += error.problems
+        return []
 
 
 _SETTLED = ("name", "folder", "threads", "choices")

@@ -21,10 +21,10 @@ from hpo_pipeline.report.command import overrides
 
 CONF = "hpo_pipeline.conf"
 
-# `train`, found also where the primary config is a saved one or another project's, with no `train` beside it.
-_PLAIN_TRAIN = "plain_train"
+PLAIN_TRAIN = "plain_train"
+"""`train`, found also where the primary config is a saved one or another project's, with no `train` beside it."""
 _plain: dict[tuple[str, ...], DictConfig] = {}
-ConfigStore.instance().store(_PLAIN_TRAIN, {"defaults": ["train"]}, provider=__name__)
+ConfigStore.instance().store(PLAIN_TRAIN, {"defaults": ["train"]}, provider=__name__)
 
 
 def merger(cfg: DictConfig, config: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
@@ -55,7 +55,7 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
     """
     groups = {group: option for group, option in choices.items() if group in TRAINING_KEYS}
     try:
-        plain = _plain_train((*_searchpath(), *overrides(groups)), str(config["name"]))
+        plain = _plain_train((*searchpath(), *overrides(groups)), str(config["name"]))
     except MissingConfigException as error:
         told = str(error).partition("\n")[0]
         what = f"{told}; if this is a file of your own, give its folder: --config-dir …"
@@ -83,9 +83,9 @@ def _plain_train(words: tuple[str, ...], name: str) -> DictConfig:
     """What `train` composes to. Kept where only installed files can be in it: the jobs of a multirun share it."""
     sources = GlobalHydra.instance().config_loader().get_sources()
     if "$" in name or not is_installed(sources) or set(HydraConfig.get().searchpath) - {f"pkg://{CONF}"}:
-        return hydra.compose(_PLAIN_TRAIN, overrides=[*words, *overrides({"name": name})])
+        return hydra.compose(PLAIN_TRAIN, overrides=[*words, *overrides({"name": name})])
     if words not in _plain:
-        _plain[words] = hydra.compose(_PLAIN_TRAIN, overrides=list(words))
+        _plain[words] = hydra.compose(PLAIN_TRAIN, overrides=list(words))
     plain = copy.deepcopy(_plain[words])
     plain.name = name
     return plain
@@ -94,23 +94,23 @@ def _plain_train(words: tuple[str, ...], name: str) -> DictConfig:
 def options_of(config: dict[str, Any], choices: dict[str, str]) -> dict[str, dict[str, Any]]:
     """What the options compose to of each config group that the search space chooses from: composed once, here."""
     found: dict[str, dict[str, Any]] = {}
-    searchpath = _searchpath()
+    folders = searchpath()
     settings = overrides({"name": config["name"], **{key: config[key] for key in TRAINING_SETTINGS}})
     tree = config.get("search_space")
     for group, node in tree.items() if isinstance(tree, dict) else ():
         if group not in choices or not isinstance(node, dict) or node.get("type") != "choice":
             continue
         loader = GlobalHydra.instance().config_loader()
-        there = loader.get_group_options(group, config_name=_PLAIN_TRAIN, overrides=searchpath)
+        there = loader.get_group_options(group, config_name=PLAIN_TRAIN, overrides=folders)
         fixed = [f"{other}={option}" for other, option in choices.items() if other in TRAINING_KEYS and other != group]
         found[group] = {}
         for option in map(str, node.get("choices") or ()):
             if option in there:
-                words = [*searchpath, *fixed, f"{group}={option}", *settings]
-                found[group][option] = resolved(without_hydra(hydra.compose(_PLAIN_TRAIN, overrides=words)))[group]
+                words = [*folders, *fixed, f"{group}={option}", *settings]
+                found[group][option] = resolved(without_hydra(hydra.compose(PLAIN_TRAIN, overrides=words)))[group]
     return found
 
 
-def _searchpath() -> list[str]:
+def searchpath() -> list[str]:
     """The override by which our own groups are found beside those of the command line."""
     return overrides({"hydra.searchpath": [*HydraConfig.get().searchpath, f"pkg://{CONF}"]})

@@ -17,7 +17,8 @@ from hpo_pipeline.config.public import masked, resolved, shown
 from hpo_pipeline.config.schema import root_problems
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.journal import read
-from hpo_pipeline.saved_study import JOURNAL, studies_in
+from hpo_pipeline.plain_yaml import plain_yaml
+from hpo_pipeline.saved_study import JOURNAL, OVERRIDES, studies_in
 
 MAY_CHANGE = frozenset(
     {
@@ -27,6 +28,8 @@ MAY_CHANGE = frozenset(
 )
 """Root keys that a resumed study may be given anew."""
 
+NARROWING = frozenset({"search_around", "factor"})
+"""Root keys that the search space came by; the study has the space itself."""
 SEARCHED = frozenset({"dataset.search_path", "dataset.download"})
 DATA = frozenset({"dataset.root", "dataset.path"})
 """Where data lie, or are looked for. Another machine may have them elsewhere; a place that it has is not changed."""
@@ -68,7 +71,7 @@ def resumed(composed: Composed) -> Composed:
     stored = resolved(cfg)
     public = shown(cfg, stored)
     now = {key: composed.config[key] for key in ("dry_run", "output")}
-    now |= {"name": folder.name, "folder": str(folder), "resume": True}
+    now |= {"name": folder.name, "folder": str(folder), "resume": True, "search_around": None, "factor": 4.0}
     config = {**stored, **now}
     problems = [*composed.problems, *(Problem(str(saved), str(problem)) for problem in root_problems(config, "tune"))]
     if not isinstance(config["choices"], dict) or not config["choices"]:
@@ -78,6 +81,11 @@ def resumed(composed: Composed) -> Composed:
     )
     for path in sorted(typed):
         if path.partition(".")[0] in MAY_CHANGE or path == "experiment":
+            continue
+        if path in NARROWING:
+            if not {word for word in composed.typed if word.lstrip("+").startswith(f"{path}=")} <= _began_with(folder):
+                what = "a resumed study keeps the search space that it began with; leave it out"
+                problems.append(Problem(path, what))
             continue
         if flatten(config).get(path, at(config, path)) != at(composed.config, path):
             what = f"a resumed study keeps what it began with, {at(config, path)!r}; got {at(composed.config, path)!r}"
@@ -94,6 +102,15 @@ def resumed(composed: Composed) -> Composed:
         changes=changes_of(config, public, config["choices"]),
         options=options_of(config, config["choices"]),
     )
+
+
+def _began_with(folder: Path) -> set[str]:
+    """What was typed when the study began, as far as that can be read."""
+    try:
+        found = plain_yaml((folder / OVERRIDES).read_text(encoding="utf-8"))
+    except (OSError, ValueError, YAMLError):
+        return set()
+    return set(map(str, found)) if isinstance(found, list) else set()
 
 
 def _is_gone(place: Any) -> bool:

@@ -61,6 +61,8 @@ class TuneSchema(_Shared):
     finalists: dict[str, Any] = field(default_factory=lambda: {"n": 0, "seeds": 0})
     points_to_evaluate: list[Any] = field(default_factory=list)
     search_space: Any = None
+    search_around: str | None = None
+    factor: float = 4.0
     searcher: Any = None
     scheduler: Any = None
     executor: Any = None
@@ -68,8 +70,10 @@ class TuneSchema(_Shared):
 
 _TYPES = {
     "str": (str, "a string"),
+    "str | None": (str, "a string or null"),
     "int": (int, "an integer"),
     "int | None": (int, "an integer or null"),
+    "float": ((int, float), "a number"),
     "float | None": ((int, float), "a number or null"),
     "bool": (bool, "true or false"),
     "list[Any]": (list, "a list"),

@@ -9,7 +9,10 @@ from hpo_pipeline.tracker.mlflow.naming import Keys, dimensions, domain_text, sc
 
 _MOST = 100
 _BOOKKEEPING = frozenset(
-    {"name", "folder", "resume", "dry_run", "trial", "choices", "tracker", "search_space", "metric", "mode", "register"}
+    {
+        *("name", "folder", "resume", "dry_run", "trial", "choices", "tracker", "metric", "mode", "register"),
+        *("search_space", "search_around", "factor"),
+    }
 )
 """Root keys that say nothing of what was done, or that are told in another way; a tracker's may hold a password."""
 _COMPONENTS = (
