@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline import __version__
 from hpo_pipeline.atomic import write_text
 from hpo_pipeline.best_model import keep_winner
 from hpo_pipeline.closing import closing, winners_command, without_finalists
@@ -240,7 +241,8 @@ def write_configs(composed: Composed, folder: Path, program: str = "tune") -> No
         **config,
         "folder": "runs/${name}" if leads_elsewhere(above) else f"{above}/${{name}}",
     }
-    head = f"# The composed config. Run it again under another name:\n#   {composed.again_command(program, folder)}\n"
+    head = f"# The composed config, by hpo_pipeline {__version__}. Run it again under another name:\n"
+    head += f"#   {composed.again_command(program, folder)}\n"
     write_text(folder / "config.yaml", head + _yaml(content))
     if not composed.config.get("resume"):
         write_text(folder / "overrides.yaml", _yaml(composed.typed))

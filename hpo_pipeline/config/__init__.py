@@ -7,6 +7,7 @@ trial's config is the composed one with its sample put in.
     composing     layers         which file contributed what, watched while Hydra composes
                   hydra_keys     what a file may set of Hydra itself
                   schema         the root keys
+                  older          keys of older versions
                   several        groups of which several options may be chosen
                   pinning        values that are set though the search space tunes them
                   around         the search space around an earlier winner
@@ -46,6 +47,7 @@ from hpo_pipeline.config.help import help_text, version_text
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
 from hpo_pipeline.config.log_levels import log_levels
+from hpo_pipeline.config.older import brought_up_to_date
 from hpo_pipeline.config.options import explained
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
@@ -220,13 +222,14 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     now = composition()
     program = "tune" if "scheduler" in cfg else "train"
     cfg = without_hydra(cfg)
+    older = brought_up_to_date(cfg)
     config, problems = resolved_as_far_as_possible(cfg)
     public = shown(cfg, config)
     problems += schema.root_problems(config, program)
     problems += schema.folder_problems(config["folder"])
     problems += containment_problems(config, now.is_typed)
     trust_typed_command(now.typed)
-    notes = without_download(config, public, now.is_typed)
+    notes = older + without_download(config, public, now.is_typed)
     runtime = HydraConfig.get()
     if runtime.mode == RunMode.MULTIRUN:  # all jobs of a multirun have the same time stamp
         for key in ("name", "folder"):

@@ -16,6 +16,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 from hpo_pipeline.config.command_line import CommandLine
 from hpo_pipeline.config.composing import CONF
 from hpo_pipeline.config.hydra_errors import told
+from hpo_pipeline.config.older import became
 from hpo_pipeline.config.schema import elsewhere
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.report.command import overrides
@@ -130,7 +131,8 @@ def _problem(override: str, error: Exception, config: DictConfig) -> Problem:
     known = dict(values_at(OmegaConf.to_container(config, resolve=False)))  # type: ignore[arg-type]
     if is_unknown and not override.startswith("+") and key not in known:
         to_add = f"; to add one, write +{override.lstrip('~')}"
-        near = elsewhere(key, "tune" if "scheduler" in config else "train") or nearest(key, known) or to_add
+        near = became(key, known.get(f"{key.rpartition('.')[0]}._target_"))
+        near = near or elsewhere(key, "tune" if "scheduler" in config else "train") or nearest(key, known) or to_add
         return Problem(key, f"there is no such key{near}")
     of_a_file = isinstance(error, ConfigCompositionException) and not error.__cause__  # which the message names
     return Problem("" if of_a_file else key, told(error.__cause__ or error))

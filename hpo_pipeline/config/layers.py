@@ -31,6 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.hydra_keys import file_problems, name_problems
+from hpo_pipeline.config.older import became
 from hpo_pipeline.config.several import side_by_side
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.space_tree import merged, replaces
@@ -287,7 +288,7 @@ def _root_problems(now: Composition) -> Iterator[Problem]:
             elif key in _WHOLE:
                 continue  # of any type; comparison.py knows what is right
             elif key not in schema:
-                what = f"there is no such key{nearest(key, map(str, schema))}"
+                what = f"there is no such key{became(key) or nearest(key, map(str, schema))}"
                 yield Problem(layer.path, f"{key or repr(key)}: {what}")
             else:
                 try:

@@ -13,6 +13,7 @@ from hpo_pipeline.config.composed import TRAINING_KEYS, Composed, at, flatten
 from hpo_pipeline.config.composing import changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems
 from hpo_pipeline.config.layers import refuse_endless
+from hpo_pipeline.config.older import brought_up_to_date
 from hpo_pipeline.config.public import masked, resolved, shown
 from hpo_pipeline.config.schema import root_problems
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
@@ -57,6 +58,7 @@ def resumed(composed: Composed) -> Composed:
     newer["max_failures"] = composed.config["max_failures"]
     newer["finalists"] = {"n": 0, "seeds": 0}
     cfg: Any = OmegaConf.merge(newer, _loaded(saved))
+    notes = brought_up_to_date(cfg)
     typed = {override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".") for override in composed.typed}
     keys = {path.partition(".")[0] for path in typed}
     for key in keys & MAY_CHANGE - {"finalists"}:  # before anything is resolved: the old value may need what is gone
@@ -101,6 +103,7 @@ def resumed(composed: Composed) -> Composed:
         log_levels=composed.log_levels,
         changes=changes_of(config, public, config["choices"]),
         options=options_of(config, config["choices"]),
+        notes=notes,
     )
 
 
