@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -229,23 +229,33 @@ _HYDRA = {
 def write_configs(composed: Composed, folder: Path, program: str = "tune") -> None:
     """config.yaml, which runs again by itself, and overrides.yaml, what was typed."""
     config = {key: value for key, value in composed.public.items() if key not in _OF_A_COMMAND}
-    # An option that is chosen on the command line takes the place of what is written here; those that choose options of
-    # other groups come after them.
-    last = ("model", "experiment")
-    named = [*(group for group in composed.config["choices"] if group not in last), *last]
+    # Sorted: two studies differ in what differs. An option that is chosen on the command line takes the place of what
+    # is written here; those that choose options of other groups come after them.
+    last, choices = ("model", "experiment"), dict(sorted(composed.config["choices"].items()))
+    named = [*(group for group in choices if group not in last), *last]
     groups: list[Any] = [{group: None} for group in named]
     above = folder.parent
     content = {
         "defaults": [f"{program}_schema", "_self_", *groups, {"override hydra/job_logging": "none"}],
         "hydra": _HYDRA,
         **config,
+        "choices": choices,
         "folder": "runs/${name}" if leads_elsewhere(above) else f"{above}/${{name}}",
     }
     head = f"# The composed config, by hpo_pipeline {__version__}. Run it again under another name:\n"
     head += f"#   {composed.again_command(program, folder)}\n"
     write_text(folder / "config.yaml", head + _yaml(content))
     if not composed.config.get("resume"):
-        write_text(folder / "overrides.yaml", _yaml(composed.typed))
+        write_text(folder / "overrides.yaml", _yaml(in_order(composed.typed)))
+
+
+def in_order(typed: Sequence[str]) -> list[str]:
+    """Overrides by their keys, so that those of two studies can be compared; as they are if their order matters."""
+    keys = [word.lstrip("+~").partition("=")[0].replace("/", ".") for word in typed]
+    whole = [key for key, word in zip(keys, typed, strict=True) if word.startswith("~") or "={" in word]
+    if any(key.startswith(f"{above}.") for above in whole for key in keys):
+        return list(typed)
+    return [typed[i] for i in sorted(range(len(typed)), key=keys.__getitem__)]
 
 
 def keep_data(composed: Composed, objective: Objective, folder: Path) -> None:

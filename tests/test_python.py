@@ -39,7 +39,7 @@ def test_a_study_is_run_and_read_back():
     assert study.best == load_study("runs/a").best
     assert study.best is not None
     assert study.best.value == study.reports["value"].min() == study.trials["value"].min()
-    assert study.overrides[-4:] == ["name=a", "n_trials=3", "max_resource=2", "scheduler=fifo"]
+    assert set(study.overrides) == {*FREE, "name=a", "n_trials=3", "max_resource=2", "scheduler=fifo"}
 
 
 def test_what_is_printed_is_typed_in_a_shell(capsys):

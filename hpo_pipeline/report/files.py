@@ -89,10 +89,11 @@ def _experiment(
 
     values = {**changes, **trial.config_at(resource), "trial": trial.id, "resource": resource}
     options = {group: values.pop(group, option) for group, option in choices.items()}
-    defaults = [{f"override /{group}": option} for group, option in options.items()]
+    defaults = [{f"override /{group}": option} for group, option in sorted(options.items())]
     content = OmegaConf.create({"defaults": defaults} if defaults else {})
-    for name, value in values.items():
-        OmegaConf.update(content, name, value)
+    # In an order that doesn't depend on what was changed or sampled: two of these files differ in what differs.
+    for name in sorted(values, key=lambda path: ("." not in path, path)):
+        OmegaConf.update(content, name, values[name])
     study = " ".join(str(view.header.get("name", "study")).split())
     value = point_text(view, trial, resource, repr)
     head = f"# @package _global_\n# study {study}: {value} ({which}trial {trial.id}, resource {resource})\n"
