@@ -55,15 +55,15 @@ def test_best_is_an_experiment_with_the_winners_values_on_top(four_trials: Study
         "# study demo: validation_error 0.2 (trial 1, resource 2)\n"
         "defaults:\n"
         "- override /model: mlp\n"
-        "seed: 3\n"
-        "optimizer:\n"
-        "  lr: 1.0e-05\n"
         "dataset:\n"
         "  'n': 10\n"
         "model:\n"
         "  n_units: 64\n"
-        "trial: 1\n"
+        "optimizer:\n"
+        "  lr: 1.0e-05\n"
         "resource: 2\n"
+        "seed: 3\n"
+        "trial: 1\n"
     )
     assert [file.name for file in tmp_path.iterdir()] == ["best.yaml"]
 
