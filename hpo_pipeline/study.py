@@ -231,7 +231,7 @@ def write_configs(composed: Composed, folder: Path, program: str = "tune") -> No
     config = {key: value for key, value in composed.public.items() if key not in _OF_A_COMMAND}
     # Sorted: two studies differ in what differs. An option that is chosen on the command line takes the place of what
     # is written here; those that choose options of other groups come after them.
-    last, choices = ("model", "experiment"), dict(sorted(composed.config["choices"].items()))
+    last, choices = ("model", "objective", "experiment"), dict(sorted(composed.config["choices"].items()))
     named = [*(group for group in choices if group not in last), *last]
     groups: list[Any] = [{group: None} for group in named]
     above = folder.parent

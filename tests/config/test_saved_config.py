@@ -182,3 +182,9 @@ def test_a_file_in_place_of_the_trials_folder_is_told_before_any_trial_fails():
     trials.touch()
     ended = run("name=first", "resume=true", "n_trials=5")
     assert (ended.code, ended.err) == (2, f"{trials}: must be a folder; remove it\n")
+
+
+def test_an_objective_that_needs_no_model_leaves_it_out():
+    ended = again("objective=function", "search_space=learning_curve", "dry_run=true")
+    assert ended.code == 0, ended.err
+    assert "dataset.batch_size" not in ended.out
