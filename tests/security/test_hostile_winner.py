@@ -114,15 +114,13 @@ def test_the_folder_of_a_study_is_read_as_data():
     assert not Path("canary").exists()
 
 
-@pytest.mark.parametrize("choices", [[1], {"model": {"a": 1}}, "x", {"optimizer": None}])
+@pytest.mark.parametrize("choices", [[1], {"model": {"a": 1}, "optimizer": None}])
 def test_choices_of_any_kind(choices):
     study({"choices": choices, "optimizer": 5, "model": [1]}, {"optimizer.lr": 0.01})
     around("runs/s")
 
 
-@pytest.mark.parametrize(
-    "name", ["\x1b[2J", "a" * 5000, "a\0b", "", " ", "%s", "${oc.env:HOME}/x", "a=b,c", "/dev/zero", "/proc/self"]
-)
+@pytest.mark.parametrize("name", ["\x1b[2J", "a" * 5000, "a\0b", "", "${oc.env:HOME}/x", "/dev/zero"])
 def test_names_of_any_kind(name):
     Path("mine/experiment").mkdir(parents=True)
     Path("mine/experiment/outer.yaml").write_text(f"# @package _global_\nsearch_around: {json.dumps(name)}\n")
