@@ -21,6 +21,7 @@ from typing import Any
 
 from hpo_pipeline import trust
 from hpo_pipeline.errors import ConfigError, Problem, nearest
+from hpo_pipeline.garbage import uncollected
 from hpo_pipeline.kinds import KINDS, Home, Kind
 
 _TARGET = "_target_"
@@ -238,7 +239,8 @@ def _is_plain(target: str) -> bool:
 
 def _imported(target: str, module: str, name: str) -> Any:
     try:
-        holder = importlib.import_module(module)
+        with uncollected():  # it may import torch
+            holder = importlib.import_module(module)
     except Exception as error:  # whatever somebody's own module may raise
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise _refusal(f"cannot import {_shown(target)} ({reason[:200]})") from None

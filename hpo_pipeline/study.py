@@ -24,6 +24,7 @@ from hpo_pipeline.errors import StudyError
 from hpo_pipeline.evaluation import Constraint, Metric
 from hpo_pipeline.executor import load_text
 from hpo_pipeline.executor.process import start_early
+from hpo_pipeline.garbage import uncollected
 from hpo_pipeline.interrupt import interrupts_held
 from hpo_pipeline.journal import VERSION, Journal, Record, read
 from hpo_pipeline.objective import Objective, SupportsDataSplits, SupportsReplay
@@ -32,7 +33,7 @@ from hpo_pipeline.report.audience import Audience
 from hpo_pipeline.report.files import write_best, write_data, write_front, write_leaderboard
 from hpo_pipeline.report.json_lines import JsonLines, only_json
 from hpo_pipeline.report.status import status_line
-from hpo_pipeline.report.summary import summary
+from hpo_pipeline.report.summary import print_places, print_results
 from hpo_pipeline.report.terminal import working
 from hpo_pipeline.report.text import plural
 from hpo_pipeline.tracker.tracking import Tracking
@@ -119,9 +120,12 @@ def _run(composed: Composed, folder: Path, events: JsonLines | None) -> int:
         finally:
             audience.close()
         with interrupts_held():
-            told, unwritten = _write_views(composed, view, folder, parts)
+            print_results(view, folder, parts.objective.unit)
+            working("drawing the report")
+            with uncollected():
+                told, unwritten = _write_views(composed, view, folder, parts)
         told += without_finalists(view, end, parts)
-        summary(view, folder, [*told, *closing(composed, view, folder, end)], parts.objective.unit)
+        print_places(view, folder, [*told, *closing(composed, view, folder, end)])
         audience.summarise({**commands, **winners_command(composed, view)})
         with status_line() as show:
             tracked = tracking.close(PATIENCE_SECONDS, show)

@@ -20,6 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml", "environment"},
+    {"garbage"},
     {"evaluation", "pareto"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt", "lease", "at_work"},

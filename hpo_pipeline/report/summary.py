@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -29,28 +30,16 @@ FILES = {
 }
 
 
-def summary(
-    view: StudyView, folder: Path, lines: Sequence[str | Command] = (), unit: str = "epoch", file: TextIO | None = None
-) -> None:
-    """Prints the end of a study.
+def print_results(view: StudyView, folder: Path, unit: str = "epoch", file: TextIO | None = None) -> None:
+    """Prints what a study has found, and why it ended.
 
     Args:
-        folder: the study's folder; those of `FILES` that lie in it are named.
-        lines: printed last, as they are. In a terminal a command goes on in further lines, as a shell reads them; what
-            is no terminal gets it whole.
+        folder: the study's.
         unit: what one unit of resource is called.
         file: where to; standard output if None.
     """
-    from rich.console import Console as Terminal
-    from rich.text import Text
-
-    terminal = Terminal(file=file)
-    if not terminal.is_terminal:
-        terminal.width = max(terminal.width, 120)
-
-    def say(text: str = "", style: str = "") -> None:
-        terminal.print(Text(text, style=style), soft_wrap=not terminal.is_terminal)
-
+    terminal = _terminal(file)
+    say = functools.partial(_say, terminal)
     best = view.top(BEST)
     say()
     if view.has_front and view.front.points:
@@ -77,6 +66,23 @@ def summary(
     time = f"{duration(view.seconds)} of simulated time" if view.is_simulated else duration(view.seconds)
     spent = f"{plural(view.evaluations, 'rung evaluation')}, {plural(view.total_resource, unit)}"
     say(f"{plural(len(view.trials), 'trial')} ({states or 'no trials'}), {spent} in {time}")
+
+
+def print_places(
+    view: StudyView, folder: Path, lines: Sequence[str | Command] = (), file: TextIO | None = None
+) -> None:
+    """Prints where a study's files are, once they are written, and what is to be said last.
+
+    Args:
+        folder: the study's folder; those of `FILES` that lie in it are named.
+        lines: printed as they are. In a terminal a command goes on in further lines, as a shell reads them; what is no
+            terminal gets it whole.
+        file: where to; standard output if None.
+    """
+    from rich.text import Text
+
+    terminal = _terminal(file)
+    say = functools.partial(_say, terminal)
     say(f"Everything is in {folder}")
     for name, meaning in FILES.items():
         if (folder / name).exists() and (name != "best" or view.has_front):
@@ -87,6 +93,21 @@ def summary(
             terminal.print(Text(whole), soft_wrap=True)
         else:
             say(line)
+
+
+def _terminal(file: TextIO | None) -> Terminal:
+    from rich.console import Console as Terminal
+
+    terminal = Terminal(file=file)
+    if not terminal.is_terminal:
+        terminal.width = max(terminal.width, 120)
+    return terminal
+
+
+def _say(terminal: Terminal, text: str = "", style: str = "") -> None:
+    from rich.text import Text
+
+    terminal.print(Text(text, style=style), soft_wrap=not terminal.is_terminal)
 
 
 def _reference(view: StudyView) -> str:

@@ -17,7 +17,7 @@ from hpo_pipeline.report.console import Console
 from hpo_pipeline.report.lines import BURST, Throttle
 from hpo_pipeline.report.live import LiveTable
 from hpo_pipeline.report.progress import progress
-from hpo_pipeline.report.summary import summary
+from hpo_pipeline.report.summary import print_places, print_results
 from hpo_pipeline.report.text import duration, metric_text, short, short_names
 
 
@@ -190,7 +190,8 @@ def test_the_table_of_a_study_without_trials_or_limit_can_be_drawn(study: StudyB
 def test_text_that_looks_like_markup_is_shown_as_it_is(study: StudyBuilder, tmp_path: Path) -> None:
     study.trial(0, [0.5], "COMPLETED", {"model.kind": "[red]x[/]"})
     out = io.StringIO()
-    summary(study.view, tmp_path, ["[/] as it is"], file=out)
+    print_results(study.view, tmp_path, file=out)
+    print_places(study.view, tmp_path, ["[/] as it is"], file=out)
     assert "kind=[red]x[/]" in drawn(study, Budget())
     assert "[red]x[/]" in out.getvalue()
     assert "[/] as it is" in out.getvalue()
@@ -257,7 +258,8 @@ def test_the_summary_shows_the_best_five_and_where_everything_is(four_trials: St
     (tmp_path / "plots" / "study.png").touch()
     out = io.StringIO()
     command = "python train.py " + " ".join(f"a.very.long.path_{i}=0.123456789" for i in range(20))
-    summary(four_trials.view, tmp_path, ["mlflow ui", command], file=out)
+    print_results(four_trials.view, tmp_path, file=out)
+    print_places(four_trials.view, tmp_path, ["mlflow ui", command], file=out)
     rows = [line.split() for line in out.getvalue().splitlines()]
     assert ["trial", "1", "0", "4", "5", "6"] in rows
     assert ["validation_error", "(min)", "0.2000", "0.5000", "4.300", "5.300", "6.300"] in rows
@@ -278,13 +280,13 @@ def test_the_summary_says_which_searcher_found_the_best_trials(study: StudyBuild
         study.job(trial, 1, origin=origin)
         study.report(trial, 1, 0.5 - 0.1 * trial)
     out = io.StringIO()
-    summary(study.view, tmp_path, file=out)
+    print_results(study.view, tmp_path, file=out)
     assert ["origin", "uniform", "tree", "mid-point"] in [line.split() for line in out.getvalue().splitlines()]
 
 
 def test_the_summary_of_an_empty_study_says_that_no_trial_was_started(study: StudyBuilder, tmp_path: Path) -> None:
     out = io.StringIO()
-    summary(study.view, tmp_path, file=out)
+    print_results(study.view, tmp_path, file=out)
     assert "No trial was started." in out.getvalue()
 
 
@@ -293,7 +295,7 @@ def test_the_summary_without_a_finite_value_says_so_with_the_errors(study: Study
     study.job(1, 1)
     study.fail(1, "ValueError: too wide")
     out = io.StringIO()
-    summary(study.view, tmp_path, file=out)
+    print_results(study.view, tmp_path, file=out)
     assert "No trial has a usable validation_error: nothing to rank." in out.getvalue()
     assert "trial 1: ValueError: too wide" in out.getvalue()
 
@@ -301,7 +303,7 @@ def test_the_summary_without_a_finite_value_says_so_with_the_errors(study: Study
 def test_the_summary_shows_no_failed_trial_among_the_best(four_trials: StudyBuilder, tmp_path: Path) -> None:
     four_trials.trial_that_fails(4, [0.1])
     out = io.StringIO()
-    summary(four_trials.view, tmp_path, file=out)
+    print_results(four_trials.view, tmp_path, file=out)
     assert ["trial", "1", "0"] in [line.split() for line in out.getvalue().splitlines()]
 
 

@@ -189,6 +189,8 @@ class MemoryStore:
 
     def analyze(self) -> None: ...
 
+    def prepare_model(self) -> None: ...
+
     def children(self) -> dict[int, str]:
         """Trial id -> run id, of the only study."""
         (parent,) = (run_id for run_id, run in self.runs.items() if run["tags"]["hpo.role"] == "study")

@@ -90,6 +90,17 @@ def test_a_database_that_another_program_has_just_made_is_kept(tmp_path: Path):
     assert execute(path, "SELECT name FROM sqlite_master") == [("theirs",)]
 
 
+def test_only_the_database_that_is_being_made_is_written_without_a_guard(tmp_path: Path):
+    made, other = tmp_path / "made.db", tmp_path / "other.db"
+    found = {}
+    for path in (made, other):
+        with closing(sqlite3.connect(path)) as connection:
+            sqlite.hurry(connection, made)
+            settings = ("journal_mode", "synchronous")
+            found[path.name] = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in settings]
+    assert found == {"made.db": ["memory", 0], "other.db": ["delete", 2]}  # 0: OFF, 2: FULL, what SQLite begins with
+
+
 _FULL_DISK = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

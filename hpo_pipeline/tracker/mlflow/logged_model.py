@@ -7,6 +7,7 @@ code and without pickle, so whoever loads it needs neither this project nor trus
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpo_pipeline.garbage import uncollected
 from hpo_pipeline.objective.kept_model import FOLDER, METRICS, opened
 from hpo_pipeline.tracker.mlflow.naming import number
 
@@ -70,7 +72,7 @@ def log_model(
     tags = {_STUDY: study_id, _PLACE: place}
     made = client.create_logged_model(experiment_id, NAME, source_run_id=runs[0], tags=tags)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, uncollected():
             _save(module, shape, Path(scratch, "model"), made)
             client.log_model_artifacts(made.model_id, str(Path(scratch, "model")))
         client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
@@ -99,6 +101,16 @@ def _without_lightning() -> Iterator[None]:
     finally:
         if hidden:
             sys.modules.pop(name, None)
+
+
+def prepare() -> None:
+    """Imports what exporting takes, which are seconds that a study in training has and one that has ended hasn't."""
+    if "torch" not in sys.modules:  # no objective here trains with it
+        return
+    with uncollected(), contextlib.suppress(ImportError):  # whoever needs it will say so
+        with _without_lightning():
+            importlib.import_module("mlflow.pytorch")
+        importlib.import_module("torch.export._trace")  # else torch.export imports it when it is called
 
 
 def _save(module: Any, shape: tuple[int, ...], path: Path, made: Any) -> None:

@@ -18,11 +18,12 @@ from typing import Any
 import filelock
 
 from hpo_pipeline.dataset.fingerprint import DataSplit
+from hpo_pipeline.garbage import uncollected
 from hpo_pipeline.tracker import LostError, StoreDownError, UnusableStoreError
 from hpo_pipeline.tracker.mlflow import sqlite
 from hpo_pipeline.tracker.mlflow import uri as uris
 from hpo_pipeline.tracker.mlflow.links import deleted_experiment
-from hpo_pipeline.tracker.mlflow.logged_model import KeptModel, log_model, register_model
+from hpo_pipeline.tracker.mlflow.logged_model import KeptModel, log_model, prepare, register_model
 from hpo_pipeline.tracker.mlflow.update import Update
 
 _PAGE = 1000
@@ -59,22 +60,36 @@ class MLflowStore:
         # What it logs it raises as well, and there passwords are masked.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         try:
-            from mlflow import MlflowClient
-
-            if self.database is not None:
-                sqlite.make(self.database, self._make_tables)
-            self._client = MlflowClient(uri)
-            if self.database is not None:
-                self._renew_connections()
-            self._client.search_experiments(max_results=1)
+            with uncollected():
+                self._open(uri)
         except Exception as error:
             raise self._opening_error(error) from None
         self._identity = sqlite.identity(self.database) if self.database else None
 
+    def _open(self, uri: str) -> None:
+        from mlflow import MlflowClient
+
+        if self.database is not None:
+            sqlite.make(self.database, self._make_tables)
+        self._client = MlflowClient(uri)
+        if self.database is not None:
+            self._renew_connections()
+        self._client.search_experiments(max_results=1)
+
     def _make_tables(self, path: Path) -> None:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
 
-        store: Any = SqlAlchemyStore(f"sqlite:///{path.as_posix()}", self._artifacts())  # type: ignore[no-untyped-call]
+        def hurry(connection: sqlite3.Connection, _record: object) -> None:
+            sqlite.hurry(connection, path)
+
+        event.listen(Engine, "connect", hurry)
+        try:
+            uri = f"sqlite:///{path.as_posix()}"
+            store: Any = SqlAlchemyStore(uri, self._artifacts())  # type: ignore[no-untyped-call]
+        finally:
+            event.remove(Engine, "connect", hurry)
         store.engine.dispose()
 
     def _renew_connections(self) -> None:
@@ -212,6 +227,10 @@ class MLflowStore:
     def fetch(self, run_id: str, name: str, folder: Path) -> None:
         """Copies one of the run's files into a folder."""
         self._ask(self._client.download_artifacts, run_id, name, str(folder))
+
+    def prepare_model(self) -> None:
+        """Makes `model` faster."""
+        prepare()
 
     def model(
         self, experiment_id: str, study_id: str, kept: KeptModel, folder: Path, runs: Sequence[str]

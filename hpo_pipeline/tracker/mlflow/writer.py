@@ -65,6 +65,7 @@ class MLflowWriter:
         self._uncertain: set[RunKey] = set()
         self._refused: set[RunKey] = set()
         self._presented, self._attached = False, ""
+        self._prepared = False
         self._store = self._tracker.open()
         self._experiment_id = self._store.experiment(self._tracker.experiment)
         self._study_run = self._store.find(self._experiment_id, "hpo.study_id", study_id) or ""
@@ -101,6 +102,9 @@ class MLflowWriter:
             self._store.analyze()
         if not self._presented:
             self._present()
+        elif self._tracker.log_model and not self._prepared:  # from the second window on: the study goes on
+            self._prepared = True
+            self._store.prepare_model()
 
     def close(self) -> str:
         """Makes sure of what was written, and adds the files that there are now."""
