@@ -167,3 +167,22 @@ def test_the_printed_command_completes_the_tracker_and_trains_nothing(monkeypatc
     store = MLflowStore(uri)
     (header,) = [record for record in journal("s") if record["event"] == "study"]
     assert store.trials(store.experiment("hpo"), header["id"]).keys() == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(("windows", "times"), [(1, 0), (2, 1), (4, 1)])
+def test_what_a_model_takes_is_imported_once_and_only_while_the_study_goes_on(study: Study, windows: int, times: int):
+    asked = []
+
+    class Store(MemoryStore):
+        def prepare_model(self) -> None:
+            asked.append("prepare")
+
+    writer = following(study, Store)._writer
+    study.begin()
+    first, *others = journal("s")
+    writer.open(first)
+    for record in (first, *others):
+        writer.take(record, held=False)
+    for position in range(windows):
+        list(writer.write(str(position)))
+    assert len(asked) == times
