@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from written_journals import written
+from written_journal import written_folder
 
 from hpo_pipeline.at_work import Owner, owner_of
 from hpo_pipeline.journal import Journal
@@ -17,7 +17,7 @@ from hpo_pipeline.lease import this_machine
 
 @pytest.fixture
 def journal() -> Path:
-    return written("runs/a") / "journal.jsonl"
+    return written_folder("runs/a") / "journal.jsonl"
 
 
 def lease(journal: Path, seconds_ago: float = 0.0, **content: object) -> None:

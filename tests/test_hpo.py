@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from commands import DIGITS, FREE, hpo, run
-from written_journals import written
+from written_journal import written_folder
 
 from hpo_pipeline.journal import Journal
 from hpo_pipeline.saved_study import load_study
@@ -90,7 +90,7 @@ def test_status_of_a_study_that_is_over():
 
 
 def test_status_of_one_at_work_and_of_one_that_was_broken_off():
-    place = written("runs/a")
+    place = written_folder("runs/a")
     run(*FREE, "name=later", "n_trials=1")
     with Journal(place / "journal.jsonl"):
         assert hpo("status", "a").out.startswith("runs/a: running (")
@@ -104,7 +104,7 @@ def test_status_of_one_at_work_and_of_one_that_was_broken_off():
 
 
 def test_status_as_json_is_a_line_a_study_with_what_json_can_not_hold_as_text():
-    written("runs/a", loss=float("nan"))
+    written_folder("runs/a", loss=float("nan"))
     run(*FREE, "name=b", "n_trials=2")
     a, b = map(json.loads, hpo("status", "a", "b", "--json").out.splitlines())
     assert (a["name"], a["state"], a["trials"], a["best"]) == ("s", "broken off", 1, None)
@@ -113,7 +113,7 @@ def test_status_as_json_is_a_line_a_study_with_what_json_can_not_hold_as_text():
 
 def test_a_list_names_what_it_can_not_read_and_goes_on():
     run(*FREE, "name=a", "n_trials=2", "max_resource=1")
-    written("runs/b")
+    written_folder("runs/b")
     Path("runs/c").mkdir()
     Path("runs/c/journal.jsonl").write_text("no journal\n")
     ended = hpo("list")
@@ -128,7 +128,7 @@ def test_names_that_are_no_studies_are_answered_with_those_that_are():
     assert (
         refused("list") == "hpo: there are no studies here, as there is no folder runs; name the folder that has them\n"
     )
-    written("runs/first")
+    written_folder("runs/first")
     for command in ("status", "list", "export", "clean", "sync", "report", "ui"):
         assert refused(command, "frist") == "hpo: runs/frist: there is no such folder; did you mean 'first'?\n"
     assert refused("export", "runs") == (
@@ -138,7 +138,7 @@ def test_names_that_are_no_studies_are_answered_with_those_that_are():
 
 def test_a_study_whose_config_can_not_be_read_holds_up_no_other():
     for name in ("a", "b"):
-        written(f"runs/{name}")
+        written_folder(f"runs/{name}")
     Path("runs/a/config.yaml").write_text("a: &a [*a]\n")
     ended = hpo("status", "runs")
     assert (ended.code, ended.out.splitlines()[0]) == (2, "runs/b: broken off")
@@ -147,7 +147,7 @@ def test_a_study_whose_config_can_not_be_read_holds_up_no_other():
 
 
 def test_what_a_stranger_calls_things_stays_in_its_line():
-    written("runs/a", name="evil\n\x1b[2J", error="a\nb\x1b[31m")
+    written_folder("runs/a", name="evil\n\x1b[2J", error="a\nb\x1b[31m")
     for text in (hpo("status", "a").out, hpo("list").out):
         assert "\x1b" not in text
     assert len(hpo("list").out.splitlines()) == 2
@@ -172,14 +172,14 @@ def test_what_is_exported_reads_back_as_the_studys_frames(format):
 
 
 def test_a_hyperparameter_of_several_types_is_exported_as_text():
-    written("runs/a", configs=[{"x": 1}, {"x": "a"}, {"x": None}, {"x": True}, {}])
+    written_folder("runs/a", configs=[{"x": 1}, {"x": "a"}, {"x": None}, {"x": True}, {}])
     assert hpo("export", "a", "--format", "parquet").code == 0
     found = pd.read_parquet("runs/a/export/trials.parquet")["params.x"]
     assert list(found.fillna("missing")) == ["1", "a", "missing", "True", "missing"]
 
 
 def test_nothing_is_written_through_a_link_that_lies_in_the_study():
-    place = written("runs/a")
+    place = written_folder("runs/a")
     Path("elsewhere").mkdir()
     (place / "export").symlink_to(Path("elsewhere").absolute())
     assert refused("export", "a") == "hpo: runs/a/export: is a link, which isn't followed; choose a folder: --to …\n"
@@ -218,7 +218,7 @@ def test_clean_says_what_it_would_remove_and_removes_it_when_told():
 
 
 def test_what_an_unfinished_study_goes_on_from_stays_unless_all_is_told():
-    written("runs/a")
+    written_folder("runs/a")
     checkpoint("a", 0, 10)
     assert hpo("clean", "a", "--yes").out == (
         "runs/a: 0 bytes in checkpoints of 0 trials; unfinished trials keep theirs (--all)\n"
@@ -229,7 +229,7 @@ def test_what_an_unfinished_study_goes_on_from_stays_unless_all_is_told():
 
 
 def test_a_study_at_work_and_one_whose_trials_are_a_link_are_left_alone():
-    place, linked = written("runs/a"), written("runs/b")
+    place, linked = written_folder("runs/a"), written_folder("runs/b")
     checkpoint("a", 0, 10)
     (linked / "trials").symlink_to((place / "trials").absolute())
     with Journal(place / "journal.jsonl"):

@@ -21,7 +21,6 @@ from commands import FREE, hpo, run
 from written_journal import Written
 
 from hpo_pipeline.errors import StudyError
-from hpo_pipeline.journal import Journal
 from hpo_pipeline.report.page.material import Material
 from hpo_pipeline.report.page.page import page as page_of
 from hpo_pipeline.report.page.page import write_report
@@ -34,18 +33,9 @@ search_space:
 """
 
 
-def keep(study: Written, folder: Path, config: str = CONFIG) -> Path:
-    """The study's folder."""
-    folder.mkdir()
-    with Journal(folder / "journal.jsonl") as journal:
-        journal.append(*study.records)
-    (folder / "config.yaml").write_text(config)
-    return folder
-
-
 def written(study: Written, config: str = CONFIG) -> Path:
     """The page of a study."""
-    path = keep(study, Path("study"), config) / "report.html"
+    path = study.save("study", config) / "report.html"
     path.write_text(page_of(Material.of(Path("study"))))
     return path
 
@@ -85,7 +75,7 @@ def asha(n: int = 30, mode: str = "min") -> Written:
 
 
 def test_a_whole_study_has_every_section_each_with_what_one_sees_and_how_sure_it_is():
-    page = write_report(keep(asha(), Path("study")))
+    page = write_report(asha().save("study", CONFIG))
     assert page == Path("study/report.html")
     assert sections(page) == [
         *("best", "curves", "rungs", "stopping", "importance", "parallel", "slices", "pairs"),

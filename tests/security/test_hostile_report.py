@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from written_journal import Written
 
-from hpo_pipeline.journal import Journal
 from hpo_pipeline.report.page import write_report
 
 EVIL = '</script><script>alert("evil")</script><img src=x onerror=alert("evil")>{{7*7}}{% raw %}$x^2$'
@@ -29,11 +28,7 @@ def folder() -> Path:
     study.job(24, 1)
     study.fail(24, EVIL)
     study.add("end", state=EVIL, reason=EVIL)
-    place = Path("study")
-    place.mkdir()
-    with Journal(place / "journal.jsonl") as journal:
-        journal.append(*study.records)
-    (place / "config.yaml").write_text(f"note: '{EVIL}'\nchoices: {{model: '{EVIL}', dataset: '{EVIL}'}}\n")
+    place = study.save("study", f"note: '{EVIL}'\nchoices: {{model: '{EVIL}', dataset: '{EVIL}'}}\n")
     (place / "overrides.yaml").write_text(f"- '{EVIL}'\n")
     return place
 
