@@ -1,44 +1,13 @@
-"""Ranks over tasks with a critical difference, paired tests over seeds, intervals.
-
-Demšar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets": Friedman's test says whether the methods
-differ at all; by Nemenyi's, two of them do if their average ranks are a critical difference apart.
-"""
+"""Paired tests over seeds, and intervals; ranks over tasks are in hpo_pipeline/analysis/ranks.py."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-
-LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Average ranks, 1 the best; `p` is Friedman's, None for fewer than three methods."""
-
-    average: npt.NDArray[np.float64]
-    n_tasks: int
-    critical_difference: float
-    p: float | None
-
-
-def average_ranks(scores: npt.ArrayLike) -> Ranks:
-    """Of scores `(tasks, methods)`, minimised; equal ones share their ranks."""
-    table = np.asarray(scores, dtype=float)
-    n, k = table.shape
-    p = float(stats.friedmanchisquare(*table.T).pvalue) if k > 2 and n > 1 else None
-    return Ranks(stats.rankdata(table, axis=1).mean(0), n, critical_difference(k, n), p)
-
-
-def critical_difference(k: int, n: int) -> float:
-    """Nemenyi's, of k methods on n tasks."""
-    q = stats.studentized_range.ppf(1 - LEVEL, k, np.inf) / math.sqrt(2)
-    return float(q * math.sqrt(k * (k + 1) / (6 * n)))
 
 
 def paired_p(differences: Sequence[float]) -> float:

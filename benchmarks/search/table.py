@@ -10,8 +10,9 @@ import numpy as np
 
 from benchmarks.search.methods import baseline
 from benchmarks.search.results import Run, in_order
-from benchmarks.search.statistics import LEVEL, Ranks, average_ranks, holm, mean_and_error, paired_p
+from benchmarks.search.statistics import holm, mean_and_error, paired_p
 from benchmarks.search.suites import Suite
+from hpo_pipeline.analysis.ranks import LEVEL, Ranks, average_ranks
 
 _CENTERS: Mapping[str, Callable[[Sequence[float]], float]] = {"mean": lambda v: float(np.mean(v)), "median": np.median}
 

@@ -18,7 +18,7 @@ from benchmarks.search.methods import MULTI_FIDELITY, baseline
 from benchmarks.search.peers import Optuna, suggested
 from benchmarks.search.product import Study
 from benchmarks.search.results import Results, Run
-from benchmarks.search.statistics import average_ranks, band, critical_difference, holm
+from benchmarks.search.statistics import band, holm
 from benchmarks.search.suites import SUITES
 from benchmarks.search.task import Task, Trace, Value
 from hpo_pipeline.budget import Budget
@@ -231,17 +231,6 @@ def test_the_command_makes_runs_once_and_writes_table_and_picture(tmp_path, monk
 
 
 # -- statistics ----------------------------------------------------------------------------------------------------
-
-
-def test_critical_differences_are_those_of_demsar():
-    assert critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)  # his example
-    assert critical_difference(10, 1) / math.sqrt(10 * 11 / 6) == pytest.approx(3.164, abs=0.002)  # his table 5
-
-
-def test_ranks_are_counted_by_task_and_shared_where_scores_are_equal():
-    ranks = average_ranks([[1.0, 2.0, 3.0], [5.0, 5.0, 1.0]])
-    assert ranks.average.tolist() == [1.75, 2.25, 2.0]
-    assert ranks.n_tasks == 2
 
 
 def test_holm_multiplies_the_least_by_the_number_of_tests():
