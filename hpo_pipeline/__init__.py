@@ -1,6 +1,6 @@
 """Declarative, config-driven hyperparameter optimization. Nothing heavy is imported before it is used.
 
-from hpo_pipeline import compose, tune, train, load_study, load_model
+from hpo_pipeline import compose, tune, train, load_study, load_model, compare
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpo_pipeline.comparison import Comparison as Comparison
+    from hpo_pipeline.comparison import compare as compare
     from hpo_pipeline.objective.kept_model import load_model as load_model
     from hpo_pipeline.python import compose as compose
     from hpo_pipeline.python import train as train
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "comparison",
     "Study": "saved_study",
+    "compare": "comparison",
     "compose": "python",
     "load_model": "objective.kept_model",
     "load_study": "saved_study",

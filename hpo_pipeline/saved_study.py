@@ -10,7 +10,7 @@ nothing in it is executed, and a file that can't be read is said in one line.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from hpo_pipeline.errors import StudyError, nearest, one_line
 from hpo_pipeline.evaluation import Metric
 from hpo_pipeline.journal import read
 from hpo_pipeline.plain_yaml import plain_yaml
+from hpo_pipeline.records import Record
 from hpo_pipeline.report import frames
 from hpo_pipeline.report.notebook import headline, study_html
 from hpo_pipeline.trial import Value
@@ -192,12 +193,15 @@ class Study:
         return missing if found is None else found
 
 
-def load_study(folder: str | os.PathLike[str], metric: Metric | None = None) -> Study:
+def load_study(
+    folder: str | os.PathLike[str], metric: Metric | None = None, hear: Callable[[Record], object] | None = None
+) -> Study:
     """A study, or a training, read back from its folder; it may be at work.
 
     Args:
         folder: holds journal.jsonl and, in most cases, config.yaml.
         metric: what trials are ranked by here, instead of the study's own metrics.
+        hear: is called with each record, once the view has taken it in.
 
     Raises:
         StudyError: there is no such study, or its journal can't be read, or says nothing yet.
@@ -211,6 +215,8 @@ def load_study(folder: str | os.PathLike[str], metric: Metric | None = None) -> 
             view.apply(record)
         except StudyError as error:
             raise StudyError(f"{journal}: {error}") from None
+        if hear is not None:
+            hear(record)
     if not view.header:
         raise StudyError(f"{folder}: nothing is recorded of this study yet")
     return Study(Path(folder), view)

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "hpo_pipeline"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml", "environment"},
+    {"errors", "trial", "seeding", "checks", "atomic", "over_seeds", "guardian", "plain_yaml", "environment", "tree"},
     {"garbage"},
     {"evaluation", "pareto"},
     {"ranking"},
@@ -34,7 +34,8 @@ LAYERS = (
     {"report"},
     {"saved_study"},
     {"analysis"},
-    {"report.page"},
+    {"report.page", "report.comparison"},
+    {"comparison"},
     {"scheduler"},
     {"objective", "model", "dataset", "tracker"},
     {"config.containment", "config.composed", "config.public", "config.search_space"},
@@ -46,7 +47,7 @@ LAYERS = (
     {"study"},
     {"training_run"},
     {"config.schema", "config.comparison", "config.older"},
-    {"config.layers", "config.composing"},
+    {"config.layers", "config.composing", "config.multirun"},
     {"config.diagnosis", "config.options", "config.resuming", "config.around"},
     {"config"},
     {"python"},

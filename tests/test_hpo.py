@@ -33,7 +33,7 @@ def test_help_names_every_command_and_imports_nothing_heavy():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "[]\n")
-    for command in ("tune", "train", "status", "list", "report", "export", "sync", "clean", "ui"):
+    for command in ("tune", "train", "status", "list", "report", "compare", "export", "sync", "clean", "ui"):
         assert f"\n  {command} " in ended.stdout
     assert "..." not in ended.stdout.partition("Commands:")[2]  # no help is cut short
 

@@ -2,7 +2,7 @@
 
 hpo tune, hpo train                     run; Hydra overrides are handed through
 hpo status, hpo list                    what there is, running studies too
-hpo report, hpo export                  what came out, for people and for other programs
+hpo report, hpo compare, hpo export     what came out, for people and for other programs
 hpo sync, hpo ui, hpo clean             MLflow, and room on the disk
 """
 
@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from hpo_pipeline.commands import clean, export, list, report, status, sync, train, tune, ui
+from hpo_pipeline.commands import clean, compare, export, list, report, status, sync, train, tune, ui
 from hpo_pipeline.errors import ConfigError, StudyError, one_line
 from hpo_pipeline.report.terminal import forgiving_streams
 
@@ -28,7 +28,10 @@ _HYDRAS = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_inte
 
 app.command(add_help_option=False, context_settings=_HYDRAS)(tune.tune)
 app.command(add_help_option=False, context_settings=_HYDRAS)(train.train)
-for _command in (status.status, list.list_studies, report.report, export.export, sync.sync, clean.clean, ui.ui):
+for _command in (
+    *(status.status, list.list_studies, report.report, compare.compare),
+    *(export.export, sync.sync, clean.clean, ui.ui),
+):
     app.command(_command.__name__.partition("_")[0])(_command)
 
 

@@ -13,6 +13,7 @@ trial's config is the composed one with its sample put in.
                   around         the search space around an earlier winner
                   hydra_errors   what Hydra says, in our words
                   diagnosis      every mistake of a command line that can't be composed
+                  multirun       its jobs, and their studies compared at the end
     composed      composed       plain data, and a trial's config
                   composing      the options of groups, what was changed
                   containment    where files may have things written
@@ -47,6 +48,7 @@ from hpo_pipeline.config.help import help_text, version_text
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import Composition, composition, watched
 from hpo_pipeline.config.log_levels import log_levels
+from hpo_pipeline.config.multirun import Jobs
 from hpo_pipeline.config.older import brought_up_to_date
 from hpo_pipeline.config.options import explained
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
@@ -60,19 +62,22 @@ schema.register()
 @forgiving_streams()
 def tune() -> None:
     """The command `tune.py` (or `hpo-tune`)."""
-    _command("tune", _tune)
+    jobs = Jobs()
+
+    def run(cfg: DictConfig, line: CommandLine) -> int:
+        from hpo_pipeline.study import run_study
+
+        composed = compose_study(cfg, line)
+        jobs.begin(composed)
+        return run_study(composed)
+
+    _command("tune", run, jobs)
 
 
 @forgiving_streams()
 def train() -> None:
     """The command `train.py` (or `hpo-train`)."""
-    _command("train", _train)
-
-
-def _tune(cfg: DictConfig, line: CommandLine) -> int:
-    from hpo_pipeline.study import run_study
-
-    return run_study(compose_study(cfg, line))
+    _command("train", _train, Jobs())
 
 
 def _train(cfg: DictConfig, line: CommandLine) -> int:
@@ -81,7 +86,7 @@ def _train(cfg: DictConfig, line: CommandLine) -> int:
     return run_training(compose(cfg, line))
 
 
-def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -> None:
+def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int], jobs: Jobs) -> None:
     """Composes and runs; what a person got wrong ends in one screen and exit code 2, without a traceback."""
     if sys.version_info >= (3, 14) and hydra.__version__ < "1.4":
         sys.exit("Hydra 1.3 cannot start on Python 3.14; run: pip install --pre 'hydra-core>=1.4.0rc3'")
@@ -94,17 +99,19 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
     composing = True
     shown_before = os.environ.get("HYDRA_FULL_ERROR")
     if "--version" in sys.argv[1:]:  # Hydra's parser would answer with its own
-        return print(version_text())
+        print(version_text())
+        return
     line = _typed(sys.argv)
     if {"--help", "-h"} & set(sys.argv[1:]):
-        return print(help_text(config_name, line))
+        print(help_text(config_name, line))
+        return
 
     def app(cfg: DictConfig) -> None:
         nonlocal composing
         composing = False
         _restore("HYDRA_FULL_ERROR", shown_before)
         code = _guarded(lambda: task(cfg, line))
-        if code:
+        if not jobs.end(code):
             sys.exit(code)
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would otherwise print with exit code 1
@@ -118,12 +125,15 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int]) -
         sys.exit(130)
     except Exception as error:  # Hydra raises ValueError, AttributeError … as well for what was typed
         if not composing:
+            jobs.close()
             raise
         _restore("HYDRA_FULL_ERROR", shown_before)
         from hpo_pipeline.config.diagnosis import diagnose
 
         with watched():
             sys.exit(_fail(ConfigError(diagnose(config_name, line, error, preflight_problems))))
+    if code := jobs.close():
+        sys.exit(code)
 
 
 def _typed(argv: list[str]) -> CommandLine:

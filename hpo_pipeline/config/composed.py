@@ -13,6 +13,8 @@ from hpo_pipeline.config.containment import COMMAND, reached_places, written_pla
 from hpo_pipeline.errors import Problem
 from hpo_pipeline.evaluation import Constraint, Metric, constraints_of, metrics_of
 from hpo_pipeline.report.command import overrides, trial_overrides
+from hpo_pipeline.tree import at as at
+from hpo_pipeline.tree import flatten as flatten
 from hpo_pipeline.trial import Config
 
 TRAINING_SETTINGS = ("metric", "mode", "constraints", "seed", "trial", "max_resource", "threads")
@@ -131,25 +133,6 @@ def training_values(config: Mapping[str, Any]) -> dict[str, Any]:
     """The training part by the paths that are typed: each setting is one value, whatever is in it."""
     groups = {key: config[key] for key in TRAINING_KEYS if key not in TRAINING_SETTINGS and key in config}
     return flatten(groups) | {key: config[key] for key in TRAINING_SETTINGS if key in config}
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"a": {"b": 1}}` -> `{"a.b": 1}`; lists and empty mappings are leaves."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
-def at(tree: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, or None if there is none."""
-    node: Any = tree
-    for key in path.split("."):
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return node
 
 
 def with_values(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from hpo_pipeline.report.text import counts, duration, metric_text, plural, point_text, short
@@ -39,9 +40,16 @@ def study_html(view: StudyView, name: str, unit: str, state: str) -> str:
         return f"<div>{head}</div>"
     paths = list(dict.fromkeys(path for trial, at in members for path in trial.config_at(at)))
     titles = ["trial", *(metric.name for metric in view.metrics), unit, "state", *paths]
-    rows = [_row(titles, "th", _HEAD), *(_row(_cells(view, *one, paths), "td", _CELL) for one in members)]
+    rows = [titles, *(_cells(view, *one, paths) for one in members)]
     more = f"<p>and {plural(hidden, 'other')}: <code>study.trials</code></p>" if hidden > 0 else ""
-    return f'<div>{head}<table style="border-collapse: collapse">{"".join(rows)}</table>{more}</div>'
+    return f"<div>{head}{table_html(rows)}{more}</div>"
+
+
+def table_html(rows: Sequence[Sequence[str]]) -> str:
+    """A table; the first row is its heading. All text is escaped."""
+    head, *others = rows
+    lines = [_row(head, "th", _HEAD), *(_row(cells, "td", _CELL) for cells in others)]
+    return f'<table style="border-collapse: collapse">{"".join(lines)}</table>'
 
 
 def _cells(view: StudyView, trial: TrialView, resource: int, paths: list[str]) -> list[str]:
@@ -51,5 +59,5 @@ def _cells(view: StudyView, trial: TrialView, resource: int, paths: list[str]) -
     return [str(trial.id), *values, str(resource), trial.state.value.lower(), *chosen]
 
 
-def _row(cells: list[str], tag: str, style: str) -> str:
+def _row(cells: Sequence[str], tag: str, style: str) -> str:
     return "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"

@@ -254,8 +254,10 @@ def test_another_project_builds_on_ours_with_a_primary_config_of_its_own():
 
 
 def test_a_multirun_gives_each_study_a_name_of_its_own():
-    assert run("-m", *FREE, "name=m", "n_trials=1", "seed=0,1").code == 0
-    assert sorted(path.name for path in Path("runs").iterdir()) == ["m-0", "m-1"]
+    ended = run("-m", *FREE, "name=m", "n_trials=1", "seed=0,1")
+    assert ended.code == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["m-0", "m-1", "m-comparison.html"]
+    assert "\n1 method by validation_error (min), 2 studies each" in ended.out
 
 
 def test_too_many_open_files_are_one_line_that_says_what_to_do(monkeypatch):

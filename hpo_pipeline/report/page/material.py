@@ -16,9 +16,8 @@ from hpo_pipeline.analysis.ped_anova import PedAnova, ped_anova
 from hpo_pipeline.analysis.permutation import PermutationImportance, permutation_importance
 from hpo_pipeline.analysis.standing import Standing, rung_resources, standing
 from hpo_pipeline.errors import ConfigError, StudyError
-from hpo_pipeline.journal import read
 from hpo_pipeline.report.text import short_names
-from hpo_pipeline.saved_study import Study, journal_of
+from hpo_pipeline.saved_study import Study, load_study
 from hpo_pipeline.seeding import generator
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.trial_view import TrialView
@@ -48,16 +47,8 @@ class Material:
         Raises:
             StudyError: there is no such study, or its journal can't be read, or says nothing yet.
         """
-        journal, view, log = journal_of(folder), StudyView(), JobLog()
-        for record, _ in read(journal):
-            try:
-                view.apply(record)
-            except StudyError as error:
-                raise StudyError(f"{journal}: {error}") from None
-            log.apply(record)
-        if not view.header:
-            raise StudyError(f"{folder}: nothing is recorded of this study yet")
-        return Material(Study(folder, view), log)
+        log = JobLog()
+        return Material(load_study(folder, hear=log.apply), log)
 
     @property
     def view(self) -> StudyView:

@@ -29,7 +29,7 @@ R.load().then(async () => {
     cell.style.background = rho >= 0 ? `rgba(0, 114, 178, ${0.06 + 0.94 * strength ** 1.3})` : `rgba(213, 94, 0, ${0.06 + 0.94 * strength ** 1.3})`;
     cell.style.color = strength > 0.6 ? "#fff" : "";
   }
-  R.table();
+  if (R.table) R.table();
   for (const element of document.querySelectorAll(".chart")) {
     R.draw[element.dataset.chart](element);
     await new Promise((next) => setTimeout(next));  // what is drawn already answers meanwhile

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import gzip
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpo_pipeline.atomic import write_text
+from hpo_pipeline.report.page.assets import file, packed, template
 from hpo_pipeline.report.page.front import front
 from hpo_pipeline.report.page.hyperparameters import axes_data, pairs, parallel, slices
 from hpo_pipeline.report.page.importance import importance
@@ -21,7 +17,7 @@ from hpo_pipeline.report.page.material import Material
 from hpo_pipeline.report.page.pictures import write_pictures
 from hpo_pipeline.report.page.progress import best_so_far, learning_curves
 from hpo_pipeline.report.page.rungs import early_stopping, rung_scatter
-from hpo_pipeline.report.page.section import Section, plain, short
+from hpo_pipeline.report.page.section import Section, short
 from hpo_pipeline.report.page.settings import settings, train_command
 from hpo_pipeline.report.page.summary import summary
 from hpo_pipeline.report.page.trials import trials, trials_data
@@ -103,30 +99,10 @@ def page(material: Material) -> str:
         "trials": trials_data(material),
         "sections": {section.key: section.data for section in found},
     }
-    return _template().render(head=summary(material), sections=found, data=_packed(data), unit=material.unit)
+    return _template().render(head=summary(material), sections=found, data=packed(data), unit=material.unit)
 
 
 @functools.cache
 def _template() -> jinja2.Template:
     """page.html, with the scripts and their hashes."""
-    import jinja2
-
-    scripts = [_file(name) for name in _SCRIPTS]
-    fixed = {"scripts": scripts, "hashes": [_hash(script) for script in scripts], "style": _file("page.css")}
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_file("page.html"), globals=fixed)
-
-
-def _file(name: str) -> str:
-    return (resources.files("hpo_pipeline.report.page") / name).read_text(encoding="utf-8")
-
-
-def _hash(script: str) -> str:
-    """What the content security policy calls a script that may run."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
-
-
-def _packed(data: dict[str, Any]) -> str:
-    """As JSON, gzipped, in base64: small, and there is nothing in it that HTML could take for its own."""
-    text = json.dumps(plain(data), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return base64.b64encode(gzip.compress(text.encode(errors="replace"), mtime=0)).decode()
+    return template(file("page.html"), [file(name) for name in _SCRIPTS])

@@ -16,7 +16,7 @@ R.load = async () => {
   const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   R.data = JSON.parse(await new Response(stream).text());
-  R.rows = R.data.trials.rows;
+  R.rows = R.data.trials ? R.data.trials.rows : [];
   R.byId = new Map(R.rows.map((row, rank) => [row[ID], { row, rank }]));
 };
 // Okabe and Ito's palette: told apart with any colour vision.

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from hpo_pipeline.analysis.anytime import reports as all_reports
 from hpo_pipeline.evaluation import WORST, total_violation
 from hpo_pipeline.report.page.material import Material
 from hpo_pipeline.report.page.section import Section, percent, short
@@ -49,20 +50,15 @@ def best_so_far(material: Material) -> Section | None:
 def _reports(material: Material) -> tuple[list[Point], list[Point]]:
     """[seconds, total resource, value, trial] of each report; and of each that was the best until then."""
     view = material.view
-    curves = {trial.id: {at: metrics for at, metrics, _ in trial.curve} for trial in view.trials.values()}
-    reached: dict[int, int] = {}
-    spent, lowest = 0, (WORST, WORST)
+    lowest = (WORST, WORST)
     reports: list[Point] = []
     best: list[Point] = []
-    for seconds, trial_id, resource in material.log.reports:
-        trial, metrics = view.trials[trial_id], curves[trial_id].get(resource, {})
-        spent += resource - reached.get(trial_id, 0)
-        reached[trial_id] = resource
-        value = material.value(metrics)
-        reports.append([short(seconds, 6), spent, short(value), trial_id])
-        violation = total_violation(view.constraints, metrics) if view.constraints else 0.0
+    for one in all_reports(view, material.log):
+        value = material.value(one.metrics)
+        reports.append([short(one.seconds, 6), one.spent, short(value), one.trial.id])
+        violation = total_violation(view.constraints, one.metrics) if view.constraints else 0.0
         score = (violation, view.metrics[0].score(value))
-        counts = trial.state is not State.FAILED and trial.repeats is None and WORST not in score
+        counts = one.trial.state is not State.FAILED and one.trial.repeats is None and WORST not in score
         if counts and score < lowest:
             lowest = score
             best.append(reports[-1])

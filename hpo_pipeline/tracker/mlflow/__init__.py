@@ -89,6 +89,14 @@ class MLflowTracker:
         """Copies files of a study's run, those that are there, into the folder. The study may be in any experiment."""
         earlier.fetch(self.uri, study, files, folder)
 
+    def study_folders(self, files: Sequence[str], folder: Path) -> Mapping[str, Path]:
+        """Copies files of each study of the experiment into a folder of its own: what the study is called -> where.
+
+        Raises:
+            StudyError: the store can't be read, or has no study there.
+        """
+        return earlier.study_folders(self.uri, self.experiment, files, folder)
+
     def routes(self, study_id: str) -> dict[str, str]:
         """Where to look at a study in the UI: what is there -> its route; empty if the store doesn't have it.
 

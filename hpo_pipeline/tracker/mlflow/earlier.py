@@ -70,6 +70,45 @@ def fetch(uri: str, study: str, files: Sequence[str], folder: Path) -> None:
         raise ConfigError(f"{uris.shown(uri)}: the study {study!r} can't be read ({error})") from None
 
 
+def study_folders(uri: str, experiment: str, files: Sequence[str], folder: Path) -> Mapping[str, Path]:
+    """Copies files of each study of an experiment into a folder of its own; the newest run of a study counts.
+
+    Args:
+        files: names; a study that hasn't the first is left out.
+        folder: gets a folder a study.
+
+    Returns:
+        What a study is called -> its folder, the oldest first.
+
+    Raises:
+        StudyError: the store can't be read, or has no such experiment.
+    """
+    path = uris.database_path(uri)
+    try:
+        store = None if path is not None and sqlite.is_empty(path) else MLflowStore(uri)  # MLflow would make one
+        runs = store.runs(experiment) if store is not None else []
+        newest: dict[str, Any] = {}
+        for run in runs:
+            if run.data.tags.get("hpo.role") == "study":
+                newest.setdefault(run.data.tags.get("hpo.study_id", run.info.run_id), run)
+        found: dict[str, Path] = {}
+        for number, run in enumerate(reversed(newest.values())):
+            if store is None or not store.has_file(run.info.run_id, files[0]):
+                continue
+            place = folder / str(number)
+            place.mkdir()
+            for name in files:
+                if store.has_file(run.info.run_id, name):
+                    store.fetch(run.info.run_id, name, place)
+            called = str(run.info.run_name)
+            found[called if called not in found else f"{called} ({run.info.run_id[:8]})"] = place
+    except (StoreDownError, LostError, UnusableStoreError, RefusedError, OSError, sqlite3.Error) as error:
+        raise StudyError(f"{uris.shown(uri)}: the experiment {experiment!r} can't be read ({error})") from None
+    if not found:
+        raise StudyError(f"{uris.shown(uri)}: there are no studies in an experiment {experiment!r}")
+    return found
+
+
 def routes(uri: str, study_id: str) -> dict[str, str]:
     """Where the UI shows the study of this id, in whatever experiment: what is there -> its route.
 
