@@ -155,6 +155,7 @@ def _component(name: str, protocol: str, *offers: Offer) -> Kind:
 
 
 _LR = "torch.optim.lr_scheduler"
+_LIGHTNING = "lightning.pytorch.LightningModule"
 _SEED = Offer("seed", settable=True)
 KINDS = {
     kind.name: kind
@@ -189,7 +190,12 @@ KINDS = {
         Kind("function", "types.FunctionType", (_CURVE, _FUNCTIONS)),
         Kind("train_function", "types.FunctionType", ()),
         # What model and dataset hold beside objective=lightning.
-        Kind("lightning_module", "lightning.pytorch.LightningModule", ()),
+        Kind(
+            "lightning_module",
+            _LIGHTNING,
+            (_classes("hpo_pipeline.objective.lightning_mlp", _LIGHTNING),),
+            (Offer("input_shape", True, True), Offer("n_outputs", True, True), Offer("n_classes", True, True)),
+        ),
         Kind("lightning_data", "lightning.pytorch.LightningDataModule", ()),
         Kind("part", None, (*_MODELS, _TRANSFORMS)),
         Kind("transform", None, (_TRANSFORMS,)),  # an item of `dataset.transform`

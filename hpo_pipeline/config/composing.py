@@ -74,9 +74,9 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
 
 
 def _above(path: str) -> Iterator[str]:
-    """`a.b.c.d`: `a.b`, `a.b.c`, keys of a group: what was null or empty can only be set as a whole."""
+    """`a.b.c.d`: `a`, `a.b`, `a.b.c`: a group, or a key of one, that was null or empty can only be set as a whole."""
     parts = path.split(".")
-    return (".".join(parts[:n]) for n in range(2, len(parts)))
+    return (".".join(parts[:n]) for n in range(1, len(parts)))
 
 
 def _plain_train(words: tuple[str, ...], name: str) -> DictConfig:

@@ -33,12 +33,9 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     if config.get("params"):
         names = ", ".join(config["params"])
         yield Problem("params", f"this objective has none, got {names}; tune model, optimizer, dataset")
-    if isinstance(dataset, Mapping):
-        yield from (problem.under("dataset") for problem in _loading_problems(dataset))
-        dataset = own_arguments(dataset)
+    yield from data_problems(dataset)
     task = known_task(config)
-    yield from _refusals(dataset, "dataset", {})
-    yield from _refusals(model, "model", _shape(dataset))
+    yield from _refusals(model, "model", offered(dataset))
     yield from loss.problems(config.get("loss"), task)
     yield from metrics.problems(config.get("metrics"), task)
     yield from metrics.mode_problems(config, task)
@@ -52,13 +49,21 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _schedule_problems(schedule, made, epochs)
 
 
+def data_problems(dataset: Any) -> Iterator[Problem]:
+    """What is wrong with the node `dataset`, found without its data."""
+    if isinstance(dataset, Mapping):
+        yield from (problem.under("dataset") for problem in _loading_problems(dataset))
+        dataset = own_arguments(dataset)
+    yield from _refusals(dataset, "dataset", {})
+
+
 def model_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the scores that the config's model gives two examples of zeros.
 
     Nothing is said of a model that can't be built, which is for `problems` to say, that has more than 50 million
     weights, or whose data has a shape that is known only once they are loaded. The global random state is left alone.
     """
-    node, shape = config.get("model"), _shape(config.get("dataset"))
+    node, shape = config.get("model"), offered(config.get("dataset"))
     if None in shape.values() or any(_refusals(node, "model", shape)):
         return
     assert node is not None  # or it had been refused
@@ -129,10 +134,10 @@ def _loading_problems(dataset: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the keys of `dataset` that are the training's."""
     yield from integer_problems(batch_size=dataset.get("batch_size"))
     yield from integer_problems(least=0, most=MOST_LOADERS, n_workers=dataset.get("n_workers", 0))
-    yield from augment.problems(dataset.get(augment.KEY), _shape(dataset)["input_shape"])
+    yield from augment.problems(dataset.get(augment.KEY), offered(dataset)["input_shape"])
 
 
-def _shape(dataset: Any) -> dict[str, Any]:
+def offered(dataset: Any) -> dict[str, Any]:
     """What the model will be told about the data; None for what is only known once they are loaded."""
     known = _known(dataset)
     shape = declared(known, "input_shape")

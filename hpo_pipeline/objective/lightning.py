@@ -6,28 +6,39 @@ where it was without being loaded; what is loaded are Lightning's own checkpoint
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 try:
     from lightning.fabric.utilities.warnings import PossibleUserWarning
     from lightning.pytorch import LightningDataModule, LightningModule, Trainer
     from lightning.pytorch.callbacks import Checkpoint
+    from lightning.pytorch.loggers.logger import DummyLogger
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(f"{missing}: pip install 'hpo_pipeline[lightning]'") from missing
 
 from hpo_pipeline.build import build
+from hpo_pipeline.dataset import MapSplits, Splits
+from hpo_pipeline.dataset import checks as dataset_checks
+from hpo_pipeline.dataset.fingerprint import DataSplit, data_splits
 from hpo_pipeline.errors import ConfigError, Problem, StudyError, describe
 from hpo_pipeline.objective import lightning_checks as checks
+from hpo_pipeline.objective.checks import check_data, own_arguments, told
 from hpo_pipeline.objective.device import resolve, visible_devices
+from hpo_pipeline.objective.lightning_data import DatasetModule, dataset_of, is_dataset
 from hpo_pipeline.objective.reporting import Reporting, Trial, seed_globally
 from hpo_pipeline.seeding import derived_seed
 
 
 class Lightning(Reporting):
-    """Fits `config["model"]`, a LightningModule, on `config["dataset"]`, a LightningDataModule, if it has one.
+    """Fits `config["model"]`, a LightningModule, on `config["dataset"]`, if there is one.
+
+    That is a LightningDataModule, or a dataset as `objective=training` has them, whose batches are `(x, y)`; the module
+    is then offered what a model is: `input_shape`, `n_outputs`, `n_classes`.
 
     What the module logs at the end of an epoch is what is measured. Its weights follow from the trial's seed, all that
     is random within an epoch, the order of the data included, from the trial's seed and the epoch.
@@ -51,18 +62,19 @@ class Lightning(Reporting):
             raise ConfigError(found)
         super().__init__(threads)
         self.trainer = dict(trainer or {})
+        self._loaded: tuple[str, Splits | MapSplits] | None = None
         _be_quiet()
 
     def train(self, config: Mapping[str, Any], trial: Trial) -> None:
-        module: LightningModule = build(config["model"], "lightning_module")
-        data = _data(config)
+        data, offered = self._data(config.get("dataset"))
+        module: LightningModule = build(config["model"], "lightning_module", **offered)
         options = (config.get("objective") or {}).get("trainer", self.trainer)
         trainer = Trainer(
             **{"num_sanity_val_steps": 0, **{name: value for name, value in options.items() if value is not None}},
             **self._placement(),
             max_epochs=max(trial.max_resource, trial.resource + 1),
             callbacks=[_Reporter(trial)],
-            logger=False,
+            logger=_Silent(trial.directory),
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=trial.directory,
@@ -79,21 +91,51 @@ class Lightning(Reporting):
 
     def available(self, config: Mapping[str, Any]) -> None:
         """Has the data prepared, downloaded say, once."""
-        source = _data(config)
+        node = config.get("dataset")
+        if is_dataset(node):
+            check_data(dataset_of(config["dataset"]), test=False)
+            return
+        group, kind = ("model", "lightning_module") if node is None else ("dataset", "lightning_data")
+        source = build(config[group], kind)
         try:
-            (source or build(config["model"], "lightning_module")).prepare_data()
+            source.prepare_data()
         except Exception as error:  # whatever somebody's own code may raise
-            group = "model" if source is None else "dataset"
             target = config[group]["_target_"]
             raise StudyError(f"{group}: {target}.prepare_data fails ({describe(error)})") from error
+
+    def data_splits(self, config: Mapping[str, Any]) -> list[DataSplit]:
+        """Of a LightningDataModule nothing is known."""
+        if not is_dataset(config.get("dataset")):
+            return []
+        node = own_arguments(config["dataset"])
+        return data_splits(dataset_of(node), node, final=False)
 
     def devices(self) -> list[str]:
         return visible_devices() if self.device.type == "cuda" else []
 
+    def _data(self, node: Mapping[str, Any] | None) -> tuple[LightningDataModule | None, dict[str, Any]]:
+        """(the data, what the module is offered of them)."""
+        if node is None:
+            return None, {}
+        if not is_dataset(node):
+            return build(node, "lightning_data"), {}
+        key = json.dumps(own_arguments(node), sort_keys=True)
+        if self._loaded is None or self._loaded[0] != key:  # trials with other batches share them
+            self._loaded = key, dataset_checks.load(dataset_of(node))
+        splits = self._loaded[1]
+        return DatasetModule(splits, node), told(splits.input_shape, splits.task)
 
-def _data(config: Mapping[str, Any]) -> LightningDataModule | None:
-    node = config.get("dataset")
-    return None if node is None else build(node, "lightning_data")
+
+class _Silent(DummyLogger):
+    """The logger that modules and callbacks (`LearningRateMonitor`) ask for; keeps nothing of what they send to it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    @property
+    def save_dir(self) -> str:
+        return str(self._folder)
 
 
 class _Reporter(Checkpoint):

@@ -12,6 +12,8 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from hpo_pipeline.build import build, check
 from hpo_pipeline.errors import ConfigError, Problem, nearest, reason
+from hpo_pipeline.objective.checks import data_problems, offered
+from hpo_pipeline.objective.lightning_data import is_dataset
 
 OPTIONS = (
     "accumulate_grad_batches",
@@ -30,6 +32,7 @@ OPTIONS = (
     "val_check_interval",
 )
 """Of the Trainer's, those that say how to train. The others are the study's."""
+_DATA = "; or choose a LightningDataModule as dataset, or one of this project's (dataset=digits)"
 
 
 def trainer_problems(trainer: Any) -> Iterator[Problem]:
@@ -67,29 +70,33 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         return
     refused = [problem.under("model") for problem in check(node, "lightning_module")]
     yield from refused
-    if config.get("dataset") is not None:
-        yield from (problem.under("dataset") for problem in check(config["dataset"], "lightning_data"))
-    if refused:
+    data = config.get("dataset")
+    of_data = offered(data) if is_dataset(data) else {}
+    if is_dataset(data):
+        yield from data_problems(data)
+    elif data is not None:
+        yield from (problem.under("dataset") for problem in check(data, "lightning_data"))
+    if refused or None in of_data.values():  # what is known once the data are loaded
         return
     try:
-        module = _built(node)
+        module = _built(node, of_data)
     except ConfigError as error:
         yield from error.under("model").problems
     except Exception as error:  # whatever somebody's own code may raise
         yield Problem("model", f"{node['_target_']} refuses these values ({reason(error)})")
     else:
-        yield from _lacking(module, node["_target_"], has_data=config.get("dataset") is not None)
+        yield from _lacking(module, node["_target_"], has_data=data is not None)
 
 
-def _built(node: Mapping[str, Any]) -> LightningModule:
+def _built(node: Mapping[str, Any], of_data: Mapping[str, Any]) -> LightningModule:
     """The module: with weights that take no memory, where its constructor can do without their values."""
     module: LightningModule
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
-                module = build(node, "lightning_module")
+                module = build(node, "lightning_module", **of_data)
         except Exception:  # which is raised again, if that wasn't the reason
-            module = build(node, "lightning_module")
+            module = build(node, "lightning_module", **of_data)
     return module
 
 
@@ -97,5 +104,5 @@ def _lacking(module: LightningModule, target: str, *, has_data: bool) -> Iterato
     needed = ("training_step", "configure_optimizers") + (() if has_data else ("train_dataloader",))
     for name in needed:
         if not is_overridden(name, module):
-            mend = "; or choose a LightningDataModule as dataset" if name == "train_dataloader" else ""
+            mend = _DATA if name == "train_dataloader" else ""
             yield Problem("model", f"{target} has no {name}, which Lightning needs{mend}")

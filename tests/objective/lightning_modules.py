@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -69,6 +69,19 @@ class OwnData(Net):
 
     def val_dataloader(self) -> Any:
         return Numbers().val_dataloader()
+
+
+class Chatty(OwnData):
+    """Sends pictures and numbers to its logger, and has its learning rate monitored."""
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        self.logger.experiment.add_scalar("batch", index)
+        self.logger.log_metrics({"index": index})
+        assert self.trainer.log_dir == self.trainer.default_root_dir
+        return super().training_step(batch, index)
+
+    def configure_callbacks(self) -> list[Callback]:
+        return [LearningRateMonitor()]
 
 
 class Stops(OwnData):

@@ -17,10 +17,13 @@ from commands import CONF
 from lightning.pytorch import Trainer
 
 from hpo_pipeline import trust
+from hpo_pipeline.dataset.digits import Digits
 from hpo_pipeline.errors import ConfigError, StudyError
+from hpo_pipeline.model.deep_mlp import DeepMLP
 from hpo_pipeline.objective import TrialSpec
 from hpo_pipeline.objective.lightning import Lightning
 from hpo_pipeline.objective.lightning_checks import OPTIONS
+from hpo_pipeline.objective.training import Training
 from hpo_pipeline.testing import check_objective
 
 NET = {"_target_": "lightning_modules.Net", "lr": 0.05}
@@ -122,6 +125,59 @@ def test_a_module_that_stops_early_is_through():
     objective.close(state)
 
 
+def test_a_module_may_use_its_logger_and_callbacks_that_need_one():
+    objective = Lightning(device="cpu")
+    state = objective.start(spec(config({"_target_": "lightning_modules.Chatty", "lr": 0.05}, None)))
+    assert set(objective.advance(state)) == {"train_loss", "loss", "lr", "lr-Adam"}
+    objective.close(state)
+    assert not any(path.is_file() for path in Path().rglob("*"))
+
+
+MLP = {"_target_": "hpo_pipeline.objective.lightning_mlp.LightningMLP", "n_units_1": 8, "dropout": 0.0, "lr": 0.1}
+DIGITS = {"_target_": "hpo_pipeline.dataset.digits.Digits", "batch_size": 256}
+FLIPS = [{"_target_": "torchvision.transforms.v2.RandomHorizontalFlip"}]
+
+
+@pytest.mark.parametrize("keys", [{}, {"transform": FLIPS}])
+def test_a_module_is_trained_on_a_dataset_of_this_project_with_and_without_a_break(keys):
+    made = config({**MLP, "dropout": 0.3}, {**DIGITS, **keys})
+    objective = Lightning(device="cpu")
+    assert objective.problems(made) == []
+    objective.available(made)
+    whole = objective.start(spec(made))
+    expected = curve(objective, whole, 3)
+    objective.save(whole, Path("saved"))
+    first = objective.start(spec(made))
+    assert curve(objective, first, 1) == expected[:1]
+    objective.save(first, Path("first"))
+    again = objective.load(spec(made), Path("first"))
+    assert curve(objective, again, 2) == expected[1:]
+    for state in (whole, first, again):
+        objective.close(state)
+
+    weights = torch.load(next(Path("saved/saved").iterdir()), weights_only=True)["state_dict"]
+    splits, network = Digits().load(), DeepMLP((1, 8, 8), 10, 1, 8)
+    network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()}, strict=True)
+    right = (network.eval()(splits.x_validation).argmax(1) == splits.y_validation).float().mean()
+    assert expected[-1]["val_acc"] == pytest.approx(float(right))
+
+
+def test_a_transform_changes_what_is_trained_on_and_nothing_else():
+    objective, curves = Lightning(device="cpu"), []
+    for node in (DIGITS, {**DIGITS, "transform": FLIPS}):
+        state = objective.start(spec(config({**MLP, "lr": 0.0}, node)))
+        curves.append(objective.advance(state))
+        objective.close(state)
+    plain, flipped = curves
+    assert plain["train_loss"] != flipped["train_loss"]
+    assert plain["val_loss"] == flipped["val_loss"]
+
+
+def test_the_data_of_a_study_are_known_by_the_same_digests_as_elsewhere():
+    assert Lightning(device="cpu").data_splits(config(MLP, DIGITS)) == Training().data_splits({"dataset": DIGITS})
+    assert Lightning(device="cpu").data_splits(config()) == []
+
+
 def test_what_a_module_raises_fails_its_trial():
     objective = Lightning(device="cpu")
     state = objective.start(spec(config({"_target_": "lightning_modules.Fails", "lr": 0.05}, None)))
@@ -178,6 +234,10 @@ def test_a_checkpoint_that_runs_code_is_refused():
         ({"optimizer": {"_target_": "torch.optim.SGD"}}, "optimizer: a LightningModule has its own"),
         ({"objective": {"trainer": {"max_epochs": 1}}}, "objective.trainer.max_epochs: is the study's to set"),
         ({"params": {"lr": 1}}, "params: this objective has none, got lr"),
+        ({"model": MLP, "dataset": {**DIGITS, "batch_size": 0}}, "dataset.batch_size: must be an integer of at least"),
+        ({"model": MLP, "dataset": {**DIGITS, "n_validation": 0}}, "dataset.n_validation: must be"),
+        ({"model": {**MLP, "n_layers": 4}, "dataset": DIGITS}, "(n_layers must be 1, 2 or 3, got 4)"),
+        ({"model": MLP}, "__init__() missing 2 required positional arguments"),
     ],
 )
 def test_a_config_that_can_not_be_trained_is_refused_beforehand(changes, line):

@@ -261,7 +261,10 @@ NODES: tuple[tuple[str, Any, str], ...] = (
     ("lightning_module", LINEAR, "is no lightning_module"),
     ("lightning_module", {"_target_": "lightning.pytorch.LightningModule"}, NOT_TRUSTED),
     ("lightning_module", {"_target_": "lightning.pytorch.demos.boring_classes.BoringModel"}, NOT_TRUSTED),
+    ("lightning_module", {"_target_": "hpo_pipeline.objective.lightning_mlp.DeepMLP"}, "is no lightning_module"),
+    ("lightning_module", {"_target_": "hpo_pipeline.objective.lightning_mlp.torch"}, "is not a class or a function"),
     ("lightning_data", {"_target_": "hpo_pipeline.dataset.digits.Digits"}, "is no lightning_data"),
+    ("lightning_data", {"_target_": "hpo_pipeline.objective.lightning_data.DatasetModule"}, "is no lightning_data"),
     ("train_function", {"_target_": "hpo_pipeline.objective.function.learning_curve"}, "is no train_function"),
     ("function", {"_target_": "hpo_pipeline.objective.functions.generator"}, "is no function"),
     # hidden within arguments
