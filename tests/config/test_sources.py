@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
 import pytest
-from commands import compose, curve, journal, run, rung_table
+from commands import compose, journal, run, rung_table
 
 from hpo_pipeline.scheduler.hyperband import plans
 from hpo_pipeline.scheduler.rungs import rung_resources
@@ -84,12 +82,3 @@ def test_syne_tune_mlp_is_four_methods_on_one_space(scheduler, searcher):
 def test_the_earlier_name_of_optuna_garden_is_the_same_study():
     now, before = (compose(f"experiment={name}", "name=s").config for name in ("optuna_garden", "garden"))
     assert before | {"choices": None} == now | {"choices": None}
-
-
-def test_the_command_that_is_printed_repeats_the_best_trial_of_a_module_that_an_experiment_brings_along():
-    pytest.importorskip("lightning", reason="the extra `lightning` is not installed")
-    ended = run("experiment=optuna_mlp", "dataset=digits", *QUIET, "n_trials=1", "max_resource=2")
-    [command] = [line for line in ended.out.splitlines() if line.startswith("  python train.py ")]
-    again = run(*shlex.split(command)[2:], "tracker=none", "name=again", program="train")
-    assert again.code == 0, again.err
-    assert curve(journal("again")) == curve(journal("s"))[: len(curve(journal("again")))]

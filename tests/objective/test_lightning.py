@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 pytest.importorskip("lightning", reason="the extra `lightning` is not installed")
 
+import commands as studies
 import torch
 import yaml
-from commands import CONF
+from commands import CONF, run
 from lightning.pytorch import Trainer
 
 from hpo_pipeline import trust
@@ -271,6 +273,19 @@ def test_a_right_config_has_no_problem():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Lightning(device="cpu").problems(config()) == []
+
+
+def test_optuna_mlp_runs_and_the_command_that_it_prints_repeats_its_best_trial():
+    quiet = ("dataset=digits", "executor=serial", "tracker=none")
+    ended = run("experiment=optuna_mlp", *quiet, "name=s", "n_trials=2", "max_resource=2")
+    assert ended.code == 0, ended.err
+    [command] = [line for line in ended.out.splitlines() if line.startswith("  python train.py ")]
+    again = run(*shlex.split(command)[2:], "tracker=none", "name=again", program="train")
+    assert again.code == 0, again.err
+    best = yaml.safe_load(Path("runs/s/best.yaml").read_text())
+    repeated = studies.curve(studies.journal("again"))
+    assert len(repeated) == best["resource"]
+    assert studies.curve(studies.journal("s"), best["trial"])[: best["resource"]] == repeated
 
 
 def test_a_module_holds_to_the_contract_of_objectives():
