@@ -1,25 +1,18 @@
-"""Every line of docs/commands.md runs as it stands, with less to train, and a tracker in memory."""
+"""`hpo sync` and `hpo ui`, with a tracker in memory."""
 
 from __future__ import annotations
 
-import re
-import shlex
 import socket
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
-from commands import FREE, ROOT, hpo, run
+from commands import FREE, hpo, run
 from studies import MemoryStore
 
 from hpo_pipeline.commands import ui
 from hpo_pipeline.tracker.mlflow import MLflowTracker
-
-TINY = {
-    "tune": ("executor=serial", "tracker=none", "finalists.n=0", "max_resource=1", "n_trials=2"),
-    "train": ("tracker=none", "max_resource=1"),
-}
 
 
 @pytest.fixture
@@ -52,19 +45,6 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
 
     monkeypatch.setattr(ui, "subprocess", SimpleNamespace(Popen=popen))
     return started
-
-
-@pytest.mark.usefixtures("stored", "servers")
-def test_commands_md():
-    Path("mlflow.db").touch()
-    blocks = re.findall(r"```shell\n(.*?)```", (ROOT / "docs/commands.md").read_text(), re.DOTALL)
-    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
-    assert len(lines) > 15
-    for program, command, *words in lines:
-        assert program == "hpo"
-        less = () if "--cfg" in words else TINY.get(command, ())
-        ended = hpo(command, *words, *less)
-        assert ended.code == 0, f"hpo {command} {shlex.join(words)}: {ended.err}"
 
 
 def test_a_study_without_a_tracker_is_written_to_one_later_and_only_what_is_missing(stored: MemoryStore):
