@@ -15,13 +15,13 @@ from pathlib import Path
 import hydra
 import pandas as pd
 import pytest
-from commands import FREE, unpainted
+from commands import DIGITS, FREE, unpainted
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from matplotlib.figure import Figure
 
 import hpo_pipeline
-from hpo_pipeline import compose, load_study, tune
+from hpo_pipeline import compose, load_study, train, tune
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.objective.function import Function
 from hpo_pipeline.saved_study import Study
@@ -40,6 +40,13 @@ def test_a_study_is_run_and_read_back():
     assert study.best is not None
     assert study.best.value == study.reports["value"].min() == study.trials["value"].min()
     assert set(study.overrides) == {*FREE, "name=a", "n_trials=3", "max_resource=2", "scheduler=fifo"}
+
+
+def test_a_training_is_run_and_read_back():
+    training = train(*DIGITS[:2], {"name": "once", "tracker": "none", "max_resource": 1})
+    assert training.is_training
+    assert list(training.reports["resource"]) == [1]
+    assert not hpo_pipeline.load_model(training).training
 
 
 def test_what_is_printed_is_typed_in_a_shell(capsys):

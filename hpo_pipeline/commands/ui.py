@@ -41,7 +41,7 @@ def ui(
     found = None if study is None else load_study(study_folder(study))
     tracker = _tracker(found, uri)
     if uris.scheme(tracker.uri) in uris.SERVERS:
-        return _print_links(tracker, found, uris.link(tracker.uri))
+        return print(*_links(tracker, found, uris.link(tracker.uri)), sep="\n")
     database = uris.database_path(tracker.uri)
     if database is not None and not database.is_file():
         raise StudyError(
@@ -49,18 +49,25 @@ def ui(
         )
     _refuse_taken(port)
     # One worker and no job runner: a fifth of the memory, and each request is 40 ms faster.
+    print("starting MLflow, which takes some seconds", flush=True)
+    quiet = ("--uvicorn-opts", "--log-level warning")  # a line for each request would carry the links away
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", _HOST, "--port", str(port)],
+        [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", _HOST, "--port", str(port), *quiet],
         env={
             **os.environ,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "PYTHONSAFEPATH": "1",  # nothing of the current folder is imported
+            "PYTHONWARNINGS": "ignore",  # of what MLflow itself will have to change
             "MLFLOW_BACKEND_STORE_URI": tracker.uri,  # not among the arguments, which everybody sees
         },
     )
     try:
         with signals_as_interrupt():
-            _print_links(tracker, found, f"http://{_HOST}:{port}")
+            links = _links(tracker, found, f"http://{_HOST}:{port}")
+            while not _answers(port) and _runs(server):
+                pass
+            if server.poll() is None:
+                print(*links, sep="\n", flush=True)
             code = server.wait()
     except KeyboardInterrupt:
         code = 0
@@ -88,12 +95,30 @@ def _tracker(study: Study | None, uri: str | None) -> MLflowTracker:
     return MLflowTracker()  # it may have been written there later
 
 
-def _print_links(tracker: MLflowTracker, study: Study | None, address: str) -> None:
+def _links(tracker: MLflowTracker, study: Study | None, address: str) -> list[str]:
+    """A line each; before them what there is to say of a study that isn't there."""
     routes = tracker.routes(str(study.view.header.get("id", ""))) if study is not None else {}
+    lines = [f"{what:<8} {address}/{route}" for what, route in (routes or {"studies": "#/experiments"}).items()]
     if study is not None and not routes:
-        print(f"{study.folder}: not in this store yet; hpo sync {study.folder} tracker=mlflow writes it")
-    for what, route in (routes or {"studies": "#/experiments"}).items():
-        print(f"{what:<8} {address}/{route}", flush=True)
+        lines.insert(0, f"{study.folder}: not in this store yet; hpo sync {study.folder} tracker=mlflow writes it")
+    return lines
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((_HOST, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _runs(server: subprocess.Popen[bytes]) -> bool:
+    """Whether it still does a moment later."""
+    try:
+        server.wait(timeout=0.1)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
 
 
 def _refuse_taken(port: int) -> None:

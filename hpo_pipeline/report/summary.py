@@ -22,7 +22,7 @@ MOST_MEMBERS = 10
 FILES = {
     "report.html": "the study as one page, to be opened in a browser, kept or sent",
     "best.yaml": "the best trial's values: copy to conf/experiment/, then hpo train --config-dir conf experiment=best",
-    "best": "a file for each member of the front: copy to conf/experiment/, then hpo train --config-dir conf experiment=1",
+    "best": "a file for each member of the front: copy to conf/experiment/, hpo train --config-dir conf experiment=1",
     "leaderboard.csv": "all trials, best first",
     "plots/study.png": "what came out, in one picture",
     "journal.jsonl": "everything that happened",

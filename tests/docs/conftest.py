@@ -25,6 +25,9 @@ class Server:
     def wait(self) -> int:
         return 0
 
+    def poll(self) -> None:
+        """It runs."""
+
     def terminate(self) -> None:
         pass
 
@@ -34,4 +37,5 @@ def _store_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
     monkeypatch.setattr(MLflowTracker, "open", lambda _: store)
     monkeypatch.setattr(ui, "subprocess", SimpleNamespace(Popen=Server))
+    monkeypatch.setattr(ui, "_answers", lambda _port: True)
     Path("mlflow.db").touch()
