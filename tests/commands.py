@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -81,13 +82,24 @@ def run(*arguments: str, program: str = "tune", started: str | None = None, draw
     Args:
         drawn: whether the report is.
     """
-    with contextlib.nullcontext() if drawn else mock.patch("hpo_pipeline.report.page.Report", _Undrawn):
+    with _report(drawn):
         return _ended([started or f"{program}.py", *arguments], getattr(command, program))
 
 
-def hpo(*arguments: str) -> Ended:
+def hpo(*arguments: str, drawn: bool = True) -> Ended:
     """`hpo …`, here, with as little painted."""
-    return _ended(["hpo", *arguments], commands.main)
+    with _report(drawn):
+        return _ended(["hpo", *arguments], commands.main)
+
+
+def script(path: str, *arguments: str, drawn: bool = True) -> Ended:
+    """`python tune.py …`, a program of a person's own, here."""
+    with _report(drawn):
+        return _ended([path, *arguments], lambda: runpy.run_path(path, run_name="__main__"))
+
+
+def _report(drawn: bool) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext() if drawn else mock.patch("hpo_pipeline.report.page.Report", _Undrawn)
 
 
 def _ended(argv: list[str], main: Callable[[], object]) -> Ended:

@@ -23,7 +23,7 @@ class Block:
     Attributes:
         place: page and line, as an error message names it.
         marks: what HTML comments above it say: "not run" -> the reason, for example.
-        output_of: whether it stands directly below another block, whose output it is.
+        is_output: whether it shows what the commands before it, below the same heading, have printed.
     """
 
     place: str
@@ -45,6 +45,7 @@ def _tokens(page: Path) -> list[Token]:
 def blocks(page: Path) -> Iterator[Block]:
     """The blocks in their order; code that isn't fenced has the language "indented"."""
     before: list[Token] = []
+    last = ""
     for token in _tokens(page):
         if token.type in ("fence", "code_block"):
             assert token.map
@@ -54,12 +55,12 @@ def blocks(page: Path) -> Iterator[Block]:
                 language=token.info.strip() if token.type == "fence" else "indented",
                 text=token.content,
                 marks={kind: " ".join(reason.split()) for pairs in comments for kind, reason in pairs},
-                is_output=token.info.strip() == "text" and any(found.type == "fence" for found in before),
+                is_output=token.info.strip() == "text" and last == "sh",
             )
-        if token.type == "html_block":
-            before.append(token)
-        else:
-            before = [token] if token.type == "fence" else []
+            last = token.info.strip()
+        if token.type == "heading_open":
+            last = ""
+        before = [*before, token] if token.type == "html_block" else []
 
 
 def links(page: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -13,6 +14,19 @@ from pages import PAGES, anchors, blocks, code_spans, links, name_of, pictures
 
 README = ROOT / "README.md"
 OUTSIDE = re.compile(r"[a-z]+:")
+
+
+def keys_of(group: str) -> set[str]:
+    """What the options of a group set, and their names, which stand for them where there are several."""
+    options = {path.stem: yaml.safe_load(path.read_text()) or {} for path in (CONF / group).glob("*.yaml")}
+    return set(options).union(*(option.get(group, option) or () for option in options.values()))
+
+
+KEYS = {
+    group: keys_of(group)
+    for group in (path.name for path in CONF.iterdir() if path.is_dir())
+    if group not in ("search_space", "experiment", "__pycache__")
+}
 OPTIONS = [path.relative_to(CONF) for path in sorted(CONF.glob("*/*.yaml")) if path.stem != "none"]
 
 
@@ -72,10 +86,27 @@ def test_every_key_of_a_study_and_a_training_is_named_on_some_page():
     assert keys - {re.split(r"[=.\[]", word)[0] for word in words_in_code()} == set()
 
 
-def words_in_code() -> set[str]:
-    """All words between backticks and in commands, without the quotes around them."""
-    texts = chain.from_iterable(
-        chain(code_spans(page), (block.text for block in blocks(page) if block.language in ("sh", "console")))
-        for page in PAGES
-    )
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_option_and_key_of_a_group_that_running_text_names_is_there(page):
+    """Those in commands are composed."""
+    for word in words(code_spans(page)):
+        if option := re.fullmatch(r"(\w+)=([a-z]\w*)", word):
+            folder = CONF / option[1]
+            assert not folder.is_dir() or (folder / f"{option[2]}.yaml").exists(), f"{name_of(page)}: {word}"
+        elif key := re.match(r"(\w+)\.(\w+)\b.*=", word):
+            assert key[1] not in KEYS or key[2] in KEYS[key[1]], f"{name_of(page)}: {word}"
+
+
+def words(texts: Iterable[str]) -> set[str]:
+    """Words without the quotes around them."""
     return {word.strip("'\"`,;:()[]") for text in texts for word in re.split(r"[\s|]+", text)}
+
+
+def words_in_code() -> set[str]:
+    """All words between backticks and in commands."""
+    return words(
+        chain.from_iterable(
+            chain(code_spans(page), (block.text for block in blocks(page) if block.language in ("sh", "console")))
+            for page in PAGES
+        )
+    )

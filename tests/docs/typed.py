@@ -14,12 +14,13 @@ import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-from commands import ROOT, Ended, hpo, run
+from commands import ROOT, Ended, hpo, script
 from omegaconf import DictConfig
 
 import hpo_pipeline
@@ -70,12 +71,12 @@ class Shell:
 
     def _program(self, words: list[str], checked: bool) -> Ended:
         match words:
-            case ["hpo", ("tune" | "train") as program, *rest] | ["python", ("tune.py" | "train.py") as program, *rest]:
-                return study(program.removesuffix(".py"), rest, checked=checked)
-            case [("hpo-tune" | "hpo-train") as program, *rest]:
-                return study(program.removeprefix("hpo-"), rest, checked=checked)
-            case ["python", path, *rest] if re.fullmatch(r"(\.\./)+(tune|train)\.py", path):
-                return study(Path(path).stem, rest, checked=checked)
+            case ["hpo", ("tune" | "train") as program, *rest]:
+                return study(program, partial(hpo, program), rest, checked=checked)
+            case ["python", ("tune.py" | "train.py") as path, *rest]:  # a reader's own, or the checkout's
+                program = Path(path).stem
+                call = partial(script, path) if Path(path).is_file() else partial(hpo, program)
+                return study(program, call, rest, checked=checked)
             case ["python", "-m", module, *rest] if module.startswith("benchmarks"):
                 return benchmark(ROOT / module.replace(".", "/"), rest)
             case ["python", path, *rest] if path.startswith("benchmarks/"):
@@ -116,18 +117,23 @@ def commands(block: str) -> list[str]:
     return [shlex.join(words) for line in lines if (words := shlex.split(line, comments=True))]
 
 
-def study(program: str, words: list[str], *, checked: bool) -> Ended:
-    """`hpo tune …` or `hpo train …`: run if it bears a name, else checked."""
+def study(program: str, call: Callable[..., Ended], words: list[str], *, checked: bool) -> Ended:
+    """A study, or a training: run if it bears a name, else checked.
+
+    Args:
+        program: "tune" or "train".
+        call: takes the words that are typed behind it.
+    """
     if {"--help", "--version", "--cfg", "--hydra-help"} & set(words):
-        return run(*words, program=program)
+        return call(*words)
     named = any(word.startswith("name=") for word in words) and "dry_run=true" not in words
     tiny = less(program, words)
     if checked or not named or set(words) - set(tiny):  # what is left out of a tiny study is checked as well
         with _nothing_started():
-            ended = run(*words, program=program)
+            ended = call(*words)
         if checked or not named or ended.code:
             return ended
-    return run(*tiny, program=program)
+    return call(*tiny, drawn=False)
 
 
 def less(program: str, words: list[str]) -> list[str]:
