@@ -2,7 +2,7 @@
 
     cd examples
     export HPO_TRUST=objective  # this module; those beside it are found where the command is started
-    python ../tune.py --config-dir conf objective=logistic \
+    hpo tune --config-dir conf objective=logistic \
         '+search_space.params.lr={type: float, low: 1e-3, high: 10, log: true}' \
         '+search_space.params.momentum={type: float, low: 0, high: 0.99}'
 

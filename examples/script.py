@@ -3,7 +3,7 @@
 A two-layer perceptron learns y = sin(3 x) by gradient descent, in plain NumPy. It takes its hyperparameters as a script
 for Syne Tune does, and keeps a checkpoint where it is told to.
 
-    python tune.py objective=command 'objective.command="python examples/script.py --epochs {resource} {params}"' \
+    hpo tune objective=command 'objective.command="python examples/script.py --epochs {resource} {params}"' \
         '+search_space.params.n_units_1={type: int, low: 2, high: 64}' \
         '+search_space.params.lr={type: float, low: 1e-3, high: 1, log: true}'
 """

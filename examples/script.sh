@@ -1,7 +1,7 @@
 #!/bin/sh
 # A training script in shell and awk: Newton's method for the square root of 2, with a step that is too short or too long.
 #
-#   python tune.py objective=command 'objective.command="sh examples/script.sh {params.step}"' \
+#   hpo tune objective=command 'objective.command="sh examples/script.sh {params.step}"' \
 #       '+search_space.params.step={type: float, low: 0.05, high: 1.95}'
 #
 # It finds what it has to know in its environment: the epoch to reach, and a folder to keep its checkpoint in.
