@@ -118,7 +118,8 @@ def _plain(line: str) -> str:
     line = columns[0] if len(columns) > 2 else " ".join(columns)
     line = re.sub(r"\d[\d.:e-]*\d|\d", "#", line)
     line = re.sub(r"\([^()]*#[^()]*\)", "(#)", line)
-    return re.sub(r"#(?:(?:, | )#)*(?: (?:s\b|(\w+?)s?\b))?", r"# \1", line).strip()
+    line = re.sub(r"#(?:(?:, | )#)*(?: (?:s\b|(\w+?)s?\b))?", r"# \1", line)  # "2 jobs" is "1 job"
+    return " ".join(line.split())
 
 
 def written(block: Block, path: Path) -> None:
