@@ -62,7 +62,7 @@ def unpainted(figure: object, path: str | Path, **_: object) -> None:
     Path(path).write_bytes(b"")
 
 
-class _Undrawn(Report):
+class Undrawn(Report):
     """Leaves an empty page: to draw it takes longer than a small study."""
 
     def write(self) -> Path:
@@ -82,24 +82,24 @@ def run(*arguments: str, program: str = "tune", started: str | None = None, draw
     Args:
         drawn: whether the report is.
     """
-    with _report(drawn):
+    with contextlib.nullcontext() if drawn else mock.patch("hpo_pipeline.report.page.Report", Undrawn):
         return _ended([started or f"{program}.py", *arguments], getattr(command, program))
 
 
 def hpo(*arguments: str, drawn: bool = True) -> Ended:
     """`hpo …`, here, with as little painted."""
-    with _report(drawn):
+    with contextlib.nullcontext() if drawn else mock.patch("hpo_pipeline.report.page.Report", Undrawn):
         return _ended(["hpo", *arguments], commands.main)
 
 
-def script(path: str, *arguments: str, drawn: bool = True) -> Ended:
-    """`python tune.py …`, a program of a person's own, here."""
-    with _report(drawn):
+def script(path: str, *arguments: str) -> Ended:
+    """`python PATH …`, a program of a person's own, here; it finds the modules beside it. Its report isn't drawn."""
+    beside = str(Path(path).absolute().parent)
+    with (
+        mock.patch("hpo_pipeline.report.page.Report", Undrawn),
+        mock.patch.object(sys, "path", [beside, *sys.path]),
+    ):
         return _ended([path, *arguments], lambda: runpy.run_path(path, run_name="__main__"))
-
-
-def _report(drawn: bool) -> contextlib.AbstractContextManager[object]:
-    return contextlib.nullcontext() if drawn else mock.patch("hpo_pipeline.report.page.Report", _Undrawn)
 
 
 def _ended(argv: list[str], main: Callable[[], object]) -> Ended:

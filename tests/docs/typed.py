@@ -72,10 +72,10 @@ class Shell:
     def _program(self, words: list[str], checked: bool) -> Ended:
         match words:
             case ["hpo", ("tune" | "train") as program, *rest]:
-                return study(program, partial(hpo, program), rest, checked=checked)
+                return study(program, partial(hpo, program, drawn=False), rest, checked=checked)
             case ["python", ("tune.py" | "train.py") as path, *rest]:  # a reader's own, or the checkout's
                 program = Path(path).stem
-                call = partial(script, path) if Path(path).is_file() else partial(hpo, program)
+                call = partial(script, path) if Path(path).is_file() else partial(hpo, program, drawn=False)
                 return study(program, call, rest, checked=checked)
             case ["python", "-m", module, *rest] if module.startswith("benchmarks"):
                 return benchmark(ROOT / module.replace(".", "/"), rest)
@@ -135,7 +135,7 @@ def study(program: str, call: Callable[..., Ended], words: list[str], *, checked
             ended = call(*words)
         if checked or not named or ended.code:
             return ended
-    return call(*tiny, drawn=False)
+    return call(*tiny)
 
 
 def less(program: str, words: list[str]) -> list[str]:
