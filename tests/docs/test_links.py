@@ -90,7 +90,7 @@ def test_every_key_of_a_study_and_a_training_is_named_on_some_page():
 def test_every_option_and_key_of_a_group_that_running_text_names_is_there(page):
     """Those in commands are composed."""
     for word in words(code_spans(page)):
-        if option := re.fullmatch(r"(\w+)=([a-z]\w*)", word):
+        if option := re.fullmatch(r"(\w+)=(?!my_|mine)([a-z]\w*)", word):
             folder = CONF / option[1]
             assert not folder.is_dir() or (folder / f"{option[2]}.yaml").exists(), f"{name_of(page)}: {word}"
         elif key := re.match(r"(\w+)\.(\w+)\b.*=", word):
