@@ -97,6 +97,8 @@ class Shell:
                 shutil.copy(source, place)
             case ["cp", "-r", source, place]:
                 shutil.copytree(source, place)
+            case ["mv", source, place]:
+                shutil.move(source, place)
             case ["git", "diff", "--no-index", *files]:
                 done = subprocess.run(["git", "diff", "--no-index", *files], capture_output=True, text=True)
                 return Ended(0 if done.returncode < 2 else 2, done.stdout, done.stderr)
