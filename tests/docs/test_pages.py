@@ -26,6 +26,7 @@ MARKS = {
         "checked only: needs SLURM",
         "not run: needs Kubernetes",
     ],
+    "docs/comparing.md": ["not run: which methods differ, and after how long, is said by longer studies"],
     "docs/data.md": ["not run: an outline"],
     "docs/mlflow.md": [
         "not run: the links are those of a real store",
