@@ -21,11 +21,9 @@ from unittest import mock
 
 import pytest
 from commands import ROOT, Ended, hpo, script
-from omegaconf import DictConfig
 
 import hpo_pipeline
-from hpo_pipeline import config
-from hpo_pipeline.config.command_line import CommandLine
+from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.preflight import check_study, check_training
 
 LESS = {
@@ -155,16 +153,16 @@ def less(program: str, words: list[str]) -> list[str]:
 def _nothing_started() -> Iterator[None]:
     """The programs check what is typed, and go no further."""
 
-    def check_only(compose: Callable[..., Any], check: Callable[..., Any]) -> Callable[..., int]:
-        def task(cfg: DictConfig, line: CommandLine) -> int:
-            check(compose(cfg, line), data=False)
+    def only(check: Callable[..., Any]) -> Callable[[Composed], int]:
+        def task(composed: Composed) -> int:
+            check(composed, data=False)
             return 0
 
         return task
 
     with (
-        mock.patch.object(config, "_tune", check_only(config.compose_study, check_study)),
-        mock.patch.object(config, "_train", check_only(config.compose, check_training)),
+        mock.patch("hpo_pipeline.study.run_study", only(check_study)),
+        mock.patch("hpo_pipeline.training_run.run_training", only(check_training)),
     ):
         yield
 
