@@ -9,7 +9,7 @@ study.best.config, study.trials, study.plot.curves()
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,12 @@ from hpo_pipeline.report.terminal import forgiving_streams
 from hpo_pipeline.saved_study import Study, load_study
 from hpo_pipeline.view import StudyView
 
+Folder = str | os.PathLike[str] | None
 
-def compose(config_name: str, *overrides: Override, config_dir: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+
+def compose(
+    config_name: str, *overrides: Override, config_dir: Folder = None, trust: Sequence[str] = ()
+) -> dict[str, Any]:
     """What a study or a training would be: its whole config, resolved, as plain data. Nothing is started.
 
         compose("tune", "model=softmax", "search_space.optimizer.lr.high=0.1")["search_space"]
@@ -30,18 +34,21 @@ def compose(config_name: str, *overrides: Override, config_dir: str | os.PathLik
         config_name: "tune", "train", or a primary config of your own in `config_dir`.
         overrides: as on the command line, or mappings of paths to values.
         config_dir: a folder with options of your own, as `--config-dir`.
+        trust: modules of your own whose code configs may name, besides those in `HPO_TRUST`.
 
     Raises:
         ConfigError: it can't be composed; every mistake is among its `problems`.
     """
     program = "train" if config_name == "train" else "tune"
-    with composed(Request(config_name, overrides, config_dir), program) as found:
+    with composed(Request(config_name, overrides, config_dir, trust), program) as found:
         if found.problems:
             raise ConfigError(found.problems)
         return found.config
 
 
-def tune(*overrides: Override, config_name: str = "tune", config_dir: str | os.PathLike[str] | None = None) -> Study:
+def tune(
+    *overrides: Override, config_name: str = "tune", config_dir: Folder = None, trust: Sequence[str] = ()
+) -> Study:
     """Runs a study, or goes on with it (`resume=true`), and reads it back when it is over.
 
         study = tune("model=softmax", {"n_trials": 20, "optimizer.lr": 0.1})
@@ -52,6 +59,7 @@ def tune(*overrides: Override, config_name: str = "tune", config_dir: str | os.P
         overrides: as on the command line, or mappings of paths to values.
         config_name: a primary config of your own in `config_dir`.
         config_dir: a folder with options of your own, as `--config-dir`.
+        trust: modules of your own whose code configs may name, besides those in `HPO_TRUST`.
 
     Returns:
         The study; of a dry run one without trials.
@@ -63,7 +71,7 @@ def tune(*overrides: Override, config_name: str = "tune", config_dir: str | os.P
     """
     from hpo_pipeline.study import header, run_study
 
-    with composed(Request(config_name, overrides, config_dir), "tune") as found:
+    with composed(Request(config_name, overrides, config_dir, trust), "tune") as found:
         folder = _run(run_study, found)
         if found.config["dry_run"]:
             view = StudyView()
@@ -72,7 +80,9 @@ def tune(*overrides: Override, config_name: str = "tune", config_dir: str | os.P
     return _ended(folder)
 
 
-def train(*overrides: Override, config_name: str = "train", config_dir: str | os.PathLike[str] | None = None) -> Study:
+def train(
+    *overrides: Override, config_name: str = "train", config_dir: Folder = None, trust: Sequence[str] = ()
+) -> Study:
     """Trains once, and reads it back as a study of one trial; `load_model` takes up its model.
 
         train("experiment=best", config_dir="conf").best.metrics
@@ -81,7 +91,7 @@ def train(*overrides: Override, config_name: str = "train", config_dir: str | os
     """
     from hpo_pipeline.training_run import run_training
 
-    with composed(Request(config_name, overrides, config_dir), "train") as found:
+    with composed(Request(config_name, overrides, config_dir, trust), "train") as found:
         folder = _run(run_training, found)
     return _ended(folder)
 

@@ -12,7 +12,7 @@ import itertools
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hpo_pipeline.errors import ConfigError, Problem
 
@@ -37,10 +37,24 @@ def read_environment() -> None:
         ConfigError: an entry is no dotted name; `*` would let any config run anything.
     """
     entries = _parsed(os.environ.get(VARIABLE, ""))
-    if wrong := [entry for entry in entries if not (_usable(entry) if _is_command(entry) else _is_dotted(entry))]:
-        wanted = "must be modules or names in them, each written out, or commands, separated by commas"
-        raise ConfigError(Problem(VARIABLE, f"{wanted}; got {entry!r}") for entry in wrong)
+    _check(entries, VARIABLE, "must be modules or names in them, each written out, or commands, separated by commas")
     trust(entries)
+
+
+def add(entries: Iterable[str]) -> None:
+    """Trusts what a person's own program says in its code, besides what is trusted already.
+
+    Raises:
+        ConfigError: as `read_environment`.
+    """
+    added = [entry.removesuffix(".*") for entry in ([entries] if isinstance(entries, str) else entries)]
+    _check(added, "trust", "must be modules or names in them, each written out, or commands")
+    trust(tuple(dict.fromkeys([*trusted(), *added])))
+
+
+def _check(entries: Sequence[str], path: str, wanted: str) -> None:
+    if wrong := [entry for entry in entries if not (_usable(entry) if _is_command(entry) else _is_dotted(entry))]:
+        raise ConfigError(Problem(path, f"{wanted}; got {entry!r}") for entry in wrong)
 
 
 def _is_dotted(entry: str) -> bool:

@@ -4,6 +4,7 @@ A path in the search space is a path in the config, so a sample is a list of ove
 trial's config is the composed one with its sample put in.
 
     typed         command_line   what was typed, and the beginnings of the commands that are printed
+                  own_program    what a program of a person's own says in its code
     composing     layers         which file contributed what, watched while Hydra composes
                   hydra_keys     what a file may set of Hydra itself
                   schema         the root keys
@@ -27,7 +28,8 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ from hpo_pipeline.config.log_levels import log_levels
 from hpo_pipeline.config.multirun import Jobs
 from hpo_pipeline.config.older import brought_up_to_date
 from hpo_pipeline.config.options import explained
+from hpo_pipeline.config.own_program import own_options, own_program
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
@@ -60,8 +63,13 @@ schema.register()
 
 
 @forgiving_streams()
-def tune() -> None:
-    """The command `tune.py` (or `hpo-tune`)."""
+def tune(config_dir: str | os.PathLike[str] | None = None, trust: Iterable[str] = ()) -> None:
+    """The command `tune.py` (or `hpo-tune`), and what a program of a person's own calls to be such a command.
+
+    Args:
+        config_dir: the folder of the program's own options; one that is typed, `--config-dir`, comes on top of it.
+        trust: modules whose classes and functions configs may name, besides those in `HPO_TRUST`.
+    """
     jobs = Jobs()
 
     def run(cfg: DictConfig, line: CommandLine) -> int:
@@ -71,13 +79,13 @@ def tune() -> None:
         jobs.begin(composed)
         return run_study(composed)
 
-    _command("tune", run, jobs)
+    _command("tune", run, jobs, config_dir, trust)
 
 
 @forgiving_streams()
-def train() -> None:
-    """The command `train.py` (or `hpo-train`)."""
-    _command("train", _train, Jobs())
+def train(config_dir: str | os.PathLike[str] | None = None, trust: Iterable[str] = ()) -> None:
+    """The command `train.py` (or `hpo-train`); its arguments are those of `tune`."""
+    _command("train", _train, Jobs(), config_dir, trust)
 
 
 def _train(cfg: DictConfig, line: CommandLine) -> int:
@@ -86,12 +94,19 @@ def _train(cfg: DictConfig, line: CommandLine) -> int:
     return run_training(compose(cfg, line))
 
 
-def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int], jobs: Jobs) -> None:
+def _command(
+    config_name: str,
+    task: Callable[[DictConfig, CommandLine], int],
+    jobs: Jobs,
+    config_dir: str | os.PathLike[str] | None,
+    trusted: Iterable[str],
+) -> None:
     """Composes and runs; what a person got wrong ends in one screen and exit code 2, without a traceback."""
     if sys.version_info >= (3, 14) and hydra.__version__ < "1.4":
         sys.exit("Hydra 1.3 cannot start on Python 3.14; run: pip install --pre 'hydra-core>=1.4.0rc3'")
     try:
         trust.read_environment()  # before any config is read, which must not have a say in it
+        own = own_program(config_name, config_dir, trusted)
     except ConfigError as error:
         sys.exit(_fail(error))
     if trust.trusted():
@@ -101,7 +116,7 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int], j
     if "--version" in sys.argv[1:]:  # Hydra's parser would answer with its own
         print(version_text())
         return
-    line = _typed(sys.argv)
+    line = replace(_typed(sys.argv), own=own, trusted=trust.trusted() if own else ())
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text(config_name, line))
         return
@@ -117,7 +132,7 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int], j
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would otherwise print with exit code 1
     working("composing the configuration")
     try:
-        with watched():
+        with watched(), own_options(own):
             _hydra_main(config_name)(app)()
     except ConfigError as error:
         sys.exit(_fail(error))
@@ -130,7 +145,7 @@ def _command(config_name: str, task: Callable[[DictConfig, CommandLine], int], j
         _restore("HYDRA_FULL_ERROR", shown_before)
         from hpo_pipeline.config.diagnosis import diagnose
 
-        with watched():
+        with watched(), own_options(own):
             sys.exit(_fail(ConfigError(diagnose(config_name, line, error, preflight_problems))))
     if code := jobs.close():
         sys.exit(code)

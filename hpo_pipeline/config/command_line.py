@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpo_pipeline.report.command import overrides
+from hpo_pipeline.trust import VARIABLE
 
 _SCRIPTS = ("tune.py", "train.py")
 _OURS = "pkg://hpo_pipeline.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program of a person's own: what it says by itself, so that nobody has to type it.
+
+    Attributes:
+        command: what it does, "tune" or "train".
+        config_dir: the folder of its options.
+    """
+
+    command: str
+    config_dir: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +36,8 @@ class CommandLine:
         overrides: all overrides.
         config_dir, config_path, config_name: the flags of these names.
         searchpath: the value of `hydra.searchpath`.
+        own: the program, if it is a person's own.
+        trusted: what is trusted, if the program says so and not the environment alone.
     """
 
     program: str = "tune.py"
@@ -29,10 +46,12 @@ class CommandLine:
     config_path: str | None = None
     config_name: str | None = None
     searchpath: tuple[str, ...] = ()
+    own: Program | None = None
+    trusted: tuple[str, ...] = ()
 
     def same(self, program: str) -> list[str]:
         """The words of a command that composes from the same primary config; `program` is "tune" or "train"."""
-        words = _program(self.program, program)
+        words = self._start(program)
         flags = {"config-dir": self.config_dir, "config-path": self.config_path, "config-name": self.config_name}
         for flag, value in flags.items():
             words += [f"--{flag}", value] if value else []
@@ -44,8 +63,10 @@ class CommandLine:
         Args:
             config_path: the folder of a `config.yaml`; None for the program's own primary config.
         """
-        words = _program(self.program, program)
-        folders = self.folders()
+        words, folders = self._start(program), self._named_folders()
+        if self.own and self.own.config_dir and not _program(self.program, program, self.own):
+            here = Path(self.own.config_dir).is_relative_to(Path.cwd())
+            folders.append(os.path.relpath(self.own.config_dir) if here else self.own.config_dir)
         words += ["--config-dir", folders[0]] if len(folders) == 1 else []
         words += ["--config-path", config_path, "--config-name", "config"] if config_path else []
         if len(folders) > 1:
@@ -54,10 +75,20 @@ class CommandLine:
 
     def program_words(self, program: str) -> list[str]:
         """How the program, "tune" or "train", is started."""
-        return _program(self.program, program)
+        return _program(self.program, program, self.own) or [f"hpo-{program}"]
+
+    def _start(self, program: str) -> list[str]:
+        """The same, with what has to be trusted if the program doesn't say so by itself."""
+        words = _program(self.program, program, self.own)
+        trusts = ["env", f"{VARIABLE}={','.join(self.trusted)}"] if self.trusted and not (words and self.own) else []
+        return [*trusts, *(words or [f"hpo-{program}"])]
 
     def folders(self) -> list[str]:
         """The folders besides our own in which options were looked for."""
+        own = [self.own.config_dir] if self.own and self.own.config_dir else []
+        return list(dict.fromkeys([*self._named_folders(), *own]))
+
+    def _named_folders(self) -> list[str]:
         named = [path.removeprefix("file://") for path in self.searchpath if not path.startswith("pkg://")]
         primary = self.config_path
         has_options = primary and "://" not in primary and any(Path(primary).glob("*/"))
@@ -72,9 +103,13 @@ def searchpath_of(typed: Iterable[str]) -> tuple[str, ...]:
     return tuple(part.strip(" '\"") for part in value.strip("[]").split(",") if part.strip())
 
 
-def _program(started: str, name: str) -> list[str]:
-    """`python tune.py`, by the path that was typed, in a checkout; `hpo tune` or `hpo-tune` where it is installed."""
+def _program(started: str, name: str, own: Program | None) -> list[str] | None:
+    """How the program of that name is started, if what was started tells: `python tune.py`, by the path that was
+    typed, in a checkout or beside a program of a person's own; `hpo tune` where it is installed."""
     script = Path(started)
+    if own and name == own.command:
+        return ["python", started] if script.suffix == ".py" else [script.name]
     if script.name == "hpo":
         return ["hpo", name]
-    return ["python", str(script.with_name(f"{name}.py"))] if script.name in _SCRIPTS else [f"hpo-{name}"]
+    beside = script.with_name(f"{name}.py")
+    return ["python", str(beside)] if script.name in _SCRIPTS and (not own or beside.exists()) else None

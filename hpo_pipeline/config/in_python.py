@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,17 +44,20 @@ class Request:
         config_name: the primary config, "tune", "train", or one of the caller's own.
         given: overrides, in order.
         config_dir: a folder with options, or a primary config, of the caller's own.
+        trust: modules whose code configs may name, besides those in `HPO_TRUST`.
     """
 
     config_name: str
     given: tuple[Override, ...]
     config_dir: str | os.PathLike[str] | None = None
+    trust: Sequence[str] = ()
 
     @property
     def code(self) -> list[str]:
-        """The dotted paths of the functions and classes among the values."""
-        values = [value for each in self.given if isinstance(each, Mapping) for value in each.values()]
-        return [_named("", value) for value in values if callable(value)]
+        """What the caller trusts: the functions and classes among the values, by their dotted paths, too."""
+        values = [item for each in self.given if isinstance(each, Mapping) for item in each.items()]
+        named = [self.trust] if isinstance(self.trust, str) else self.trust
+        return [*named, *(_named(path, value) for path, value in values if callable(value))]
 
     def line(self, program: str) -> CommandLine:
         """The command line that would say the same.
@@ -73,7 +76,8 @@ class Request:
                 raise ConfigError(Problem("", what, each))
         folder = None if self.config_dir is None else os.fspath(self.config_dir)
         name = None if self.config_name == program else self.config_name
-        return CommandLine("hpo", tuple(words), folder, None, name, searchpath_of(words))
+        trusted = trust.trusted() if self.code else ()
+        return CommandLine("hpo", tuple(words), folder, None, name, searchpath_of(words), trusted=trusted)
 
 
 def _named(path: str, value: Any) -> Any:
@@ -104,9 +108,9 @@ def composed(request: Request, program: str) -> Iterator[Composed]:
     """
     if sys.version_info >= (3, 14) and hydra.__version__ < "1.4":
         raise ConfigError("Hydra 1.3 cannot start on Python 3.14; pip install --pre 'hydra-core>=1.4.0rc3'")
-    line = request.line(program)
     trust.read_environment()
-    trust.trust((*trust.trusted(), *request.code))
+    trust.add(request.code)
+    line = request.line(program)
     with _hydra_of_its_own(), _modules_here(), in_our_words():
         yield _composed(request, program, line)
 
