@@ -1,0 +1,1 @@
+"""Components of one's own, one a file; the files in conf/ name them."""
