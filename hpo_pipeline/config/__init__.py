@@ -52,7 +52,7 @@ from hpo_pipeline.config.layers import Composition, composition, watched
 from hpo_pipeline.config.log_levels import log_levels
 from hpo_pipeline.config.multirun import Jobs
 from hpo_pipeline.config.older import brought_up_to_date
-from hpo_pipeline.config.options import explained
+from hpo_pipeline.config.options import explained, without_use
 from hpo_pipeline.config.own_program import own_options, own_program
 from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
@@ -269,6 +269,7 @@ def compose(cfg: DictConfig, line: CommandLine | None = None) -> Composed:
     listed = {group: options for group, options in now.several.items() if len(options) > 1 or group not in choices}
     choices = config["choices"] = {**(config["choices"] or {}), **choices, **listed}
     problems = [explained(problem, choices) for problem in problems]
+    notes += without_use(line.folders() if line else [], choices)
     if isinstance(config.get("search_space"), dict):
         notes += _pinned(config, public, choices, now, problems)
     if program == "tune" and not config["resume"]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from hpo_pipeline.errors import Problem
@@ -21,6 +22,30 @@ def installed_options() -> dict[str, list[str]]:
         for group in groups
     }
     return {group: found[group] for group in sorted(found) if found[group]}
+
+
+def without_use(folders: Iterable[str], choices: Mapping[str, Any]) -> list[str]:
+    """A line for each chosen option of which a person has one of that name: the installed one goes before it.
+
+    Args:
+        folders: of options of people's own.
+        choices: group -> option.
+    """
+    files = {
+        (Path(folder, group, f"{option}.yaml"), group, option)
+        for folder in folders
+        for group, option in choices.items()
+    }
+    return sorted(
+        f"{file}: is not used, as hpo_pipeline has a {group}={option} of its own; give it another name"
+        for file, group, option in files
+        if file.is_file() and option in installed_options().get(group, []) and not _is_copy(file, group)
+    )
+
+
+def _is_copy(file: Path, group: str) -> bool:
+    installed = resources.files("hpo_pipeline.conf").joinpath(group, file.name)
+    return installed.read_bytes() == file.read_bytes()
 
 
 def explained(problem: Problem, choices: Mapping[str, Any]) -> Problem:

@@ -71,6 +71,17 @@ def test_a_folder_that_is_typed_comes_on_top():
     assert "every trial to 1" in ended.out
 
 
+def test_an_option_with_the_name_of_an_installed_one_is_not_left_out_silently():
+    text = (ROOT / "conf/scheduler/fifo.yaml").read_text()
+    Path("lab/conf/scheduler").mkdir()
+    Path("lab/conf/scheduler/fifo.yaml").write_text(text)
+    words = (*BOWL, *QUICK, "dry_run=true")
+    assert "is not used" not in script("lab/tune.py", *words).out  # it is a copy
+    Path("lab/conf/scheduler/fifo.yaml").write_text("_target_: my_lab.Mine\n")
+    said = "lab/conf/scheduler/fifo.yaml: is not used, as hpo_pipeline has a scheduler=fifo of its own"
+    assert said in script("lab/tune.py", *words).out
+
+
 def test_its_options_are_in_its_help_and_in_no_others():
     assert " bowl" in script("lab/tune.py", "--help").out
     assert " bowl" not in run("--help").out
