@@ -54,7 +54,7 @@ from hpo_pipeline.config.multirun import Jobs
 from hpo_pipeline.config.older import brought_up_to_date
 from hpo_pipeline.config.options import explained, without_use
 from hpo_pipeline.config.own_program import own_options, own_program
-from hpo_pipeline.config.pinning import pin, with_group_choices, without_effect
+from hpo_pipeline.config.pinning import pin, pinning_paths, with_group_choices, without_effect
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.report.terminal import forgiving_streams, working
@@ -330,10 +330,12 @@ def _pinned(
     """Puts typed values in place of what tunes them, in both configs; returns what people should know of it."""
     overrides = [override for override in now.typed if not override.is_delete() and not override.is_sweep_override()]
     typed = [path for override in overrides for path in flatten({override.key_or_group: override.value()})]
+    given = {override.key_or_group: override.value() for override in overrides}
+    meant = pinning_paths(given, typed)
     for tree in (public, config):
         tree["search_space"] = with_group_choices(tree["search_space"], choices)
     # An option that is typed is the group's value here.
-    values, shown_values = ({path: choices.get(path, at(tree, path)) for path in typed} for tree in (config, public))
+    values, shown_values = ({path: choices.get(path, at(tree, path)) for path in meant} for tree in (config, public))
     pin(public["search_space"], shown_values, typed)
     found, notes = pin(config["search_space"], values, typed)
     problems += found

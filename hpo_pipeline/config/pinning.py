@@ -28,7 +28,7 @@ def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str]) 
         found = [(tree, key) for there, tree, key in domains(space) if there == path]
         if not found:
             continue
-        if twice := [other for other in typed if f"{other}.".startswith(f"search_space.{path}.")]:
+        if twice := _domain_of(path, typed):
             what = f"is typed, and so is {twice[0]}, which tunes it; leave one of them out"
             problems.append(Problem(path, what))
             continue
@@ -36,6 +36,26 @@ def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str]) 
             tree[key] = pinned(tree[key], value)
         notes.append(f"{path}={hydra_value(value)} was typed, so it is not tuned")
     return problems, notes
+
+
+def pinning_paths(given: Mapping[str, Any], typed: Iterable[str]) -> list[str]:
+    """The paths whose typed values are meant to stay.
+
+    What is typed of a whole component, `model={_target_: my_net.Net, lr: 0.1}`, are defaults like those in a file, if
+    a domain is typed as well.
+
+    Args:
+        given: key -> value, of each override.
+        typed: all paths that were typed.
+    """
+    whole = {key: value for key, value in given.items() if isinstance(value, Mapping) and "_target_" in value}
+    defaults = set(flatten(whole))
+    return [path for path in typed if path not in defaults or not _domain_of(path, typed)]
+
+
+def _domain_of(path: str, typed: Iterable[str]) -> list[str]:
+    """What was typed of the domain that tunes `path`."""
+    return [other for other in typed if f"{other}.".startswith(f"search_space.{path}.")]
 
 
 def with_group_choices(space: dict[str, Any], groups: Iterable[str]) -> dict[str, Any]:

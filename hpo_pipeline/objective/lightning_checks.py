@@ -65,7 +65,9 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     node = config.get("model")
     if node is None:
         yield Problem(
-            "model", "name your LightningModule: a file model/net.yaml with _target_: my_module.Net, model=net"
+            "model",
+            "name your LightningModule: a file model/net.yaml with _target_: my_module.Net, model=net; or type it, "
+            "'model={_target_: my_module.Net, lr: 0.01}'",
         )
         return
     refused = [problem.under("model") for problem in check(node, "lightning_module")]

@@ -88,11 +88,13 @@ def _experiment(
     from omegaconf import OmegaConf
 
     values = {**changes, **trial.config_at(resource), "trial": trial.id, "resource": resource}
-    options = {group: values.pop(group, option) for group, option in choices.items()}
+    sampled = {group: values.pop(group) for group in choices if not isinstance(values.get(group, {}), Mapping)}
+    options = {**choices, **sampled}
     defaults = [{f"override /{group}": option} for group, option in sorted(options.items())]
     content = OmegaConf.create({"defaults": defaults} if defaults else {})
     # In an order that doesn't depend on what was changed or sampled: two of these files differ in what differs.
-    for name in sorted(values, key=lambda path: ("." not in path, path)):
+    # A component that was typed as a whole comes before the values that were sampled of it.
+    for name in sorted(values, key=lambda path: ("." not in path and path not in choices, path)):
         OmegaConf.update(content, name, values[name])
     study = " ".join(str(view.header.get("name", "study")).split())
     value = point_text(view, trial, resource, repr)

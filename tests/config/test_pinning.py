@@ -48,6 +48,15 @@ def test_a_value_and_a_domain_typed_for_one_hyperparameter_are_a_problem():
     )
 
 
+def test_of_a_component_that_is_typed_as_a_whole_a_typed_domain_tunes_an_argument():
+    whole = "model={_target_: hpo_pipeline.model.mlp.MLP, n_units_1: 8, n_units_2: 8}"
+    composed = compose("model=none", whole, "+search_space.model.n_units_1={type: int, low: 4, high: 16}")
+    assert composed.problems == []
+    tuned = composed.config["search_space"]["model"]
+    assert tuned["n_units_1"] == {"type": "int", "low": 4, "high": 16}
+    assert composed.trial_config(0, {"model.n_units_1": 5})["model"]["n_units_1"] == 5
+
+
 def test_a_value_in_a_file_is_without_effect_and_said():
     Path("mine/experiment").mkdir(parents=True)
     Path("mine/experiment/e.yaml").write_text("# @package _global_\noptimizer: {lr: 0.5, eps: 0.1}\n")

@@ -93,6 +93,21 @@ def test_the_commands_that_a_study_prints_give_its_numbers_again(words, started,
     assert tables[0] == tables[1]
 
 
+def test_a_component_that_was_typed_as_a_whole_is_printed_so():
+    whole = ("model=none", "model={_target_: my_net.Net, hidden: 8}")
+    tuned = "+search_space.model.hidden={type: int, low: 2, high: 16}"
+    commands = printed(ended := run(*whole, tuned, *QUICK, "name=s", started="hpo-tune"), "runs/s")
+    trained = typed(commands["train"], "name=t", "tracker=none")
+    assert trained.code == 0, (commands["train"], trained.err)
+    value = re.search(r"validation_error \(min\) +([\d.]+)", ended.out)
+    assert value is not None
+    assert f"validation_error {value[1]}" in trained.out
+    Path("mine/experiment").mkdir()
+    Path("mine/experiment/best.yaml").write_text(Path("runs/s/best.yaml").read_text())
+    again = run("--config-dir", "mine", "experiment=best", "name=u", "tracker=none", program="train")
+    assert f"validation_error {value[1]}" in again.out, again.err
+
+
 @pytest.mark.parametrize(
     "words",
     [

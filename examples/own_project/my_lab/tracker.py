@@ -18,6 +18,10 @@ class CsvTracker:
         """Why nothing can be written, before anything starts: the study's folder can be."""
         return []
 
+    def describe(self) -> str:
+        """What a dry run says."""
+        return "reports.csv, in the study's folder"
+
     def writer(self, folder: Path, config: Mapping[str, Any], commands: Mapping[str, str]) -> CsvWriter:
         return CsvWriter(folder / "reports.csv")
 
