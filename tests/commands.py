@@ -102,16 +102,6 @@ def script(path: str, *arguments: str) -> Ended:
         return _ended([path, *arguments], lambda: runpy.run_path(path, run_name="__main__"))
 
 
-def script(path: str, *arguments: str) -> Ended:
-    """`python PATH …`, a program of a person's own, here; it finds the modules beside it. Its report isn't drawn."""
-    beside = str(Path(path).absolute().parent)
-    with (
-        mock.patch("hpo_pipeline.report.page.Report", Undrawn),
-        mock.patch.object(sys, "path", [beside, *sys.path]),
-    ):
-        return _ended([path, *arguments], lambda: runpy.run_path(path, run_name="__main__"))
-
-
 def _ended(argv: list[str], main: Callable[[], object]) -> Ended:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (

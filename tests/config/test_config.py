@@ -267,7 +267,7 @@ def test_too_many_open_files_are_one_line_that_says_what_to_do(monkeypatch):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     with monkeypatch.context() as broken:
-        broken.setattr(study, "summary", out_of_files)
+        broken.setattr(study, "print_results", out_of_files)
         ended = run(*FREE, "name=s", "n_trials=1")
     assert (ended.code, ended.err.splitlines()) == (
         2,
