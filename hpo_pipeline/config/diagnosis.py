@@ -125,6 +125,8 @@ def _problem(override: str, error: Exception, config: DictConfig) -> Problem:
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         if group == key:
+            if (folder := Path("conf")).joinpath(group, f"{option}.yaml").is_file():
+                return Problem(key, f"{folder}/{group}/{option}.yaml is not looked for; add --config-dir {folder}")
             near = nearest(option, error.options) or ";"
             return Problem(key, f"there is no {option!r}{near} there are {', '.join(error.options)}")
     is_unknown = isinstance(error.__cause__, (ConfigAttributeError, ConfigKeyError)) or override.startswith("~")

@@ -121,6 +121,15 @@ def test_a_config_dir_that_is_not_there_is_told_once():
     assert ended.err.splitlines()[1:] == [f"  --config-dir: there is no folder '{Path('mine').absolute()}'"]
 
 
+def test_an_option_in_a_folder_that_is_not_looked_through_is_told_with_what_to_add():
+    Path("conf/experiment").mkdir(parents=True)
+    Path("conf/experiment/best.yaml").write_text("# @package _global_\noptimizer: {lr: 0.5}\n")
+    ended = run("experiment=best", program="train")
+    told = "  experiment: conf/experiment/best.yaml is not looked for; add --config-dir conf"
+    assert (ended.code, ended.err.splitlines()[1:]) == (2, [told])
+    assert run("--config-dir", "conf", "experiment=best", *FREE, "dry_run=true").code == 0
+
+
 def test_as_a_program_too_a_mistake_ends_with_exit_code_2_before_anything_starts():
     ended = wait_for(start("dataset=digits", "n_trails=3", "scheduler=asah"))
     assert ended.code == 2
