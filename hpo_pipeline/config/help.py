@@ -82,7 +82,10 @@ def help_text(program: str, line: CommandLine) -> str:
     useful = _OVERRIDES[program]
     width = max(map(len, useful))
     lines += ["", "Useful overrides:", *(f"  {what:<{width}} {meaning}" for what, meaning in useful.items())]
-    lines += ["", "Flags:", *textwrap.wrap(_FLAGS, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    lines += [
+        "",
+        *textwrap.wrap(_FLAGS, WIDTH, initial_indent="Flags: ", subsequent_indent="  ", break_on_hyphens=False),
+    ]
     lines += ["", "Examples:", *(f"  {command} {example}" for example in _EXAMPLES[program])]
     return "\n".join(lines)
 
