@@ -35,9 +35,11 @@ def short(value: Value, digits: int = 3) -> str:
 
 
 def metric_text(value: float | None) -> str:
-    """A metric with four significant digits, trailing zeros kept so that columns line up."""
+    """A metric with four significant digits, or all before the point. Trailing zeros are kept: columns line up."""
     if value is None:
         return "–"
+    if 1e4 <= abs(value) < 1e9:
+        return f"{value:.0f}"
     return f"{value:#.4g}".removesuffix(".") if math.isfinite(value) else str(value)
 
 

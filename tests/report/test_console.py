@@ -18,7 +18,6 @@ from hpo_pipeline.report.lines import BURST, Throttle
 from hpo_pipeline.report.live import LiveTable
 from hpo_pipeline.report.progress import progress
 from hpo_pipeline.report.summary import print_places, print_results
-from hpo_pipeline.report.text import duration, metric_text, short, short_names
 
 
 class Clock:
@@ -305,35 +304,6 @@ def test_the_summary_shows_no_failed_trial_among_the_best(four_trials: StudyBuil
     out = io.StringIO()
     print_results(four_trials.view, tmp_path, file=out)
     assert ["trial", "1", "0"] in [line.split() for line in out.getvalue().splitlines()]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.00312345, "0.00312"),
-        (512.0, "512"),
-        (1234.0, "1234"),
-        (7, "7"),
-        (True, "true"),
-        ("relu", "relu"),
-        (None, "–"),
-    ],
-)
-def test_values_are_shown_with_three_significant_digits(value: object, text: str) -> None:
-    assert short(value) == text  # type: ignore[arg-type]
-
-
-def test_metrics_are_shown_with_four_digits_and_durations_as_clock_times() -> None:
-    assert [metric_text(v) for v in (0.1, 1234.0, float("nan"), None)] == ["0.1000", "1234", "nan", "–"]
-    assert [duration(v) for v in (7.25, 245, 7445)] == ["7.2 s", "4:05", "2:04:05"]
-
-
-def test_paths_are_shortened_unless_two_would_look_alike() -> None:
-    assert short_names(["optimizer.lr", "head.lr", "model.width"]) == {
-        "optimizer.lr": "optimizer.lr",
-        "head.lr": "head.lr",
-        "model.width": "width",
-    }
 
 
 def test_importing_the_reports_loads_no_heavy_library() -> None:
