@@ -15,13 +15,13 @@ from hpo_pipeline import replay
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.build import build, takes
 from hpo_pipeline.checks import option_problems
-from hpo_pipeline.comparing import comparing_problems, comparing_searcher, names
 from hpo_pipeline.config.composed import Composed, flatten, with_values
 from hpo_pipeline.config.hydra_keys import name_problems
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.evaluation import MODES
 from hpo_pipeline.executor import Executor
 from hpo_pipeline.executor.runner import StudySetup
+from hpo_pipeline.metric_checks import metric_problems, required_metrics, searcher_for_metrics
 from hpo_pipeline.objective import (
     Objective,
     SupportsCheck,
@@ -157,7 +157,7 @@ def check_study(composed: Composed, *, data: bool = True) -> Components:
     points = config["points_to_evaluate"]
     trials: TrialGenerator | None = None
     if space and searcher:
-        compared = comparing_searcher(composed, searcher, lambda: build(node, "searcher", **offered))
+        compared = searcher_for_metrics(composed, searcher, lambda: build(node, "searcher", **offered))
         trials = flight.attempt(lambda: TrialGenerator(compared, space, budget.n_trials, points))
     if not budget.is_limited and not (searcher and searcher.finite):
         what = "no limit is set; give n_trials, max_total_resource, max_seconds or target"
@@ -199,7 +199,7 @@ def _training_part(flight: Preflight, composed: Composed) -> Objective | None:
     if objective is None:
         return None
     flight.problems += _unmet_wishes(config, objective)
-    flight.problems += comparing_problems(composed, objective)
+    flight.problems += metric_problems(composed, objective)
     return objective
 
 
@@ -341,7 +341,7 @@ def _setup(composed: Composed) -> StudySetup:
     config = composed.config
     return StudySetup(
         objective=config["objective"],
-        metrics=tuple(names(composed)),
+        metrics=tuple(required_metrics(composed)),
         folder=Path(config["folder"]) / "trials",
         merge=composed.trial_config,
         trial_seed=lambda trial_id: trial_seed(config["seed"], trial_id),

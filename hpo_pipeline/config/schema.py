@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
 from hpo_pipeline.checks import option_problems
-from hpo_pipeline.config.comparison import comparison_problems
+from hpo_pipeline.config.metric_keys import metric_key_problems
 from hpo_pipeline.errors import Problem, nearest
 
 
@@ -119,7 +119,7 @@ def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
         if not is_none and (is_bool or not isinstance(value, kind)):  # type: ignore[arg-type]
             config[key] = usable
             yield Problem(key, f"must be {what}", value)
-    yield from comparison_problems(config)
+    yield from metric_key_problems(config)
     if program == "tune":
         yield from option_problems(_OUTPUTS, output=config["output"])
     choices = config["choices"]

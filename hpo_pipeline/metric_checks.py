@@ -1,4 +1,4 @@
-"""How a study compares its trials, by one metric or several, within constraints: problems, and the searcher for it."""
+"""The metrics that a study compares its trials by, one or several, within constraints: what is wrong, and the searcher."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from hpo_pipeline.searcher import Searcher
 from hpo_pipeline.searcher.scalarised import Scalarised
 
 _MEASURED = "validation_"
-"""What a metric that the config names is reported under begins with."""
+"""What a metric that the config required_metrics is reported under begins with."""
 
 
-def names(composed: Composed) -> dict[str, str]:
+def required_metrics(composed: Composed) -> dict[str, str]:
     """What every report must hold -> the key of the config that asks for it."""
     path = "metric" if isinstance(composed.config["metric"], str) else "metric.{}"
     found = {metric.name: path.format(metric.name) for metric in composed.metrics}
     return {constraint.name: f"constraints.{constraint.name}" for constraint in composed.constraints} | found
 
 
-def comparing_problems(composed: Composed, objective: Objective) -> Iterator[Problem]:
+def metric_problems(composed: Composed, objective: Objective) -> Iterator[Problem]:
     """What the objective doesn't report, or several metrics don't go with."""
     config = composed.config
     if config.get("target") is not None and len(composed.metrics) > 1:
@@ -33,7 +33,7 @@ def comparing_problems(composed: Composed, objective: Objective) -> Iterator[Pro
         return
     on_demand = objective.metrics_on_demand if isinstance(objective, SupportsMetricsOnDemand) else ()
     known = (*own, *on_demand)
-    for name, path in names(composed).items():
+    for name, path in required_metrics(composed).items():
         if name not in known:
             yield Problem(path, f"the objective reports no {name!r}, only {', '.join(known)}{_instead(name, known)}")
 
@@ -47,7 +47,7 @@ def _instead(name: str, known: Sequence[str]) -> str:
     return nearest(name, known)
 
 
-def comparing_searcher(composed: Composed, searcher: Searcher, make: Callable[[], Searcher]) -> Searcher:
+def searcher_for_metrics(composed: Composed, searcher: Searcher, make: Callable[[], Searcher]) -> Searcher:
     """The searcher as it is, or, if it learns from scores and there isn't just one, by one score in their place.
 
     `make`: makes it anew.

@@ -15,7 +15,7 @@ _BOUNDS = ("min", "max")
 SEVERAL = "{validation_error: min, n_parameters: min}"
 
 
-def comparison_problems(config: dict[str, Any]) -> Iterator[Problem]:
+def metric_key_problems(config: dict[str, Any]) -> Iterator[Problem]:
     """Wrong values are replaced by ones that the other checks can work with."""
     found = list(_metric_problems(config["metric"], config["mode"]))
     if found:
