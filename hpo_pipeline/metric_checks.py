@@ -1,4 +1,4 @@
-"""The metrics that a study compares its trials by, one or several, within constraints: what is wrong, and the searcher."""
+"""The metrics that a study compares its trials by, one or several, and constraints: problems, and the searcher."""
 
 from __future__ import annotations
 
