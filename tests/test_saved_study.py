@@ -50,7 +50,7 @@ def test_a_study_that_was_run_is_read_back_with_its_config_and_what_was_typed():
     assert study.config["scheduler"]["_target_"] == "hpo_pipeline.scheduler.fifo.FIFO"
     assert not study.config.keys() & {"defaults", "hydra"}
     assert study.choices["scheduler"] == "fifo"
-    assert study.overrides == [*FREE, "name=a", "n_trials=3", "scheduler=fifo"]
+    assert study.overrides == sorted([*FREE, "name=a", "n_trials=3", "scheduler=fifo"])
 
 
 def test_a_study_at_work_is_read_up_to_its_last_whole_record():

@@ -40,7 +40,7 @@ def test_the_example_is_tuned_as_it_says(monkeypatch):
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("runs", "__pycache__"))
     monkeypatch.chdir("examples")
     monkeypatch.setenv("HPO_TRUST", "objective")
-    said = Path("objective.py").read_text().partition("python ../tune.py ")[2].partition("\n\n")[0]
+    said = Path("objective.py").read_text().partition("hpo tune ")[2].partition("\n\n")[0]
     few = ("n_trials=4", "max_resource=4", "executor=serial", "tracker=none", "searcher=random", "name=s")
     ended = run(*shlex.split(said.replace("\\\n", " ")), *few)
     assert ended.code == 0, ended.err
