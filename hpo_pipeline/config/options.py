@@ -29,12 +29,13 @@ def without_use(folders: Iterable[str], choices: Mapping[str, Any]) -> list[str]
 
     Args:
         folders: of options of people's own.
-        choices: group -> option.
+        choices: group -> option, or several.
     """
     files = {
         (Path(folder, group, f"{option}.yaml"), group, option)
         for folder in folders
-        for group, option in choices.items()
+        for group, chosen in choices.items()
+        for option in (chosen if isinstance(chosen, list) else [chosen])
     }
     return sorted(
         f"{file}: is not used, as hpo_pipeline has a {group}={option} of its own; give it another name"
