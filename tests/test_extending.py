@@ -33,7 +33,7 @@ INTERFACES = {
 TRACED = "# @package _global_\ndefaults: [override /model: none, override /dataset: none, override /optimizer: none]\n"
 CONF = {
     "objective/traced": f"{TRACED}objective: {{_target_: traced.TracedObjective, fails: false}}\n",
-    "objective/able": f"{TRACED}objective: {{_target_: traced.AbleObjective}}\n",
+    "objective/able": f"{TRACED}objective: {{_target_: traced.AbleObjective, file: null}}\n",
     "searcher/traced": "_target_: traced.TracedSearcher\n",
     "scheduler/traced": "_target_: traced.TracedScheduler\nmax_resource: ${max_resource}\nkind: halving\n",
     "executor/traced": "_target_: traced.TracedExecutor\nbreaks_after: null\n",
@@ -111,10 +111,9 @@ def test_the_trace_of_a_tracker():
     assert "writer.take(record); writer.take(record); ..." in PRINTED["tracker"]
 
 
-def test_where_it_runs(monkeypatch):
+def test_where_it_runs():
     notes = Path("notes.txt").absolute()
-    monkeypatch.setenv("HPO_TRACE", str(notes))
-    study_words = ("executor=process", "executor.n_workers=1", "objective=able")
+    study_words = ("executor=process", "executor.n_workers=1", "objective=able", f"objective.file={notes}")
     traced.PLACES.clear()
     assert run(*STUDY, *study_words).code == 0
     here: set[str] = set()

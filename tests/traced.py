@@ -1,6 +1,6 @@
 """Components that note each call of them: what docs/extending.md prints as the trace of a study.
 
-TRACE is emptied by whoever starts a study. Other processes have one of their own, and note in the file of HPO_TRACE.
+TRACE is emptied by whoever starts a study. Other processes have one of their own; an able objective has a file for all.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ PLACES: list[tuple[str, bool]] = []
 """(call, whether it was in the main thread)."""
 
 
+_file: str | None = None
+
+
 def _noted(call: str) -> int:
     TRACE.append("    " * _depth + call)
     PLACES.append((call.partition("(")[0], threading.current_thread() is threading.main_thread()))
-    if "HPO_TRACE" in os.environ:
-        with open(os.environ["HPO_TRACE"], "a") as file:
+    if _file:
+        with open(_file, "a") as file:
             file.write(f"{os.getpid()} {call.partition('(')[0]}\n")
     return len(TRACE) - 1
 
@@ -198,7 +201,16 @@ class TracedObjective:
 
 
 class AbleObjective(TracedObjective):
-    """With the abilities that most objectives may want."""
+    """With the abilities that most objectives may want.
+
+    Args:
+        file: where each process that makes one notes its calls.
+    """
+
+    def __init__(self, file: str | None = None) -> None:
+        global _file
+        super().__init__()
+        _file = file
 
     def problems(self, config: Mapping[str, Any]) -> list[Problem]:
         _noted("objective.problems(config)")
