@@ -8,7 +8,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ def unpainted(figure: object, path: str | Path, **_: object) -> None:
     Path(path).write_bytes(b"")
 
 
-class Undrawn(Report):
-    """Leaves an empty page: to draw it takes longer than a small study."""
+class _Undrawn(Report):
+    """Leaves an empty page."""
 
     def write(self) -> Path:
         path = self.folder / "report.html"
@@ -74,31 +74,41 @@ class Undrawn(Report):
         return []
 
 
+def _no_picture(_view: object, path: Path, *_: object) -> Path:
+    path.write_bytes(b"")
+    return path
+
+
+@contextlib.contextmanager
+def undrawn() -> Iterator[None]:
+    """Studies end with an empty report and picture: to draw them takes longer than a small study."""
+    with (
+        mock.patch("hpo_pipeline.report.page.Report", _Undrawn),
+        mock.patch("hpo_pipeline.report.plot.study_picture", _no_picture),
+    ):
+        yield
+
+
 def run(*arguments: str, program: str = "tune", started: str | None = None, drawn: bool = False) -> Ended:
     """`python tune.py …`, here; or by another name of the program.
 
-    The study's picture is composed, but not painted, and its report isn't drawn: both take longer than a small study.
-
     Args:
-        drawn: whether the report is.
+        drawn: whether its report and picture are.
     """
-    with contextlib.nullcontext() if drawn else mock.patch("hpo_pipeline.report.page.Report", Undrawn):
+    with contextlib.nullcontext() if drawn else undrawn():
         return _ended([started or f"{program}.py", *arguments], getattr(command, program))
 
 
 def hpo(*arguments: str, drawn: bool = True) -> Ended:
-    """`hpo …`, here, with as little painted."""
-    with contextlib.nullcontext() if drawn else mock.patch("hpo_pipeline.report.page.Report", Undrawn):
+    """`hpo …`, here."""
+    with contextlib.nullcontext() if drawn else undrawn():
         return _ended(["hpo", *arguments], commands.main)
 
 
 def script(path: str, *arguments: str) -> Ended:
-    """`python PATH …`, a program of a person's own, here; it finds the modules beside it. Its report isn't drawn."""
+    """`python PATH …`, a program of a person's own, here; it finds the modules beside it. It isn't drawn."""
     beside = str(Path(path).absolute().parent)
-    with (
-        mock.patch("hpo_pipeline.report.page.Report", Undrawn),
-        mock.patch.object(sys, "path", [beside, *sys.path]),
-    ):
+    with undrawn(), mock.patch.object(sys, "path", [beside, *sys.path]):
         return _ended([path, *arguments], lambda: runpy.run_path(path, run_name="__main__"))
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commands import ROOT, Undrawn, script, unpainted
-from matplotlib.figure import Figure
+from commands import ROOT, undrawn
 
 PROJECT = ROOT / "examples/own_project"
 SMALL = ("executor=serial", "finalists.n=0", "max_resource=1", "n_trials=2", "tracker=none")
@@ -78,26 +75,7 @@ def test_its_tests_pass_with_the_installed_package(installed, tmp_path):
 
 def test_its_tests_that_need_torch_pass(tmp_path, monkeypatch):
     # In this process, which has imported torch.
-    monkeypatch.setattr("hpo_pipeline.report.page.Report", Undrawn)
-    monkeypatch.setattr(Figure, "savefig", unpainted)
     project = copied(tmp_path)
     monkeypatch.syspath_prepend(project)
-    assert pytest.main([*QUIET, f"--rootdir={project}", str(project / "tests/test_forecast.py")]) == 0
-
-
-def test_every_command_of_its_page_runs(tmp_path, monkeypatch):
-    project = copied(tmp_path)
-    monkeypatch.chdir(project)
-    commands = re.findall(r"^python (t\w+\.py) ([^#\n]*)", (project / "README.md").read_text(), re.MULTILINE)
-    assert len(commands) == 6
-    for n, (program, words) in enumerate(commands):
-        given = shlex.split(words)
-        if program == "tune.py" and given != ["--help"]:
-            given += [*SMALL, f"name=s{n}", *(["dry_run=true"] if n else [])]
-        if program == "train.py":
-            shutil.copy("runs/s0/best.yaml", "conf/experiment/winner.yaml")
-            given += ["tracker=none", "name=t"]
-        ended = script(program, *given)
-        assert ended.code == 0, (program, words, ended.err)
-        for option in ("residual_mlp", "windows", "bandit", "hill_climb") if given == ["--help"] else ():
-            assert option in ended.out
+    with undrawn():
+        assert pytest.main([*QUIET, f"--rootdir={project}", str(project / "tests/test_forecast.py")]) == 0
