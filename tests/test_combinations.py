@@ -63,7 +63,7 @@ def test_with_points_and_breaks_no_configuration_is_tried_twice(scheduler, searc
         space=space,
         points=points,
         seconds=seconds,
-        interrupt_after=[0, 2, 3, 5],
+        interrupt_after=[0, 3],
     )
     assert outcome.suggested()[:2] == points
     assert len({space.key(config) for config in outcome.suggested()}) == len(outcome.suggested()) == 6

@@ -70,4 +70,4 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
         raise FailedError(f"{did}: {error}") from None
 
 
-TORTURE = Torture("checkpoints", "checkpoints damaged between two sessions", 45, 2, case)
+TORTURE = Torture("checkpoints", "checkpoints damaged between two sessions", 45, 1, case)

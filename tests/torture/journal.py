@@ -117,4 +117,4 @@ def _difference(content: bytes, broken: bytes) -> str:
     return next((f"line {i + 1}: {a!r} -> {b!r}" for i, (a, b) in enumerate(pairs) if a != b), "the end is cut")
 
 
-TORTURE = Torture("journal", "journals damaged, then the study resumed", 120, 4, case)
+TORTURE = Torture("journal", "journals damaged, then the study resumed", 120, 2, case)

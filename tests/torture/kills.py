@@ -123,4 +123,4 @@ def _command_line(pid: int) -> str:
     return ""
 
 
-TORTURE = Torture("kills", "studies killed one to three times at random moments, then resumed", 100, 2, case)
+TORTURE = Torture("kills", "studies killed one to three times at random moments, then resumed", 100, 1, case)

@@ -89,4 +89,4 @@ def case(number: int, draw: random.Random, sandbox: Sandbox) -> str:
         raise FailedError(f"{did}: {error}\n{content[:600]}") from None
 
 
-TORTURE = Torture("saved", "files of a study damaged or edited between two sessions", 60, 2, case)
+TORTURE = Torture("saved", "files of a study damaged or edited between two sessions", 60, 1, case)
