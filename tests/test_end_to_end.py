@@ -149,7 +149,8 @@ def test_killed_at_random_moments_and_resumed_a_study_comes_to_the_same_end(one_
     assert (parent.info.status, len(children), len(rung_records(client, children))) == ("FINISHED", 16, 31)
 
 
-def test_ctrl_c_closes_everything_as_killed_and_tells_how_to_resume(one_worker, pool, gate):
+def test_ctrl_c_closes_everything_as_killed_and_tells_how_to_resume(one_worker, gate):
+    pool = POOLS["process"]
     process = start(*STUDY, *pool, "objective._target_=gated.GatedTraining", "name=s")
     read_until(process, 9)
     os.killpg(process.pid, signal.SIGINT)
