@@ -36,7 +36,7 @@ def sync(
 def _synchronised(folder: Path, words: list[str]) -> Closed:
     from hpo_pipeline.config.in_python import Request, composed
     from hpo_pipeline.journal import Journal
-    from hpo_pipeline.preflight import Preflight
+    from hpo_pipeline.preflight.collected import Preflight
     from hpo_pipeline.report.status import status_line
     from hpo_pipeline.saved_study import JOURNAL, load_study
     from hpo_pipeline.study import PATIENCE_SECONDS

@@ -43,7 +43,7 @@ from yaml import YAMLError
 from hpo_pipeline import trust
 from hpo_pipeline.config import schema
 from hpo_pipeline.config.command_line import CommandLine, searchpath_of
-from hpo_pipeline.config.composed import Composed, at, flatten
+from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.config.composing import CONF, changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems, trust_typed_command, without_download
 from hpo_pipeline.config.help import help_text, version_text
@@ -58,6 +58,7 @@ from hpo_pipeline.config.pinning import pin, pinning_paths, with_group_choices, 
 from hpo_pipeline.config.public import mask, masked, resolved_as_far_as_possible, shown, without_hydra
 from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.report.terminal import forgiving_streams, working
+from hpo_pipeline.tree import at, flatten
 
 schema.register()
 

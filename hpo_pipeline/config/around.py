@@ -20,7 +20,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, flatten
+from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS
 from hpo_pipeline.config.composing import PLAIN_TRAIN, searchpath
 from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.layers import composition
@@ -30,6 +30,7 @@ from hpo_pipeline.report.command import hydra_value, overrides
 from hpo_pipeline.saved_study import load_study, studies_in
 from hpo_pipeline.space import Constant, SearchSpace
 from hpo_pipeline.space.narrowing import Narrowing, narrowing
+from hpo_pipeline.tree import flatten
 
 KEY, FACTOR = "search_around", "factor"
 _GROUPS = [key for key in TRAINING_KEYS if key not in TRAINING_SETTINGS]

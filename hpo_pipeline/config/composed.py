@@ -13,8 +13,7 @@ from hpo_pipeline.config.containment import COMMAND, reached_places, written_pla
 from hpo_pipeline.errors import Problem
 from hpo_pipeline.evaluation import Constraint, Metric, constraints_of, metrics_of
 from hpo_pipeline.report.command import overrides, trial_overrides
-from hpo_pipeline.tree import at as at
-from hpo_pipeline.tree import flatten as flatten
+from hpo_pipeline.tree import at, flatten
 from hpo_pipeline.trial import Config
 
 TRAINING_SETTINGS = ("metric", "mode", "constraints", "seed", "trial", "max_resource", "threads")

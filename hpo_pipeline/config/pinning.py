@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from hpo_pipeline.config.composed import flatten
 from hpo_pipeline.errors import Problem
 from hpo_pipeline.report.command import hydra_value
 from hpo_pipeline.space_tree import domains, is_domain, pinned
+from hpo_pipeline.tree import flatten
 
 
 def pin(space: dict[str, Any], values: Mapping[str, Any], typed: Iterable[str]) -> tuple[list[Problem], list[str]]:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from hpo_pipeline.config.composed import TRAINING_KEYS, Composed, at, flatten
+from hpo_pipeline.config.composed import TRAINING_KEYS, Composed
 from hpo_pipeline.config.composing import changes_of, merger, options_of
 from hpo_pipeline.config.containment import containment_problems
 from hpo_pipeline.config.layers import refuse_endless
@@ -20,6 +20,7 @@ from hpo_pipeline.errors import ConfigError, Problem, StudyError
 from hpo_pipeline.journal import read
 from hpo_pipeline.plain_yaml import plain_yaml
 from hpo_pipeline.saved_study import JOURNAL, OVERRIDES, studies_in
+from hpo_pipeline.tree import at, flatten
 
 MAY_CHANGE = frozenset(
     {

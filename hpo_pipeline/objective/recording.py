@@ -250,11 +250,3 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     except (ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
         raise ConfigError(f"is no npz file of plain arrays ({describe(error)})") from None
     return found
-
-
-def config_value(config: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path of a nested config, or None."""
-    node: Any = config
-    for key in path.split("."):
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return node

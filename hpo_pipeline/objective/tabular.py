@@ -30,10 +30,11 @@ from hpo_pipeline.objective import Metrics, TrialSpec
 from hpo_pipeline.objective.curve_surrogate import CurveSurrogate
 from hpo_pipeline.objective.lookup import Assignment, Rows
 from hpo_pipeline.objective.recorded_study import read_study
-from hpo_pipeline.objective.recording import Floats, Recording, config_value, read_table
+from hpo_pipeline.objective.recording import Floats, Recording, read_table
 from hpo_pipeline.plain_yaml import plain_yaml
 from hpo_pipeline.saved_study import CONFIG, JOURNAL
 from hpo_pipeline.space import Constant, SearchSpace
+from hpo_pipeline.tree import at
 from hpo_pipeline.trial import Value
 
 LOOKUPS = ("nearest", "unique", "surrogate")
@@ -222,7 +223,7 @@ class Tabular:
         for p in self._space.parameters:
             if p.is_active(config):
                 is_fixed = isinstance(p.domain, Constant)
-                config[p.path] = p.domain.midpoint if is_fixed else config_value(trial.config, p.path)
+                config[p.path] = p.domain.midpoint if is_fixed else at(trial.config, p.path)
         point, own = self._rows.point(config), int(trial.config.get("trial") or 0)
         if self._lookup == "surrogate":
             longest = int(self._recording.lengths.max())

@@ -13,9 +13,9 @@ import yaml
 from commands import CONF, DIGITS, FREE, ROOT, compose, curve, journal, run, rung_table, start, wait_for
 
 from hpo_pipeline import study
-from hpo_pipeline.config.composed import flatten
 from hpo_pipeline.objective.training import Training
 from hpo_pipeline.preflight import check_study, check_training
+from hpo_pipeline.tree import flatten
 
 GROUPS = (
     "model", "dataset", "optimizer", "lr_schedule", "objective",

@@ -6,21 +6,11 @@ import numpy as np
 import pytest
 import yaml
 from commands import ROOT
+from small_spaces import GROUP, LR
 
 from hpo_pipeline.space import Constant, Parameter, SearchSpace
 
 CONF = ROOT / "conf" / "search_space"
-LR = {"type": "float", "low": 1e-6, "high": 1.0, "log": True}
-GROUP = {
-    "optimizer": {
-        "type": "choice",
-        "choices": {
-            "sgd": {"lr": {**LR, "low": 1e-3}, "momentum": {"type": "float", "low": 0, "high": 0.99}},
-            "adam": {"lr": {**LR, "high": 1e-2}},
-            "plain": None,
-        },
-    }
-}
 
 
 def d2l_tree() -> dict:

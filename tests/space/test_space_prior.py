@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from small_spaces import LR
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.space import SearchSpace
-
-LR = {"type": "float", "low": 1e-6, "high": 1.0, "log": True}
 
 
 def space_with(prior, leaf=LR) -> SearchSpace:

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from small_spaces import GROUP, LR
 
 from hpo_pipeline.errors import ConfigError
 from hpo_pipeline.space import SearchSpace
 from hpo_pipeline.space.config_paths import path_problems
-
-LR = {"type": "float", "low": 1e-6, "high": 1.0, "log": True}
-GROUP = {
-    "optimizer": {
-        "type": "choice",
-        "choices": {
-            "sgd": {"lr": {**LR, "low": 1e-3}, "momentum": {"type": "float", "low": 0, "high": 0.99}},
-            "adam": {"lr": {**LR, "high": 1e-2}},
-            "plain": None,
-        },
-    }
-}
 
 
 def problems(tree, **kwargs) -> list[str]:

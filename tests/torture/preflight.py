@@ -13,10 +13,11 @@ from commands import compose
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import strategies as st
 
-from hpo_pipeline.config.composed import Composed, flatten
+from hpo_pipeline.config.composed import Composed
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.preflight import check_study
 from hpo_pipeline.searcher import NoTrial
+from hpo_pipeline.tree import flatten
 from torture import fuzz
 from torture.case import FailedError, Torture, limited
 from torture.sandbox import Sandbox

@@ -115,7 +115,8 @@ def _table(found: MethodComparison) -> tuple[list[str], list[list[str]]]:
 
 def curves(found: MethodComparison) -> Section | None:
     """The best so far over what was spent; None where there is no value."""
-    if not _limits(found):
+    limits = _limits(found)
+    if not limits:
         return None
     methods = [
         {
@@ -127,7 +128,6 @@ def curves(found: MethodComparison) -> Section | None:
         }
         for method in found.methods
     ]
-    limits = _limits(found)
     data = {"methods": methods, "end": {by: max(method.end(by) for method in found.methods) for by in _WAYS}}
     says = (
         f"The best {one_line(found.metric.name)} so far: a method's line is the median of its studies, its band is "

@@ -1,4 +1,4 @@
-"""What pages are made of: a template with the style, its scripts and their hashes, and data packed apart from them."""
+"""What pages are made of: a frame with the style, scripts and their hashes, and data packed apart from them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def file(name: str, package: str = "hpo_pipeline.report.page") -> str:
 
 
 def template(html: str, scripts: Sequence[str]) -> jinja2.Template:
-    """A page that has `style`, `scripts` and, for its content security policy, their `hashes`; all else is escaped."""
+    """A page that extends frame.html, which lets its style and scripts in and nothing else; all texts are escaped."""
     import jinja2
 
     fixed = {"scripts": scripts, "hashes": [_hash(script) for script in scripts], "style": file("page.css")}
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(html, globals=fixed)
+    frame = jinja2.DictLoader({"frame.html": file("frame.html")})
+    environment = jinja2.Environment(loader=frame, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.globals.update(fixed)
+    return environment.from_string(html)
 
 
 def _hash(script: str) -> str:
