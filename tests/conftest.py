@@ -24,6 +24,7 @@ os.environ["MPLBACKEND"] = "agg"
 _SETTINGS = ("HPO_TRUST", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "CI")
 for _name in _SETTINGS:  # once for fixtures of a module too, which are made before any of a test
     os.environ.pop(_name, None)
+os.fsync = lambda _file: None  # programs are killed here, not machines: what was written is there without waiting
 
 
 @pytest.fixture(autouse=True)

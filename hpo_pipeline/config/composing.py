@@ -33,7 +33,9 @@ def merger(cfg: DictConfig, config: dict[str, Any]) -> Callable[[dict[str, Any]]
 
     Where a training key refers to another (`model.n_units_2: ${model.n_units_1}`), it has to follow the sample.
     """
-    part = {key: OmegaConf.to_container(cfg, resolve=False)[key] for key in TRAINING_KEYS if key in cfg}  # type: ignore
+    whole = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(whole, dict)
+    part = {key: whole[key] for key in TRAINING_KEYS if key in whole}
     if not any(isinstance(value, str) and "${" in value for value in flatten(part).values()):
         return None
     fixed = {key: value for key, value in config.items() if key not in TRAINING_KEYS}
@@ -64,7 +66,7 @@ def changes_of(config: dict[str, Any], public: dict[str, Any], choices: dict[str
     changed = {key for key in TRAINING_SETTINGS if plain[key] != config[key]}
     for key in changed:  # what refers to them follows
         plain[key] = config[key]
-    defaults, _ = resolved_as_far_as_possible(without_hydra(plain))  # an option may leave a value to be given: ???
+    defaults, _ = resolved_as_far_as_possible(plain)  # an option may leave a value to be given: ???
     before, now, written = training_values(defaults), training_values(config), training_values(public)
     changes: dict[str, Any] = {}
     for path, value in now.items():
@@ -81,12 +83,15 @@ def _above(path: str) -> Iterator[str]:
 
 
 def _plain_train(words: tuple[str, ...], name: str) -> DictConfig:
-    """What `train` composes to. Kept where only installed files can be in it: the jobs of a multirun share it."""
+    """What `train` composes to, without Hydra's part.
+
+    Kept where only installed files can be in it: the jobs of a multirun share it.
+    """
     sources = GlobalHydra.instance().config_loader().get_sources()
     if "$" in name or not is_installed(sources) or set(HydraConfig.get().searchpath) - {f"pkg://{CONF}"}:
-        return hydra.compose(PLAIN_TRAIN, overrides=[*words, *overrides({"name": name})])
+        return without_hydra(hydra.compose(PLAIN_TRAIN, overrides=[*words, *overrides({"name": name})]))
     if words not in _plain:
-        _plain[words] = hydra.compose(PLAIN_TRAIN, overrides=list(words))
+        _plain[words] = without_hydra(hydra.compose(PLAIN_TRAIN, overrides=list(words)))
     plain = copy.deepcopy(_plain[words])
     plain.name = name
     return plain

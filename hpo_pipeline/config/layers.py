@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.hydra import Hydra
-from hydra.core.default_element import ResultDefault
+from hydra.core.default_element import InputDefault, ResultDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -125,6 +126,7 @@ def watched() -> Iterator[None]:
             (ConfigLoaderImpl, "_compose_config_from_defaults_list", _compose_config_from_defaults_list),
             (ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides_to_config)),
             (Hydra, "get_mode", _get_mode),
+            (defaults_list, "_create_interpolation_map", _create_interpolation_map),
         ):
             stack.callback(setattr, owner, name, owner.__dict__[name])
             setattr(owner, name, ours)
@@ -137,8 +139,11 @@ _load_single_unseen = ConfigLoaderImpl._load_single_config
 _compose_unseen = ConfigLoaderImpl._compose_config_from_defaults_list
 _apply_unseen = ConfigLoaderImpl._apply_overrides_to_config
 _get_mode_unseen = Hydra.get_mode
+_create_interpolation_map_unseen = defaults_list._create_interpolation_map
 _loaded: dict[tuple[str, str], ConfigResult] = {}
 """(source, path) -> an installed file, as it was read: a command composes several times."""
+_contents: dict[tuple[str, str, str | None], dict[str, Any]] = {}
+"""(source, path, package) -> what an installed file contributes, at its place."""
 
 
 def is_installed(sources: Iterable[ConfigSource]) -> bool:
@@ -151,6 +156,15 @@ def _get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any
     if is_installed(self.config_loader.get_sources()) and not any("hydra" in override for override in overrides):
         return None
     return _get_mode_unseen(self, config_name, overrides)
+
+
+def _create_interpolation_map(
+    overrides: Any, defaults: list[InputDefault], self_added: bool
+) -> DictConfig:  # a quarter of composing
+    """Hydra makes a config of all choices for each file, though none but one that refers to another's needs it."""
+    if any(not default.is_self() and default.is_interpolation() for default in defaults):
+        return _create_interpolation_map_unseen(overrides, defaults, self_added)
+    return OmegaConf.create()
 
 
 def refuse_endless(path: Path) -> None:
@@ -179,7 +193,7 @@ def _load_config(self: ConfigRepository, config_path: str) -> ConfigResult | Non
         place = source.full_path(), config_path
         if place not in _loaded and (read := _load_config_unseen(self, config_path)) is not None:
             _loaded[place] = read
-        return replace(_loaded[place], config=copy.deepcopy(_loaded[place].config))
+        return replace(_loaded[place])
     try:
         return _load_config_unseen(self, config_path)
     except (ConfigError, yaml.YAMLError):
@@ -221,7 +235,10 @@ def _load_single_config(self: ConfigLoaderImpl, default: ResultDefault, repo: An
     loaded = repo.load_config(config_path=default.config_path)
     if loaded is not None and OmegaConf.is_config(loaded.config):
         _look_at(self, default, loaded)
-    return _load_single_unseen(self, default, repo)
+    result = _load_single_unseen(self, default, repo)
+    if loaded is not None and result.config is loaded.config and loaded.path in _INSTALLED:
+        return replace(result, config=copy.deepcopy(result.config))  # what Hydra puts nowhere else is merged as it is
+    return result
 
 
 def _look_at(loader: ConfigLoaderImpl, default: ResultDefault, result: ConfigResult) -> None:
@@ -235,9 +252,14 @@ def _look_at(loader: ConfigLoaderImpl, default: ResultDefault, result: ConfigRes
         now.schema = result.config
     if source.startswith("structured://") or source == "pkg://hydra.conf":
         return  # code that is installed
-    content = OmegaConf.to_container(loader._embed_result_config(result, default.package).config, resolve=False)
-    if isinstance(content, dict):
-        plain = {str(key): value for key, value in content.items() if key != "defaults"}
+    plain = _contents.get((source, path, default.package))
+    if plain is None:
+        content = OmegaConf.to_container(loader._embed_result_config(result, default.package).config, resolve=False)
+        if isinstance(content, dict):
+            plain = {str(key): value for key, value in content.items() if key != "defaults"}
+            if source in _INSTALLED:
+                _contents[source, path, default.package] = plain
+    if plain is not None:
         now.layers.append(Layer(path, source, plain, bool(default.primary)))
         typed = any(override.key_or_group == path.rpartition("/")[0] for override in now.typed)
         if "hydra" in plain and not (path.startswith("hydra/") and typed):
