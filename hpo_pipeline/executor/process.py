@@ -72,7 +72,8 @@ class Processes(Transport):
     def start(self, pack: PackSettings, avoided: Collection[str] = ()) -> str:
         counts = Counter(worker.device for worker in self._workers.values())
         device = min(range(len(self._devices)), key=counts.__getitem__, default=0)
-        environment = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
+        visible = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
+        environment = {**os.environ, "PYTHONSAFEPATH": "1", **visible}
         pack = replace(pack, sharing=-(-self.capacity // max(1, len(self._devices))))
         name = str(next(self._numbers))
         if not self._workers:

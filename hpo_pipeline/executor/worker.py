@@ -34,8 +34,11 @@ def work(pipe: connection.Connection, settings: PackSettings, name: str, environ
 
     Args:
         name: the worker's.
-        environment: set before anything is imported or built.
+        environment: all of the variables, as they are when it starts: the server that it comes from has those of the
+            first study. They are set before anything is built.
     """
+    for key in os.environ.keys() - environment.keys():
+        del os.environ[key]
     os.environ.update(environment)
     lead_group()
     code = 0

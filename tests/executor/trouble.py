@@ -174,6 +174,10 @@ def modules(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, fl
     return {"loss": float("torch" in sys.modules)}
 
 
+def reads_the_environment(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
+    return {"loss": float(os.environ.get("LEVEL", "0")), "safe": float(os.environ["PYTHONSAFEPATH"])}
+
+
 def loads_data(config: Mapping[str, Any], resource: int, seed: int) -> dict[str, float]:
     """Through a DataLoader with two processes of its own."""
     import torch
