@@ -10,8 +10,10 @@ import json
 import logging
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 try:
     from lightning.fabric.utilities.warnings import PossibleUserWarning
@@ -25,13 +27,24 @@ from hpo_pipeline.build import build
 from hpo_pipeline.dataset import MapSplits, Splits
 from hpo_pipeline.dataset import checks as dataset_checks
 from hpo_pipeline.dataset.fingerprint import DataSplit, data_splits
+from hpo_pipeline.dataset.task import Task
 from hpo_pipeline.errors import ConfigError, Problem, StudyError, describe
 from hpo_pipeline.objective import lightning_checks as checks
+from hpo_pipeline.objective import saved_model
 from hpo_pipeline.objective.checks import check_data, own_arguments, told
 from hpo_pipeline.objective.device import resolve, visible_devices
 from hpo_pipeline.objective.lightning_data import DatasetModule, dataset_of, is_dataset
-from hpo_pipeline.objective.reporting import Reporting, Trial, seed_globally
+from hpo_pipeline.objective.reporting import Reporting, ReportingState, Trial, seed_globally
 from hpo_pipeline.seeding import derived_seed
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What a trial trains, and what is known of its data."""
+
+    module: LightningModule
+    input_shape: tuple[int, ...] | None = None
+    task: Task | None = None
 
 
 class Lightning(Reporting):
@@ -47,12 +60,14 @@ class Lightning(Reporting):
         trainer: options of the Trainer, of those in `lightning_checks.OPTIONS`; None is its own default. A trial's
             `objective.trainer` goes before.
         device: `auto`, or what `torch.device` takes.
-        threads: CPU threads of this process's torch.
+        threads: CPU threads of this process's torch; None leaves them alone.
     """
 
     name = "trainer.fit"
 
-    def __init__(self, trainer: Mapping[str, Any] | None = None, device: str = "auto", threads: int = 1) -> None:
+    def __init__(
+        self, trainer: Mapping[str, Any] | None = None, device: str = "auto", threads: int | None = None
+    ) -> None:
         found = list(checks.trainer_problems(trainer or {}))
         try:
             self.device = resolve(device)
@@ -63,11 +78,14 @@ class Lightning(Reporting):
         super().__init__(threads)
         self.trainer = dict(trainer or {})
         self._loaded: tuple[str, Splits | MapSplits] | None = None
+        self._fits: WeakKeyDictionary[Trial, _Fit] = WeakKeyDictionary()
         _be_quiet()
 
     def train(self, config: Mapping[str, Any], trial: Trial) -> None:
-        data, offered = self._data(config.get("dataset"))
+        splits = self._splits(config.get("dataset"))
+        offered = {} if splits is None else told(splits.input_shape, splits.task)
         module: LightningModule = build(config["model"], "lightning_module", **offered)
+        self._fits[trial] = _Fit(module) if splits is None else _Fit(module, splits.input_shape, splits.task)
         options = (config.get("objective") or {}).get("trainer", self.trainer)
         trainer = Trainer(
             **{"num_sanity_val_steps": 0, **{name: value for name, value in options.items() if value is not None}},
@@ -79,7 +97,8 @@ class Lightning(Reporting):
             enable_model_summary=False,
             default_root_dir=trial.directory,
         )
-        trainer.fit(module, datamodule=data, ckpt_path=trial.checkpoint, weights_only=True)
+        loaders = _loaders(splits, config.get("dataset"))
+        trainer.fit(module, datamodule=loaders, ckpt_path=trial.checkpoint, weights_only=True)
 
     def _placement(self) -> dict[str, Any]:
         if self.device.type == "cuda":
@@ -113,17 +132,39 @@ class Lightning(Reporting):
     def devices(self) -> list[str]:
         return visible_devices() if self.device.type == "cuda" else []
 
-    def _data(self, node: Mapping[str, Any] | None) -> tuple[LightningDataModule | None, dict[str, Any]]:
-        """(the data, what the module is offered of them)."""
-        if node is None:
-            return None, {}
+    def snapshot(self, state: ReportingState) -> saved_model.Snapshot:
+        fit = self._fits[state.trial]
+        return saved_model.snapshot(fit.module, fit.input_shape, fit.task)
+
+    def save_model(self, snapshot: saved_model.Snapshot, path: Path) -> None:
+        saved_model.write(snapshot, path)
+
+    def load_model(self, config: Mapping[str, Any], path: Path) -> LightningModule:
+        module = saved_model.build_from(config.get("model"), path, "lightning_module")
+        assert isinstance(module, LightningModule)
+        return module
+
+    def input_shape(self, path: Path) -> tuple[int, ...] | None:
+        """None where the data are a LightningDataModule's."""
+        return saved_model.read(path).input_shape
+
+    def _splits(self, node: Mapping[str, Any] | None) -> Splits | MapSplits | None:
+        """The data, if they are a dataset's."""
         if not is_dataset(node):
-            return build(node, "lightning_data"), {}
+            return None
+        assert node is not None
         key = json.dumps(own_arguments(node), sort_keys=True)
         if self._loaded is None or self._loaded[0] != key:  # trials with other batches share them
             self._loaded = key, dataset_checks.load(dataset_of(node))
-        splits = self._loaded[1]
-        return DatasetModule(splits, node), told(splits.input_shape, splits.task)
+        return self._loaded[1]
+
+
+def _loaders(splits: Splits | MapSplits | None, node: Mapping[str, Any] | None) -> LightningDataModule | None:
+    """What the Trainer reads from, if that isn't the module itself."""
+    if node is None:
+        return None
+    data: LightningDataModule = build(node, "lightning_data") if splits is None else DatasetModule(splits, node)
+    return data
 
 
 class _Silent(DummyLogger):

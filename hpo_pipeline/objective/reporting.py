@@ -158,15 +158,15 @@ class Reporting(ABC):
     """Runs `train`, which reports or yields what it measures, as an objective: one report is one unit of resource.
 
     Args:
-        threads: that a trial may use.
+        threads: that a trial may use; None leaves those of this process's torch alone, and says 1 to trials.
     """
 
     unit = "epoch"
     metrics: tuple[str, ...] = ()
 
-    def __init__(self, threads: int = 1) -> None:
-        self.threads = threads
-        if "torch" in sys.modules:
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or 1
+        if threads is not None and "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(threads)
 
     @abstractmethod

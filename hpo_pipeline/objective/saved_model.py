@@ -26,29 +26,36 @@ class Snapshot:
 
     Attributes:
         weights: name -> tensor, buffers included.
-        input_shape: shape of one example.
-        task: what the model was built for.
+        input_shape: shape of one example; None where the data don't tell.
+        task: what the model was built for; the same.
     """
 
     weights: Mapping[str, Tensor]
-    input_shape: tuple[int, ...]
-    task: Task
+    input_shape: tuple[int, ...] | None
+    task: Task | None
+
+    @property
+    def offered(self) -> dict[str, Any]:
+        """What the model is told of its data, as it was in training."""
+        return {} if self.task is None else told(self.input_shape, self.task)
 
 
 @torch.no_grad()
-def snapshot(model: nn.Module, input_shape: tuple[int, ...], task: Task) -> Snapshot:
+def snapshot(model: nn.Module, input_shape: tuple[int, ...] | None, task: Task | None) -> Snapshot:
     """A copy; it stays on the model's device."""
     copied = {
         name: value.detach().clone() if isinstance(value, Tensor) else value
         for name, value in model.state_dict().items()
     }
-    return Snapshot(copied, tuple(input_shape), task)
+    return Snapshot(copied, None if input_shape is None else tuple(input_shape), task)
 
 
 def write(saved: Snapshot, path: Path) -> None:
     """Writes a file that `read` takes; on any device."""
-    content = {"format": FORMAT, "weights": dict(saved.weights), "input_shape": list(saved.input_shape)}
-    torch.save({**content, "task": saved.task.kind, "n_outputs": saved.task.n_outputs}, path)
+    shape = None if saved.input_shape is None else list(saved.input_shape)
+    kind, n_outputs = (None, None) if saved.task is None else (saved.task.kind, saved.task.n_outputs)
+    content = {"format": FORMAT, "weights": dict(saved.weights), "input_shape": shape}
+    torch.save({**content, "task": kind, "n_outputs": n_outputs}, path)
 
 
 def read(path: Path) -> Snapshot:
@@ -66,14 +73,21 @@ def read(path: Path) -> Snapshot:
     if isinstance(version, int) and version > FORMAT:
         raise StudyError(f"{path}: was written by a later hpo_pipeline (format {version}, not {FORMAT}); update it")
     try:
-        shape = tuple(map(int, content["input_shape"]))
-        return Snapshot(dict(content["weights"]), shape, Task(content["task"], content["n_outputs"]))
+        shape, kind, n_outputs = content["input_shape"], content["task"], content["n_outputs"]
+        return Snapshot(
+            dict(content["weights"]),
+            None if shape is None else tuple(map(int, shape)),
+            None if kind is None else Task(kind, n_outputs),
+        )
     except (KeyError, TypeError, ValueError, OverflowError, ConfigError):
         raise _unusable(path, "is no model that a study has kept") from None
 
 
-def build_from(node: Any, path: Path) -> nn.Module:
+def build_from(node: Any, path: Path, kind: str = "model") -> nn.Module:
     """The model of a config with the weights in the file, ready to predict.
+
+    Args:
+        kind: what the config's node makes, a key of `KINDS`.
 
     Raises:
         ConfigError: the config names no model that may be built.
@@ -81,9 +95,9 @@ def build_from(node: Any, path: Path) -> nn.Module:
     """
     saved = read(path)
     try:
-        if (larger := _larger(node, saved)) is not None:
+        if (larger := _larger(node, kind, saved)) is not None:
             raise RuntimeError(f"{larger} has another shape")
-        model: nn.Module = build(node, "model", **told(saved.input_shape, saved.task))
+        model: nn.Module = build(node, kind, **saved.offered)
         model.load_state_dict(dict(saved.weights))
     except ConfigError:
         raise
@@ -93,14 +107,14 @@ def build_from(node: Any, path: Path) -> nn.Module:
     return model.eval()
 
 
-def _larger(node: Any, saved: Snapshot) -> str | None:
+def _larger(node: Any, kind: str, saved: Snapshot) -> str | None:
     """A weight of the model that takes another amount of memory than is in the file; None if there is none.
 
     The model is made without its weights for this: numbers in a stranger's config can ask for any amount.
     """
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            weights = build(node, "model", **told(saved.input_shape, saved.task)).state_dict()
+            weights = build(node, kind, **saved.offered).state_dict()
     except (NotImplementedError, RuntimeError):  # a module of somebody's own may need its weights' values
         return None
     for name, weight in weights.items():

@@ -20,7 +20,7 @@ class TrainFunction(Reporting):
         threads: that a trial may use.
     """
 
-    def __init__(self, function: str | None = None, threads: int = 1) -> None:
+    def __init__(self, function: str | None = None, threads: int | None = None) -> None:
         if function is None:
             what = "name your function: objective.function=my_module.train, and trust it: HPO_TRUST=my_module"
             raise ConfigError(Problem("function", what))

@@ -255,7 +255,7 @@ class Training:
     def load_model(self, config: Mapping[str, Any], path: Path) -> nn.Module:
         return saved_model.build_from(config.get("model"), path)
 
-    def input_shape(self, path: Path) -> tuple[int, ...]:
+    def input_shape(self, path: Path) -> tuple[int, ...] | None:
         return saved_model.read(path).input_shape
 
     def problems(self, config: Mapping[str, Any]) -> list[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import shlex
 import warnings
 from pathlib import Path
@@ -17,8 +18,10 @@ import torch
 import yaml
 from commands import CONF, run
 from lightning.pytorch import Trainer
+from lightning_modules import Numbers
 
-from hpo_pipeline import trust
+from hpo_pipeline import load_model, trust
+from hpo_pipeline.dataset import Splits, checks
 from hpo_pipeline.dataset.digits import Digits
 from hpo_pipeline.errors import ConfigError, StudyError
 from hpo_pipeline.model.deep_mlp import DeepMLP
@@ -285,7 +288,40 @@ def test_optuna_mlp_runs_and_the_command_that_it_prints_repeats_its_best_trial()
     best = yaml.safe_load(Path("runs/s/best.yaml").read_text())
     repeated = studies.curve(studies.journal("again"))
     assert len(repeated) == best["resource"]
+    for folder in ("runs/s", "runs/again"):
+        measured = json.loads(Path(folder, "best/metrics.json").read_text())["metrics"]
+        assert 1 - error_of(folder) == pytest.approx(measured["val_acc"])
     assert studies.curve(studies.journal("s"), best["trial"])[: best["resource"]] == repeated
+
+
+def error_of(folder: str) -> float:
+    """Of the model that a study or a training has kept, on the validation part of digits."""
+    model, digits = load_model(folder), checks.load(Digits())
+    assert isinstance(digits, Splits)
+    assert not model.training
+    with torch.no_grad():
+        return float((model(digits.x_validation).argmax(1) != digits.y_validation).float().mean())
+
+
+def test_a_model_is_kept_as_it_was_whatever_its_data_come_from():
+    objective = Lightning(device="cpu")
+    state = objective.start(spec(config()))
+    first, taken = curve(objective, state, 1)[0], objective.snapshot(state)
+    objective.advance(state)  # training goes on
+    later = objective.snapshot(state)
+    objective.close(state)
+    losses = []
+    for name, snapshot in (("first", taken), ("later", later)):
+        objective.save_model(snapshot, Path(name))
+        assert objective.input_shape(Path(name)) is None  # a LightningDataModule doesn't tell
+        module = objective.load_model(config(), Path(name))
+        x, y = Numbers().data.tensors
+        with torch.no_grad():
+            losses.append(float(torch.nn.functional.mse_loss(module.layers(x), y)))
+    assert losses[0] == pytest.approx(first["loss"])
+    assert losses[1] != losses[0]
+    with pytest.raises(StudyError, match="does not fit the model of its config"):
+        objective.load_model(config({**NET, "width": 3}), Path("first"))
 
 
 def test_a_module_holds_to_the_contract_of_objectives():
