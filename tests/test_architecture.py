@@ -24,7 +24,7 @@ LAYERS = (
     {"evaluation", "pareto"},
     {"ranking"},
     {"trust", "kinds", "build", "space", "space_tree", "report.command", "interrupt", "lease", "at_work"},
-    {"config.hydra_keys", "config.hydra_errors", "config.log_levels", "config.several"},
+    {"config.hydra_keys", "config.hydra_errors", "config.log_levels", "config.several", "config.shortcuts"},
     {"config.command_line"},
     {"searcher"},
     {"journal", "records"},

@@ -14,8 +14,8 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from hpo_pipeline.config.composed import TRAINING_KEYS, TRAINING_SETTINGS, training_values
-from hpo_pipeline.config.layers import is_installed
 from hpo_pipeline.config.public import resolved, resolved_as_far_as_possible, without_hydra
+from hpo_pipeline.config.shortcuts import is_installed
 from hpo_pipeline.errors import ConfigError, Problem
 from hpo_pipeline.report.command import overrides
 from hpo_pipeline.tree import at, flatten

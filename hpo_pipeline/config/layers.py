@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
-from hydra._internal.hydra import Hydra
-from hydra.core.default_element import InputDefault, ResultDefault
+from hydra.core.default_element import ResultDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
-from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -34,12 +32,10 @@ from hpo_pipeline.config.hydra_errors import told
 from hpo_pipeline.config.hydra_keys import file_problems, name_problems
 from hpo_pipeline.config.older import became
 from hpo_pipeline.config.several import side_by_side
+from hpo_pipeline.config.shortcuts import INSTALLED, OWN, SHORTCUTS
 from hpo_pipeline.errors import ConfigError, Problem, nearest
 from hpo_pipeline.space_tree import merged, replaces
 
-_OWN = "pkg://hpo_pipeline.conf"
-_INSTALLED = (_OWN, "pkg://hydra.conf")
-"""Files that stay as they are."""
 _MOST_NODES = 100_000
 """A YAML file that stands for more values than that, by aliases of aliases, is refused."""
 
@@ -67,7 +63,7 @@ class Layer:
 
     @property
     def is_ours(self) -> bool:
-        return self.source == _OWN
+        return self.source == OWN
 
     @property
     def is_saved(self) -> bool:
@@ -125,8 +121,7 @@ def watched() -> Iterator[None]:
             (ConfigLoaderImpl, "_load_single_config", _load_single_config),
             (ConfigLoaderImpl, "_compose_config_from_defaults_list", _compose_config_from_defaults_list),
             (ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(_apply_overrides_to_config)),
-            (Hydra, "get_mode", _get_mode),
-            (defaults_list, "_create_interpolation_map", _create_interpolation_map),
+            *SHORTCUTS,
         ):
             stack.callback(setattr, owner, name, owner.__dict__[name])
             setattr(owner, name, ours)
@@ -138,33 +133,10 @@ _process_searchpath_unseen = ConfigLoaderImpl._process_config_searchpath
 _load_single_unseen = ConfigLoaderImpl._load_single_config
 _compose_unseen = ConfigLoaderImpl._compose_config_from_defaults_list
 _apply_unseen = ConfigLoaderImpl._apply_overrides_to_config
-_get_mode_unseen = Hydra.get_mode
-_create_interpolation_map_unseen = defaults_list._create_interpolation_map
 _loaded: dict[tuple[str, str], ConfigResult] = {}
 """(source, path) -> an installed file, as it was read: a command composes several times."""
 _contents: dict[tuple[str, str, str | None], dict[str, Any]] = {}
 """(source, path, package) -> what an installed file contributes, at its place."""
-
-
-def is_installed(sources: Iterable[ConfigSource]) -> bool:
-    """Whether nothing but what is installed can be in a config from these sources."""
-    return all(source.scheme() == "structured" or source.full_path() in _INSTALLED for source in sources)
-
-
-def _get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
-    """Hydra composes everything just to see what is said of `hydra.mode`: not where nobody can have said anything."""
-    if is_installed(self.config_loader.get_sources()) and not any("hydra" in override for override in overrides):
-        return None
-    return _get_mode_unseen(self, config_name, overrides)
-
-
-def _create_interpolation_map(
-    overrides: Any, defaults: list[InputDefault], self_added: bool
-) -> DictConfig:  # a quarter of composing
-    """Hydra makes a config of all choices for each file, though none but one that refers to another's needs it."""
-    if any(not default.is_self() and default.is_interpolation() for default in defaults):
-        return _create_interpolation_map_unseen(overrides, defaults, self_added)
-    return OmegaConf.create()
 
 
 def refuse_endless(path: Path) -> None:
@@ -189,7 +161,7 @@ def _load_config(self: ConfigRepository, config_path: str) -> ConfigResult | Non
     source = self._find_object_source(config_path=config_path, object_type=ObjectType.CONFIG)
     if source is not None and source.scheme() == "file":
         refuse_endless(Path(source.path, source._normalize_file_name(config_path)))
-    if source is not None and source.full_path() in _INSTALLED:
+    if source is not None and source.full_path() in INSTALLED:
         place = source.full_path(), config_path
         if place not in _loaded and (read := _load_config_unseen(self, config_path)) is not None:
             _loaded[place] = read
@@ -236,7 +208,7 @@ def _load_single_config(self: ConfigLoaderImpl, default: ResultDefault, repo: An
     if loaded is not None and OmegaConf.is_config(loaded.config):
         _look_at(self, default, loaded)
     result = _load_single_unseen(self, default, repo)
-    if loaded is not None and result.config is loaded.config and loaded.path in _INSTALLED:
+    if loaded is not None and result.config is loaded.config and loaded.path in INSTALLED:
         return replace(result, config=copy.deepcopy(result.config))  # what Hydra puts nowhere else is merged as it is
     return result
 
@@ -257,7 +229,7 @@ def _look_at(loader: ConfigLoaderImpl, default: ResultDefault, result: ConfigRes
         content = OmegaConf.to_container(loader._embed_result_config(result, default.package).config, resolve=False)
         if isinstance(content, dict):
             plain = {str(key): value for key, value in content.items() if key != "defaults"}
-            if source in _INSTALLED:
+            if source in INSTALLED:
                 _contents[source, path, default.package] = plain
     if plain is not None:
         now.layers.append(Layer(path, source, plain, bool(default.primary)))
