@@ -87,10 +87,11 @@ _LONGEST = 255
 
 
 def register() -> None:
-    """Makes the schemas known to Hydra as `tune_schema` and `train_schema`."""
+    """Makes the schemas known to Hydra as `tune_schema` and `train_schema`; once, however often it is called."""
     store = ConfigStore.instance()
-    store.store("train_schema", TrainSchema, provider=__name__)
-    store.store("tune_schema", TuneSchema, provider=__name__)
+    for name, schema in (("train_schema", TrainSchema), ("tune_schema", TuneSchema)):
+        if f"{name}.yaml" not in store.repo:
+            store.store(name, schema, provider=__name__)
 
 
 def root_problems(config: dict[str, Any], program: str) -> Iterator[Problem]:
