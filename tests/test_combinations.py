@@ -20,7 +20,7 @@ def test_every_scheduler_and_searcher_keep_the_contract_together(scheduler, name
         lambda trials: SCHEDULERS[scheduler](trials, space),
         n_workers,
         seed=n_workers,
-        n_trials=20,
+        n_trials=16,
         searcher=SEARCHERS[name],
         space=space,
     )
