@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import Counter
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from commands import RungTable, journal, run, rung_table, start
 from test_end_to_end import read_until
+
+from hpo_pipeline import load_model, load_study
 
 STUDY = (
     "objective=train_function",
@@ -147,5 +150,8 @@ def test_a_lightning_module_under_asha_is_killed_and_resumed_and_no_finished_run
         assert trials.items() <= after[*place, resource].items()
         for trial in trials:
             assert [trained[trial].count(epoch) for epoch in range(1, resource + 1)] == [1] * resource
+    best, kept = (load_study("runs/s").best, json.loads(Path("runs/s/best/metrics.json").read_text()))
+    assert (kept["trial"], kept["metrics"]["loss"]) == (best.trial, best.value)
+    assert type(load_model("runs/s")).__name__ == "ByGate"
     logs = [path.read_text() for path in Path("runs/s/trials").glob("*/log.txt")]
     assert set(logs) <= {""}, "what Lightning says of devices and tips is nobody's to read"
