@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from hpo_pipeline.budget import Budget
 from hpo_pipeline.records import Record
-from hpo_pipeline.report.terminal import in_ci
+from hpo_pipeline.report.terminal import in_ci, terminal_on
 from hpo_pipeline.view import StudyView
 
 if TYPE_CHECKING:
@@ -77,9 +77,7 @@ class Console:
         print(text, file=self._file, flush=True)
 
     def _terminal(self) -> Terminal:
-        from rich.console import Console as Terminal
-
-        return Terminal(file=self._file)
+        return terminal_on(self._file)
 
     def _goes_live(self) -> bool:
         terminal = self._terminal()

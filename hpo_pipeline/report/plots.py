@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ class Plots:
 
     view: StudyView
     unit: str
+
+    def __repr__(self) -> str:
+        drawn = [name for name, value in vars(Plots).items() if inspect.isfunction(value) and not name.startswith("_")]
+        return f"<pictures of a study: {', '.join(f'.{name}()' for name in drawn)}>"
 
     def study(self) -> Figure:
         """The best value so far beside all learning curves; of several metrics the front and its hypervolume."""

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from hpo_pipeline.report.terminal import terminal_on
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -21,10 +23,9 @@ def status_line(
     Args:
         at_once: the first text as well, which else isn't worth a line before ten seconds are over.
     """
-    from rich.console import Console as Terminal
     from rich.text import Text
 
-    terminal = Terminal(file=file)
+    terminal = terminal_on(file)
     if terminal.is_terminal and terminal.is_interactive:
         with terminal.status("") as status:
             yield lambda text: status.update(Text(text))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from hpo_pipeline.report.command import Command
+from hpo_pipeline.report.terminal import terminal_on
 from hpo_pipeline.report.text import STATE_STYLE, counts, duration, metric_text, over_seeds_text, plural, short
 from hpo_pipeline.view import StudyView, TrialView
 
@@ -38,7 +39,7 @@ def print_results(view: StudyView, folder: Path, unit: str = "epoch", file: Text
         unit: what one unit of resource is called.
         file: where to; standard output if None.
     """
-    terminal = _terminal(file)
+    terminal = terminal_on(file)
     say = functools.partial(_say, terminal)
     best = view.top(BEST)
     say()
@@ -81,7 +82,7 @@ def print_places(
     """
     from rich.text import Text
 
-    terminal = _terminal(file)
+    terminal = terminal_on(file)
     say = functools.partial(_say, terminal)
     say(f"Everything is in {folder}")
     for name, meaning in FILES.items():
@@ -93,15 +94,6 @@ def print_places(
             terminal.print(Text(whole), soft_wrap=True)
         else:
             say(line)
-
-
-def _terminal(file: TextIO | None) -> Terminal:
-    from rich.console import Console as Terminal
-
-    terminal = Terminal(file=file)
-    if not terminal.is_terminal:
-        terminal.width = max(terminal.width, 120)
-    return terminal
 
 
 def _say(terminal: Terminal, text: str = "", style: str = "") -> None:

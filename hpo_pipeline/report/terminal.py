@@ -9,7 +9,25 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
+
+
+def terminal_on(file: TextIO | None) -> Terminal:
+    """What prints to a file, standard output if None: where that is no terminal, in lines of 120 columns or more.
+
+    A notebook gets text, too, not a display of its own for each line.
+    """
+    from rich.console import Console as Terminal
+
+    terminal = Terminal(file=file)
+    if terminal.is_jupyter:
+        terminal = Terminal(file=file, force_jupyter=False, force_terminal=False)
+    if not terminal.is_terminal:
+        terminal.width = max(terminal.width, 120)
+    return terminal
 
 
 class Forgiving:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from commands import FREE, FUNCTION, ROOT, journal, run
 
+from hpo_pipeline.report.terminal import terminal_on
+
 STUDY = (*FREE, "n_trials=3", "name=s")
 
 
@@ -59,3 +61,12 @@ def test_a_config_that_can_not_be_written_is_one_line():
     ended = run(*STUDY)
     assert ended.code == 2
     assert ended.err.startswith("runs/s: can't be used (")
+
+
+def test_a_notebook_gets_text_and_no_display_for_each_line(monkeypatch, capsys):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *_: pytest.fail("a display of its own"))
+    terminal = terminal_on(None)
+    assert not terminal.is_terminal
+    terminal.print("[link](x) " + "word " * 20)
+    assert capsys.readouterr().out.count("\n") == 1

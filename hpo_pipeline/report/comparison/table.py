@@ -20,6 +20,7 @@ from hpo_pipeline.report.comparison.words import (
     to_target,
     value_text,
 )
+from hpo_pipeline.report.terminal import terminal_on
 
 _LEAST_NAME = 12
 """Columns of the terminal that the name of a method gets in any case."""
@@ -36,13 +37,10 @@ def print_table(found: MethodComparison, is_default: bool = True, file: TextIO |
         file: where to; standard output if None.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    terminal = Console(file=file)
-    if not terminal.is_terminal:
-        terminal.width = max(terminal.width, 120)
+    terminal = terminal_on(file)
     table = Table(title=headline(found), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0))
     table.pad_edge = False
     columns, room = _fitting(found, terminal.width)
