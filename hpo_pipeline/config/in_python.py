@@ -90,7 +90,10 @@ def _named(path: str, value: Any) -> Any:
         return value
     module, name = (str(getattr(value, key, None)) for key in ("__module__", "__qualname__"))
     if getattr(sys.modules.get(module), name, None) is not value or module == "__main__":
-        what = "must be a function or class of a module, where worker processes find it, and not of the script itself"
+        what = (
+            "must be a function or class of a module, where worker processes find it, and not of the script or "
+            "notebook itself; %%writefile my_module.py makes a module of a notebook's cell"
+        )
         raise ConfigError(Problem(path, what, value))
     return f"{module}.{name}"
 
