@@ -42,7 +42,7 @@ def _create_interpolation_map(overrides: Any, defaults: list[InputDefault], self
     return OmegaConf.create()
 
 
-def _keep(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
+def _repository(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
     """Hydra copies all that its sources hold, where only the list of sources may become another."""
     self.delegate = copy.copy(delegate)
     self.cache = {}
@@ -50,7 +50,7 @@ def _keep(self: CachingConfigRepository, delegate: IConfigRepository) -> None:
 
 SHORTCUTS: list[tuple[Any, str, Any]] = [
     (Hydra, "get_mode", _get_mode),
-    (CachingConfigRepository, "__init__", _keep),
+    (CachingConfigRepository, "__init__", _repository),
 ]
 """(owner, name, what stands there while a config is composed)."""
 if _create_interpolation_map_in_full is not None:  # Hydra 1.4 has none

@@ -73,7 +73,7 @@ class Processes(Transport):
         counts = Counter(worker.device for worker in self._workers.values())
         device = min(range(len(self._devices)), key=counts.__getitem__, default=0)
         visible = {"CUDA_VISIBLE_DEVICES": self._devices[device]} if self._devices else {}
-        environment = {**os.environ, "PYTHONSAFEPATH": "1", **visible}
+        environment = {**_variables(), **visible}
         pack = replace(pack, sharing=-(-self.capacity // max(1, len(self._devices))))
         name = str(next(self._numbers))
         if not self._workers:
@@ -205,8 +205,18 @@ def start_early(executor: Mapping[str, Any], objective: Mapping[str, Any], metri
     ours = str(objective.get("_target_")).startswith("hpo_pipeline.objective.")
     if has_workers and ours and "forkserver" in multiprocessing.get_all_start_methods():
         start_method(objective, metrics)
+        _variables()
         with _without_working_folder():
             forkserver.ensure_running()
+
+
+_variables_so_far: set[str] = set()
+
+
+def _variables() -> dict[str, str | None]:
+    """The environment as it is now; None for what has been in it since the server of workers started."""
+    _variables_so_far.update(os.environ)
+    return {**dict.fromkeys(_variables_so_far), **os.environ, "PYTHONSAFEPATH": "1"}
 
 
 def start_method(

@@ -29,17 +29,19 @@ from hpo_pipeline.interrupt import ignore_ctrl_c
 from hpo_pipeline.trial import Event, Result
 
 
-def work(pipe: connection.Connection, settings: PackSettings, name: str, environment: Mapping[str, str]) -> None:
+def work(pipe: connection.Connection, settings: PackSettings, name: str, environment: Mapping[str, str | None]) -> None:
     """The main function of a worker process. Ends when the tuner closes the pipe.
 
     Args:
         name: the worker's.
-        environment: all of the variables, as they are when it starts: the server that it comes from has those of the
-            first study. They are set before anything is built.
+        environment: variables to set, or to remove (None), before anything is built: the server that it comes from has
+            those of the first study. What has read them when it was imported, torch for one, keeps what it read.
     """
-    for key in os.environ.keys() - environment.keys():
-        del os.environ[key]
-    os.environ.update(environment)
+    for key, value in environment.items():
+        if value is None:
+            os.environ.pop(key, None)
+        else:
+            os.environ[key] = value
     lead_group()
     code = 0
     try:

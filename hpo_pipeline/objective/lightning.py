@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 try:
     from lightning.fabric.utilities.warnings import PossibleUserWarning
@@ -43,8 +42,8 @@ class _Fit:
     """What a trial trains, and what is known of its data."""
 
     module: LightningModule
-    input_shape: tuple[int, ...] | None = None
-    task: Task | None = None
+    input_shape: tuple[int, ...] | None
+    task: Task | None
 
 
 class Lightning(Reporting):
@@ -78,14 +77,14 @@ class Lightning(Reporting):
         super().__init__(threads)
         self.trainer = dict(trainer or {})
         self._loaded: tuple[str, Splits | MapSplits] | None = None
-        self._fits: WeakKeyDictionary[Trial, _Fit] = WeakKeyDictionary()
         _be_quiet()
 
     def train(self, config: Mapping[str, Any], trial: Trial) -> None:
         splits = self._splits(config.get("dataset"))
-        offered = {} if splits is None else told(splits.input_shape, splits.task)
+        shape, task = (None, None) if splits is None else (splits.input_shape, splits.task)
+        offered = {} if task is None else told(shape, task)
         module: LightningModule = build(config["model"], "lightning_module", **offered)
-        self._fits[trial] = _Fit(module) if splits is None else _Fit(module, splits.input_shape, splits.task)
+        trial._fit = _Fit(module, shape, task)
         options = (config.get("objective") or {}).get("trainer", self.trainer)
         trainer = Trainer(
             **{"num_sanity_val_steps": 0, **{name: value for name, value in options.items() if value is not None}},
@@ -97,8 +96,8 @@ class Lightning(Reporting):
             enable_model_summary=False,
             default_root_dir=trial.directory,
         )
-        loaders = _loaders(splits, config.get("dataset"))
-        trainer.fit(module, datamodule=loaders, ckpt_path=trial.checkpoint, weights_only=True)
+        data = _data_module(splits, config.get("dataset"))
+        trainer.fit(module, datamodule=data, ckpt_path=trial.checkpoint, weights_only=True)
 
     def _placement(self) -> dict[str, Any]:
         if self.device.type == "cuda":
@@ -133,7 +132,7 @@ class Lightning(Reporting):
         return visible_devices() if self.device.type == "cuda" else []
 
     def snapshot(self, state: ReportingState) -> saved_model.Snapshot:
-        fit = self._fits[state.trial]
+        fit: _Fit = state.trial._fit
         return saved_model.snapshot(fit.module, fit.input_shape, fit.task)
 
     def save_model(self, snapshot: saved_model.Snapshot, path: Path) -> None:
@@ -159,7 +158,7 @@ class Lightning(Reporting):
         return self._loaded[1]
 
 
-def _loaders(splits: Splits | MapSplits | None, node: Mapping[str, Any] | None) -> LightningDataModule | None:
+def _data_module(splits: Splits | MapSplits | None, node: Mapping[str, Any] | None) -> LightningDataModule | None:
     """What the Trainer reads from, if that isn't the module itself."""
     if node is None:
         return None

@@ -57,6 +57,8 @@ class Trial:
         self._spec = spec
         self._handover: Handover[Metrics] = Handover()
         self._offered: Checkpoint | None = None
+        self._fit: Any = None
+        """What is trained, where the objective keeps models: it goes with the trial."""
         self._finished = ""
         """Why the trial is through with the report that it gives, if it is."""
         self._kept: tuple[int, Path | None] = (resource, checkpoint)

@@ -18,6 +18,8 @@ from hpo_pipeline.objective import checkpoint
 from hpo_pipeline.objective.checks import told
 
 FORMAT = 1
+_OTHERS = ("hpo_pipeline", "torch", "torchvision")
+"""Packages whose models a stranger's config can name. All others are the person's own, who has said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,11 @@ class Snapshot:
 
 @torch.no_grad()
 def snapshot(model: nn.Module, input_shape: tuple[int, ...] | None, task: Task | None) -> Snapshot:
-    """A copy; it stays on the model's device."""
+    """A copy; it stays on the model's device. What has no shape yet, as no example came there, isn't in it."""
     copied = {
         name: value.detach().clone() if isinstance(value, Tensor) else value
         for name, value in model.state_dict().items()
+        if not is_lazy(value)
     }
     return Snapshot(copied, None if input_shape is None else tuple(input_shape), task)
 
@@ -97,14 +100,33 @@ def build_from(node: Any, path: Path, kind: str = "model") -> nn.Module:
     try:
         if (larger := _larger(node, kind, saved)) is not None:
             raise RuntimeError(f"{larger} has another shape")
-        model: nn.Module = build(node, kind, **saved.offered)
-        model.load_state_dict(dict(saved.weights))
+        model = _made(node, kind, saved)
+        there = model.state_dict()
+        odd = saved.weights.keys() - there.keys()
+        if _is_strict(model):
+            odd |= {name for name, value in there.items() if name not in saved.weights and not is_lazy(value)}
+        if odd:
+            raise RuntimeError(f"only one of them has {', '.join(sorted(odd))}")
+        model.load_state_dict(dict(saved.weights), strict=False)
     except ConfigError:
         raise
     except Exception as error:  # numbers that are no shapes raise whatever they lead to
         reason = " ".join(str(error).split())[:200]
         raise _unusable(path, f"does not fit the model of its config ({reason})") from None
     return model.eval()
+
+
+def _made(node: Any, kind: str, saved: Snapshot) -> nn.Module:
+    """The model with whatever weights it begins with; a LightningModule may have its layers from `configure_model`."""
+    model: nn.Module = build(node, kind, **saved.offered)
+    if kind == "lightning_module":
+        model.configure_model()  # type: ignore[operator]
+    return model
+
+
+def _is_strict(model: nn.Module) -> bool:
+    """Whether it must get all of its weights: a LightningModule may leave out some that its constructor has."""
+    return bool(getattr(model, "strict_loading", True))
 
 
 def _larger(node: Any, kind: str, saved: Snapshot) -> str | None:
@@ -114,12 +136,19 @@ def _larger(node: Any, kind: str, saved: Snapshot) -> str | None:
     """
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            weights = build(node, kind, **saved.offered).state_dict()
+            model = _made(node, kind, saved)
+            weights = model.state_dict()
     except (NotImplementedError, RuntimeError):  # a module of somebody's own may need its weights' values
+        return None
+    except ConfigError:
+        raise
+    except Exception:
+        if str(node["_target_"]).partition(".")[0] in _OTHERS:
+            raise
         return None
     for name, weight in weights.items():
         held = saved.weights.get(name)
-        if not isinstance(weight, Tensor) or is_lazy(weight):
+        if not isinstance(weight, Tensor) or is_lazy(weight) or (held is None and not _is_strict(model)):
             continue
         if not isinstance(held, Tensor) or held.shape != weight.shape or _held(held) < weight.numel():
             return str(name)

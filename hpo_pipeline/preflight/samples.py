@@ -22,6 +22,10 @@ NO_SPACE = SearchSpace(())
 
 
 def search_space(flight: Preflight, composed: Composed, objective: Any) -> SearchSpace | None:
+    """The space, once all is noted that is wrong with it and with what trials would get; None where there is none.
+
+    What the config has no place for isn't in it.
+    """
     before = len(flight.problems)
     tree = flight.attempt(lambda: replay.search_space(composed, objective))
     if not tree and len(flight.problems) == before:

@@ -59,17 +59,19 @@ def _at_most() -> Iterator[None]:
     signal.alarm(0)
 
 
-@pytest.mark.parametrize("level", ["1", "2", None])
-def test_a_worker_has_the_environment_of_the_moment_it_starts(level: str | None, monkeypatch: pytest.MonkeyPatch):
-    """Whatever the server had when the first study of the process started it."""
-    if level is not None:
-        monkeypatch.setenv("LEVEL", level)
-    executor = packs("reads_the_environment", n_workers=1, size=1)
-    executor.submit(job(0, 1), 0)
-    (report,) = (event for event in until_results(executor) if isinstance(event, Report))
-    executor.close()
-    assert report.metrics["loss"] == float(level or 0)
-    assert report.metrics["safe"] == 1  # nothing in the working folder is imported because it is there
+def test_workers_have_the_environment_of_the_moment_they_start(monkeypatch: pytest.MonkeyPatch):
+    """Whatever the server had when the first of them started it."""
+    for level in ("1", "2", None, "3"):
+        if level is None:
+            monkeypatch.delenv("LEVEL")
+        else:
+            monkeypatch.setenv("LEVEL", level)
+        executor = packs("reads_the_environment", n_workers=1, size=1)
+        executor.submit(job(0, 1), 0)
+        (report,) = (event for event in until_results(executor) if isinstance(event, Report))
+        executor.close()
+        assert report.metrics["loss"] == float(level or 0)
+        assert report.metrics["safe"] == 1
 
 
 def test_closing_ends_what_a_trial_has_started():

@@ -113,3 +113,36 @@ class ByGate(OwnData):
             time.sleep(60)
         with open(Path(self.trainer.default_root_dir, "epochs"), "a") as file:
             file.write(f"{self.current_epoch + 1} ")
+
+
+class Late(Net):
+    """Makes its layers in the hook that Lightning has for it."""
+
+    def __init__(self, lr: float) -> None:
+        super().__init__(lr)
+        self.width, self.layers = 5, None
+
+    def configure_model(self) -> None:
+        if self.layers is None:
+            self.layers = nn.Sequential(nn.Linear(4, self.width), nn.Tanh(), nn.Linear(self.width, 1))
+
+
+class Unmade(Late):
+    """Makes them where nobody can tell it to before it is trained."""
+
+    def configure_model(self) -> None:
+        if self._trainer is not None:
+            super().configure_model()
+
+
+class Pretrained(Net):
+    """Leaves out of its checkpoints what its constructor has; not to be made without the weights' values."""
+
+    def __init__(self, lr: float) -> None:
+        super().__init__(lr)
+        self.scale = float(torch.linspace(0, 1, 5).numpy()[2])
+        self.strict_loading = False
+        self.unused = nn.LazyLinear(3)
+
+    def state_dict(self, *arguments: Any, **keys: Any) -> dict[str, Any]:
+        return {name: value for name, value in super().state_dict(*arguments, **keys).items() if "layers.3" in name}

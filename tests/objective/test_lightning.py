@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import shlex
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +324,40 @@ def test_a_model_is_kept_as_it_was_whatever_its_data_come_from():
     assert losses[1] != losses[0]
     with pytest.raises(StudyError, match="does not fit the model of its config"):
         objective.load_model(config({**NET, "width": 3}), Path("first"))
+
+
+@pytest.mark.parametrize("name", ["Late", "Pretrained"])
+def test_a_model_is_kept_of_modules_that_lightning_loads_in_ways_of_its_own(name):
+    objective, made = Lightning(device="cpu"), config({"_target_": f"lightning_modules.{name}", "lr": 0.05})
+    state = objective.start(spec(made))
+    objective.advance(state)
+    objective.save_model(objective.snapshot(state), Path("model"))
+    expected = {key: value.clone() for key, value in state.trial._fit.module.state_dict().items() if "layers" in key}
+    objective.close(state)
+    loaded = objective.load_model(made, Path("model")).state_dict()
+    assert expected
+    assert all(torch.equal(loaded[key], value) for key, value in expected.items())
+
+
+def test_weights_that_the_model_has_no_place_for_are_not_dropped_in_silence():
+    objective, made = Lightning(device="cpu"), config({"_target_": "lightning_modules.Unmade", "lr": 0.05})
+    state = objective.start(spec(made))
+    objective.advance(state)
+    objective.save_model(objective.snapshot(state), Path("model"))
+    objective.close(state)
+    with pytest.raises(StudyError, match=r"only one of them has layers\.0\.bias"):
+        objective.load_model(made, Path("model"))
+
+
+def test_a_trial_that_is_over_leaves_nothing_in_memory():
+    objective = Lightning(device="cpu")
+    state = objective.start(spec(config()))
+    objective.advance(state)
+    module = weakref.ref(state.trial._fit.module)
+    objective.close(state)
+    del state
+    gc.collect()
+    assert module() is None
 
 
 def test_a_module_holds_to_the_contract_of_objectives():
