@@ -142,7 +142,7 @@ def _larger(node: Any, kind: str, saved: Snapshot) -> str | None:
         return None
     except ConfigError:
         raise
-    except Exception:
+    except Exception:  # of somebody's own code it says the same; of others' it may be what their numbers lead to
         if str(node["_target_"]).partition(".")[0] in _OTHERS:
             raise
         return None
